@@ -1,0 +1,15 @@
+//! The words that every other crate uses: money, ids, times, chance as an argument, and the ways to say no.
+//!
+//! Nothing here knows of a database, of HTTP or of a shop.
+
+mod cx;
+mod error;
+mod id;
+mod money;
+mod time;
+
+pub use cx::{Clock, Cx, Entropy, FixedClock, Seeded};
+pub use error::{Error, Refusal, Result};
+pub use id::{Id, IdParseError, Kind};
+pub use money::{Currency, CurrencyError, Money};
+pub use time::{Duration, Timestamp, TimestampError};

@@ -1,0 +1,128 @@
+//! Sums of money: whole minor units of one currency, never a float.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// A three-letter currency code in lower case, as Stripe writes it (`usd`, `jpy`).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Currency([u8; 3]);
+
+/// A text that is not a currency code.
+#[derive(Debug, thiserror::Error)]
+#[error("`{seen}` is not a currency; expected three letters, like usd")]
+pub struct CurrencyError {
+    seen: String,
+}
+
+/// Currencies that have no minor unit, from Stripe's documentation ("zero-decimal currencies").
+const ZERO_DECIMAL: [&str; 16] = [
+    "bif", "clp", "djf", "gnf", "jpy", "kmf", "krw", "mga", "pyg", "rwf", "ugx", "vnd", "vuv", "xaf", "xof",
+    "xpf",
+];
+/// Currencies with a thousandth as minor unit, from the same page.
+const THREE_DECIMAL: [&str; 5] = ["bhd", "jod", "kwd", "omr", "tnd"];
+
+impl Currency {
+    /// The code as text.
+    pub fn as_str(&self) -> &str {
+        // Only ASCII letters are ever stored, so this cannot fail.
+        std::str::from_utf8(&self.0).unwrap_or("???")
+    }
+    /// How many digits its minor unit has: 2 for most, 0 for yen, 3 for dinars.
+    pub fn decimals(&self) -> u32 {
+        match self.as_str() {
+            code if ZERO_DECIMAL.contains(&code) => 0,
+            code if THREE_DECIMAL.contains(&code) => 3,
+            _ => 2,
+        }
+    }
+}
+
+impl FromStr for Currency {
+    type Err = CurrencyError;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.as_bytes() {
+            [a, b, c] if text.bytes().all(|b| b.is_ascii_alphabetic()) => {
+                Ok(Currency([a.to_ascii_lowercase(), b.to_ascii_lowercase(), c.to_ascii_lowercase()]))
+            }
+            _ => Err(CurrencyError { seen: text.to_owned() }),
+        }
+    }
+}
+
+impl fmt::Display for Currency {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Debug for Currency {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Serialize for Currency {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for Currency {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        String::deserialize(d)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// A sum in minor units (cents, or whole yen) of one currency.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub struct Money {
+    /// Minor units.
+    #[serde(rename = "amount")]
+    pub minor: i64,
+    /// In which currency.
+    pub currency: Currency,
+}
+
+impl Money {
+    /// `minor` units of `currency`.
+    pub const fn new(minor: i64, currency: Currency) -> Self {
+        Money { minor, currency }
+    }
+}
+
+/// For people: `49.00 usd`, `4900 jpy`.
+impl fmt::Display for Money {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let unit = 10_i64.pow(self.currency.decimals());
+        let sign = if self.minor < 0 { "-" } else { "" };
+        let (whole, part) = (self.minor.unsigned_abs() / unit as u64, self.minor.unsigned_abs() % unit as u64);
+        match self.currency.decimals() {
+            0 => write!(f, "{sign}{whole} {}", self.currency),
+            digits => write!(f, "{sign}{whole}.{part:0width$} {}", self.currency, width = digits as usize),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sum_is_printed_with_the_digits_of_its_currency() {
+        let print = |minor, code: &str| Money::new(minor, code.parse().unwrap()).to_string();
+        assert_eq!(print(4900, "usd"), "49.00 usd");
+        assert_eq!(print(-5, "EUR"), "-0.05 eur");
+        assert_eq!(print(4900, "jpy"), "4900 jpy");
+        assert_eq!(print(1234, "kwd"), "1.234 kwd");
+        assert_eq!(print(i64::MIN, "usd"), "-92233720368547758.08 usd");
+    }
+
+    #[test]
+    fn a_wrong_currency_is_named() {
+        assert!("dollars".parse::<Currency>().unwrap_err().to_string().contains("`dollars`"));
+        assert!("u$d".parse::<Currency>().is_err());
+    }
+}

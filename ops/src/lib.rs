@@ -1,0 +1,1 @@
+//! One runner for operations, one for checks.

@@ -1,0 +1,1 @@
+//! A stateful Stripe for development, tests and the demo; knows no shop.

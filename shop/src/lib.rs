@@ -1,0 +1,1 @@
+//! The rooms: what is sold, ordered, handed over and taken back.

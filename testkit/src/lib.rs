@@ -1,0 +1,1 @@
+//! Databases, worlds and simulated crashes for tests.
