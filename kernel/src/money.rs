@@ -98,7 +98,8 @@ impl fmt::Display for Money {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let unit = 10_i64.pow(self.currency.decimals());
         let sign = if self.minor < 0 { "-" } else { "" };
-        let (whole, part) = (self.minor.unsigned_abs() / unit as u64, self.minor.unsigned_abs() % unit as u64);
+        let (whole, part) =
+            (self.minor.unsigned_abs() / unit as u64, self.minor.unsigned_abs() % unit as u64);
         match self.currency.decimals() {
             0 => write!(f, "{sign}{whole} {}", self.currency),
             digits => write!(f, "{sign}{whole}.{part:0width$} {}", self.currency, width = digits as usize),

@@ -1,0 +1,56 @@
+//! The few differences between the two engines, each with a name.
+
+/// Which engine speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dialect {
+    /// One file, one writer.
+    Sqlite,
+    /// A server, many writers.
+    Postgres,
+}
+
+impl Dialect {
+    /// `column` is one of the values in the array parameter `$n` (see [`crate::Value::array`]).
+    pub fn any(self, column: &str, n: usize) -> String {
+        match self {
+            Dialect::Sqlite => format!("{column} IN (SELECT value FROM json_each(${n}))"),
+            Dialect::Postgres => format!("{column} = ANY(${n})"),
+        }
+    }
+
+    /// Rows that are read now and written later in the same transaction wait for each other.
+    /// SQLite has one writer anyway.
+    pub fn for_update(self) -> &'static str {
+        match self {
+            Dialect::Sqlite => "",
+            Dialect::Postgres => " FOR UPDATE",
+        }
+    }
+
+    /// As [`Dialect::for_update`], but passing over rows that another worker holds.
+    pub fn skip_locked(self) -> &'static str {
+        match self {
+            Dialect::Sqlite => "",
+            Dialect::Postgres => " FOR UPDATE SKIP LOCKED",
+        }
+    }
+
+    /// The migration text is written with PostgreSQL's types; this is what each becomes. SQLite's tables are
+    /// STRICT, so a wrong type is refused there too.
+    pub(crate) fn column_type(self, postgres: &str) -> Option<&'static str> {
+        if self == Dialect::Postgres {
+            return None;
+        }
+        match postgres {
+            "uuid" | "timestamptz" | "jsonb" => Some("TEXT"),
+            "boolean" | "bigint" => Some("INTEGER"),
+            "bytea" => Some("BLOB"),
+            _ => None,
+        }
+    }
+
+    /// SQLite numbers its parameters `?1`; rusqlite binds `$1` by position, which would swap them silently.
+    pub(crate) fn parameters(sql: &str) -> String {
+        sql.replace('$', "?")
+    }
+}

@@ -1,0 +1,344 @@
+//! SQLite: one writer thread whose queued closures share a commit, a few readers, and a thread that copies the
+//! write-ahead log back into the file, away from the write path.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+
+use kernel::{Duration, Error, Result};
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::{Connection, ErrorCode, ToSql};
+
+use crate::queue::{End, Queue, Work, pending};
+use crate::tx::{Inserted, Side};
+use crate::{DbFailure, Dialect, Limits, PoolState, Row, Tx, TxError, Value, Wake};
+
+/// How many closures share one commit at most; more would only make the first one wait longer.
+const SHARED_COMMIT: usize = 256;
+const READERS: usize = 4;
+const CHECKPOINT_EVERY: Duration = Duration::from_millis(250);
+
+pub(crate) struct Sqlite {
+    writes: Arc<Queue>,
+    reads: Arc<Queue>,
+    healthy: Arc<AtomicBool>,
+    stop: Arc<AtomicBool>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Sqlite {
+    pub(crate) fn open(path: &Path, limits: &Limits, wake: Wake) -> Result<Self> {
+        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            std::fs::create_dir_all(folder)
+                .map_err(|e| DbFailure::Other(format!("cannot create {}: {e}", folder.display())))?;
+        }
+        let writes = Arc::new(Queue::new(limits.queue_max));
+        let reads = Arc::new(Queue::new(limits.queue_max));
+        let healthy = Arc::new(AtomicBool::new(true));
+        let stop = Arc::new(AtomicBool::new(false));
+        let mut threads = Vec::new();
+
+        let writer = connect(path)?;
+        let (queue, well, wait) = (writes.clone(), healthy.clone(), limits.wait_max);
+        threads.push(spawn("db-writer", move || write_all(&writer, &queue, &well, &wake, wait))?);
+        for _ in 0..READERS {
+            let reader = connect(path)?;
+            reader.pragma_update(None, "query_only", true).map_err(failed)?;
+            let (queue, wait) = (reads.clone(), limits.wait_max);
+            threads.push(spawn("db-reader", move || read_all(&reader, &queue, wait))?);
+        }
+        let (path, ended) = (path.to_owned(), stop.clone());
+        threads.push(spawn("db-checkpoint", move || checkpoint(path, &ended))?);
+        Ok(Sqlite { writes, reads, healthy, stop, threads })
+    }
+
+    pub(crate) async fn write<R, F>(&self, name: &'static str, work: F) -> Result<R, TxError>
+    where
+        F: FnMut(&mut Tx<'_>) -> Result<R> + Send + 'static,
+        R: Send + 'static,
+    {
+        if !self.is_healthy() {
+            return Err(TxError::Busy("the disk failed under a commit; restart makegood".into()));
+        }
+        submit(&self.writes, name, work).await
+    }
+
+    pub(crate) async fn read<R, F>(&self, name: &'static str, work: F) -> Result<R, TxError>
+    where
+        F: FnMut(&mut Tx<'_>) -> Result<R> + Send + 'static,
+        R: Send + 'static,
+    {
+        submit(&self.reads, name, work).await
+    }
+
+    pub(crate) fn pool(&self) -> PoolState {
+        let (writing, write_wait) = self.writes.busy_and_waiting();
+        let (reading, read_wait) = self.reads.busy_and_waiting();
+        PoolState { size: 1 + READERS, busy: writing + reading, waiting: write_wait + read_wait }
+    }
+
+    pub(crate) fn is_healthy(&self) -> bool {
+        self.healthy.load(Ordering::SeqCst)
+    }
+}
+
+impl Drop for Sqlite {
+    fn drop(&mut self) {
+        self.writes.close();
+        self.reads.close();
+        self.stop.store(true, Ordering::SeqCst);
+        for thread in self.threads.drain(..) {
+            thread.thread().unpark();
+            // A thread that panicked has nothing left to say.
+            let _ = thread.join();
+        }
+    }
+}
+
+async fn submit<R, F>(queue: &Queue, name: &'static str, work: F) -> Result<R, TxError>
+where
+    F: FnMut(&mut Tx<'_>) -> Result<R> + Send + 'static,
+    R: Send + 'static,
+{
+    let (work, answer) = pending(name, work);
+    queue.push(work)?;
+    answer.await.unwrap_or_else(|_| Err(TxError::Unknown(format!("the database closed during `{name}`"))))
+}
+
+fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
+    std::thread::Builder::new().name(name.into()).spawn(run).map_err(|e| Error::Bug(Box::new(e)))
+}
+
+/// Opens the file as it must be: WAL with full sync, because WAL with `synchronous=NORMAL` loses acknowledged
+/// commits in a power cut; foreign keys on; the log is copied back by a thread of its own.
+pub(crate) fn connect(path: &Path) -> Result<Connection> {
+    let connection = Connection::open(path)
+        .map_err(|e| DbFailure::Other(format!("cannot open {}: {e}", path.display())))?;
+    prepare(&connection)?;
+    let journal: String =
+        connection.query_row("PRAGMA journal_mode=WAL", [], |row| row.get(0)).map_err(failed)?;
+    let sync: i64 = connection.query_row("PRAGMA synchronous", [], |row| row.get(0)).map_err(failed)?;
+    if journal != "wal" || sync != 2 {
+        let text = format!(
+            "{}: journal {journal}, synchronous {sync}; expected wal and 2 (is this a network file system?)",
+            path.display()
+        );
+        return Err(DbFailure::Other(text).into());
+    }
+    Ok(connection)
+}
+
+pub(crate) fn prepare(connection: &Connection) -> Result<()> {
+    connection.busy_timeout(Duration::from_secs(5)).map_err(failed)?;
+    connection
+        .execute_batch(
+            "PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; PRAGMA wal_autocheckpoint=0;
+             PRAGMA cache_size=-16000; PRAGMA temp_store=MEMORY;",
+        )
+        .map_err(failed)?;
+    connection.set_prepared_statement_cache_capacity(256);
+    Ok(())
+}
+
+fn write_all(connection: &Connection, queue: &Queue, healthy: &AtomicBool, wake: &Wake, wait_max: Duration) {
+    while let Some(batch) = queue.pop(SHARED_COMMIT) {
+        let (batch, late): (Vec<_>, Vec<_>) = batch.into_iter().partition(|work| !work.given_up(wait_max));
+        late.into_iter().for_each(|work| work.finish(End::Busy("waited too long for the writer".into())));
+        if !batch.is_empty() {
+            write_batch(connection, batch, healthy, wake);
+        }
+        queue.done();
+    }
+}
+
+/// Runs a batch of closures, each in a savepoint of its own, and commits them together.
+fn write_batch(connection: &Connection, batch: Vec<Box<dyn Work>>, healthy: &AtomicBool, wake: &Wake) {
+    if let Err(error) = connection.execute_batch("BEGIN IMMEDIATE") {
+        let text = error.to_string();
+        return batch.into_iter().for_each(|work| work.finish(End::Busy(text.clone())));
+    }
+    let mut kept = Vec::with_capacity(batch.len());
+    let mut topics = std::collections::BTreeSet::new();
+    for mut work in batch {
+        let mut tx = Tx::new(Side::Sqlite(SqliteTx { connection }));
+        match in_savepoint(connection, &mut *work, &mut tx) {
+            Ok(()) => {
+                topics.extend(tx.take_wakes());
+                kept.push(work);
+            }
+            Err(error) => work.finish(End::RolledBack(error)),
+        }
+    }
+    match connection.execute_batch("COMMIT") {
+        Ok(()) => {
+            kept.into_iter().for_each(|work| work.finish(End::Committed));
+            topics.into_iter().for_each(|topic| wake.ring(topic));
+        }
+        Err(error) => {
+            // A disk that fails under COMMIT leaves it open whether the log holds the commit: acknowledge
+            // nothing any more until a restart has read the log again.
+            tracing::error!(%error, "COMMIT failed; no longer accepting writes");
+            healthy.store(false, Ordering::SeqCst);
+            let _ = connection.execute_batch("ROLLBACK");
+            let text = error.to_string();
+            kept.into_iter().for_each(|work| work.finish(End::Unknown(text.clone())));
+        }
+    }
+}
+
+fn in_savepoint(connection: &Connection, work: &mut dyn Work, tx: &mut Tx<'_>) -> Result<()> {
+    let step = |sql| cached(connection, sql);
+    step("SAVEPOINT closure")?;
+    let result = work.run(tx);
+    if result.is_err() {
+        tracing::debug!(name = work.name(), "rolled back");
+        step("ROLLBACK TO closure")?;
+    }
+    step("RELEASE closure")?;
+    result
+}
+
+fn read_all(connection: &Connection, queue: &Queue, wait_max: Duration) {
+    while let Some(batch) = queue.pop(1) {
+        for mut work in batch {
+            if work.given_up(wait_max) {
+                work.finish(End::Busy("waited too long for a reader".into()));
+                continue;
+            }
+            let mut tx = Tx::new(Side::Sqlite(SqliteTx { connection }));
+            let result = cached(connection, "BEGIN").and_then(|()| work.run(&mut tx));
+            let closed = cached(connection, "COMMIT").or_else(|_| cached(connection, "ROLLBACK"));
+            work.finish(match result.and(closed) {
+                Ok(()) => End::Committed,
+                Err(error) => End::RolledBack(error),
+            });
+        }
+        queue.done();
+    }
+}
+
+fn cached(connection: &Connection, sql: &str) -> Result<()> {
+    connection.prepare_cached(sql).and_then(|mut statement| statement.execute([])).map_err(failed)?;
+    Ok(())
+}
+
+/// Copies the log into the file again and again, so that no commit has to. Restarts the log when it has grown.
+fn checkpoint(path: PathBuf, stop: &AtomicBool) {
+    let Ok(connection) = connect(&path) else { return };
+    while !stop.load(Ordering::SeqCst) {
+        std::thread::park_timeout(CHECKPOINT_EVERY);
+        let pages = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| row.get::<_, i64>(1));
+        // 16,000 pages are 64 MiB: past that, wait for readers and writers once and start the log anew.
+        if matches!(pages, Ok(pages) if pages > 16_000) {
+            let _ = connection.query_row("PRAGMA wal_checkpoint(RESTART)", [], |_| Ok(()));
+        }
+    }
+    let _ = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+}
+
+/// The SQLite side of a [`Tx`].
+pub(crate) struct SqliteTx<'a> {
+    pub(crate) connection: &'a Connection,
+}
+
+impl SqliteTx<'_> {
+    pub(crate) fn execute(&mut self, sql: &str, params: &[Value]) -> Result<u64> {
+        let sql = Dialect::parameters(sql);
+        let mut statement = self.connection.prepare_cached(&sql).map_err(|e| failed_in(&sql, e))?;
+        bind(&mut statement, params).map_err(|e| failed_in(&sql, e))?;
+        statement.raw_execute().map(|n| n as u64).map_err(|e| failed_in(&sql, e))
+    }
+
+    pub(crate) fn query(&mut self, sql: &str, params: &[Value]) -> Result<Vec<Row>> {
+        let sql = Dialect::parameters(sql);
+        let mut statement = self.connection.prepare_cached(&sql).map_err(|e| failed_in(&sql, e))?;
+        let names: Arc<[String]> = statement.column_names().into_iter().map(str::to_owned).collect();
+        bind(&mut statement, params).map_err(|e| failed_in(&sql, e))?;
+        let mut rows = statement.raw_query();
+        let mut all = Vec::new();
+        while let Some(row) = rows.next().map_err(|e| failed_in(&sql, e))? {
+            let cells = (0..names.len()).map(|at| row.get_ref(at).map(cell)).collect::<Result<_, _>>();
+            all.push(Row::new(names.clone(), cells.map_err(|e| failed_in(&sql, e))?));
+        }
+        Ok(all)
+    }
+
+    pub(crate) fn insert_many(&mut self, head: &str, tail: &str, rows: &[Vec<Value>]) -> Result<Inserted> {
+        let marks: Vec<String> = (1..=rows[0].len()).map(|n| format!("${n}")).collect();
+        let sql = format!("{head} VALUES ({}) {tail}", marks.join(", "));
+        let mut inserted = Inserted::default();
+        for row in rows {
+            if tail.contains("RETURNING") {
+                inserted.rows.extend(self.query(&sql, row)?);
+                inserted.count = inserted.rows.len() as u64;
+            } else {
+                inserted.count += self.execute(&sql, row)?;
+            }
+        }
+        Ok(inserted)
+    }
+}
+
+fn bind(statement: &mut rusqlite::Statement<'_>, params: &[Value]) -> rusqlite::Result<()> {
+    for (at, value) in params.iter().enumerate() {
+        statement.raw_bind_parameter(at + 1, value)?;
+    }
+    Ok(())
+}
+
+impl ToSql for Value {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        use rusqlite::types::Value as Owned;
+        Ok(match self {
+            Value::Null => ToSqlOutput::Borrowed(ValueRef::Null),
+            Value::Bool(v) => ToSqlOutput::Borrowed(ValueRef::Integer((*v).into())),
+            Value::Int(v) => ToSqlOutput::Borrowed(ValueRef::Integer(*v)),
+            Value::Float(v) => ToSqlOutput::Borrowed(ValueRef::Real(*v)),
+            Value::Text(v) | Value::Json(v) => ToSqlOutput::Borrowed(ValueRef::Text(v.as_bytes())),
+            Value::Bytes(v) => ToSqlOutput::Borrowed(ValueRef::Blob(v)),
+            Value::Time(v) => ToSqlOutput::Owned(Owned::Text(v.to_string())),
+            Value::Uuid(v) => ToSqlOutput::Owned(Owned::Text(v.to_string())),
+            Value::Array(v) => ToSqlOutput::Owned(Owned::Text(json_array(v))),
+        })
+    }
+}
+
+fn json_array(values: &[Value]) -> String {
+    let json: Vec<serde_json::Value> = values
+        .iter()
+        .map(|value| match value {
+            Value::Int(v) => (*v).into(),
+            Value::Bool(v) => i64::from(*v).into(),
+            Value::Time(v) => v.to_string().into(),
+            Value::Uuid(v) => v.to_string().into(),
+            Value::Text(v) | Value::Json(v) => v.clone().into(),
+            _ => serde_json::Value::Null,
+        })
+        .collect();
+    serde_json::Value::Array(json).to_string()
+}
+
+fn cell(value: ValueRef<'_>) -> Value {
+    match value {
+        ValueRef::Null => Value::Null,
+        ValueRef::Integer(v) => Value::Int(v),
+        ValueRef::Real(v) => Value::Float(v),
+        ValueRef::Text(v) => Value::Text(String::from_utf8_lossy(v).into_owned()),
+        ValueRef::Blob(v) => Value::Bytes(v.to_vec()),
+    }
+}
+
+pub(crate) fn failed(error: rusqlite::Error) -> Error {
+    failed_in("", error)
+}
+
+fn failed_in(sql: &str, error: rusqlite::Error) -> Error {
+    let text = if sql.is_empty() { error.to_string() } else { format!("{error} in: {sql}") };
+    match error.sqlite_error_code() {
+        Some(ErrorCode::ConstraintViolation) => DbFailure::Constraint(text),
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => DbFailure::Conflict(text),
+        _ => DbFailure::Other(text),
+    }
+    .into()
+}

@@ -1,0 +1,139 @@
+//! One open transaction: statements in, rows out.
+
+use std::collections::BTreeSet;
+
+use kernel::{Error, Result};
+
+use crate::postgres::PostgresTx;
+use crate::sqlite::SqliteTx;
+use crate::{Dialect, Row, Value};
+
+/// Whether a transaction may change anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Access {
+    Read,
+    Write,
+}
+
+/// One open transaction. Rooms take `&mut Tx` and never see which engine it is, save through
+/// [`Tx::dialect`] for the few named differences.
+pub struct Tx<'a> {
+    side: Side<'a>,
+    wakes: BTreeSet<&'static str>,
+    broken: Option<String>,
+}
+
+pub(crate) enum Side<'a> {
+    Sqlite(SqliteTx<'a>),
+    Postgres(PostgresTx<'a>),
+}
+
+/// What an INSERT of many rows did.
+#[derive(Debug, Default)]
+pub struct Inserted {
+    /// How many rows are new.
+    pub count: u64,
+    /// What `RETURNING` gave, if the tail had one.
+    pub rows: Vec<Row>,
+}
+
+impl<'a> Tx<'a> {
+    pub(crate) fn new(side: Side<'a>) -> Self {
+        Tx { side, wakes: BTreeSet::new(), broken: None }
+    }
+
+    /// Which engine speaks.
+    pub fn dialect(&self) -> Dialect {
+        match self.side {
+            Side::Sqlite(_) => Dialect::Sqlite,
+            Side::Postgres(_) => Dialect::Postgres,
+        }
+    }
+
+    /// Runs one statement; says how many rows it touched.
+    pub fn execute(&mut self, sql: &str, params: &[Value]) -> Result<u64> {
+        let result = match &mut self.side {
+            Side::Sqlite(tx) => tx.execute(sql, params),
+            Side::Postgres(tx) => tx.execute(sql, params),
+        };
+        self.note(result)
+    }
+
+    /// Runs the same statement once for each row of parameters, without waiting between them; says for each
+    /// how many rows it touched.
+    pub fn execute_many(&mut self, sql: &str, rows: &[Vec<Value>]) -> Result<Vec<u64>> {
+        if rows.is_empty() {
+            return Ok(Vec::new());
+        }
+        let result = match &mut self.side {
+            Side::Sqlite(tx) => rows.iter().map(|params| tx.execute(sql, params)).collect(),
+            Side::Postgres(tx) => tx.execute_many(sql, rows),
+        };
+        self.note(result)
+    }
+
+    /// Inserts many rows: `head` is `INSERT INTO t (a, b)`, `tail` an `ON CONFLICT` or `RETURNING` clause or empty.
+    pub fn insert_many(&mut self, head: &str, tail: &str, rows: &[Vec<Value>]) -> Result<Inserted> {
+        if rows.is_empty() {
+            return Ok(Inserted::default());
+        }
+        let result = match &mut self.side {
+            Side::Sqlite(tx) => tx.insert_many(head, tail, rows),
+            Side::Postgres(tx) => tx.insert_many(head, tail, rows),
+        };
+        self.note(result)
+    }
+
+    /// Runs one statement and gives all its rows.
+    pub fn query(&mut self, sql: &str, params: &[Value]) -> Result<Vec<Row>> {
+        let result = match &mut self.side {
+            Side::Sqlite(tx) => tx.query(sql, params),
+            Side::Postgres(tx) => tx.query(sql, params),
+        };
+        self.note(result)
+    }
+
+    /// The first row, if there is one.
+    pub fn query_opt(&mut self, sql: &str, params: &[Value]) -> Result<Option<Row>> {
+        Ok(self.query(sql, params)?.into_iter().next())
+    }
+
+    /// The one row that must be there.
+    pub fn query_one(&mut self, sql: &str, params: &[Value]) -> Result<Row> {
+        self.query_opt(sql, params)?.ok_or_else(|| Error::bug(format!("no row from: {sql}")))
+    }
+
+    /// The single number that a counting statement gives.
+    pub fn count(&mut self, sql: &str, params: &[Value]) -> Result<i64> {
+        self.query_one(sql, params)?.first()
+    }
+
+    /// Rings the bell of `topic` once this transaction is committed, here and on every other node.
+    pub fn wake(&mut self, topic: &'static str) {
+        self.wakes.insert(topic);
+    }
+
+    pub(crate) fn take_wakes(&mut self) -> BTreeSet<&'static str> {
+        std::mem::take(&mut self.wakes)
+    }
+
+    /// A failed statement whose error was swallowed must not be committed over: PostgreSQL would turn the
+    /// COMMIT into a silent rollback.
+    pub(crate) fn check_whole(&self) -> Result<()> {
+        match &self.broken {
+            Some(text) => Err(Error::bug(format!("a failed statement was ignored: {text}"))),
+            None => Ok(()),
+        }
+    }
+
+    pub(crate) fn side(&mut self) -> &mut Side<'a> {
+        &mut self.side
+    }
+
+    fn note<T>(&mut self, result: Result<T>) -> Result<T> {
+        if let Err(error) = &result {
+            self.broken = Some(error.to_string());
+        }
+        result
+    }
+}
