@@ -109,7 +109,7 @@ pub fn retrieve_session(id: &str) -> Call {
     Call::get(format!("/v1/checkout/sessions/{}", segment(id)))
 }
 
-/// Reads what a session sells, which no event carries; the first hundred lines, which is all that a session takes.
+/// Reads what a session sells, which no event carries; a hundred lines, which is all that a session takes.
 pub fn list_line_items(id: &str) -> Call {
     Call::get(format!("/v1/checkout/sessions/{}/line_items", segment(id))).with("limit", 100)
 }

@@ -1,7 +1,7 @@
 //! One call to Stripe, and the honest ways in which it can fail.
 //!
-//! The error that matters is [`CallError::Unknown`]: the request went out and no answer that settles it came back.
-//! It may have been carried out. Whoever sees it asks again with the same idempotency key, or looks first.
+//! The error that matters is [`CallError::Unknown`]: the request went out and no answer that settles it came
+//! back. It may have been carried out. Whoever sees it asks again with the same idempotency key, or looks first.
 
 use std::fmt;
 use std::future::Future;
@@ -227,8 +227,8 @@ impl Default for Retries {
 const LONGEST_ASKED: Duration = Duration::from_secs(60);
 
 impl Retries {
-    /// How long to wait before making the call again, if at all. `chance` spreads callers that failed together over
-    /// the upper half of the wait.
+    /// How long to wait before making the call again, if at all. `chance` spreads callers that failed together
+    /// over the upper half of the wait.
     fn wait(&self, retry: u32, hints: &Hints, chance: u64) -> Option<Duration> {
         if retry >= self.most || !hints.worth_a_retry() {
             return None;
@@ -304,28 +304,28 @@ impl HttpStripe {
         Ok(HttpStripe { http, base, authorization, entropy, retries: Retries::default() })
     }
 
-    /// The same with another policy for retries.
+    /// The same with another policy for retries. Each attempt has thirty seconds of its own.
     pub fn with_retries(mut self, retries: Retries) -> Self {
         self.retries = retries;
         self
     }
 
     async fn with_retrying(&self, call: Call) -> Result<Value, CallError> {
-        let mut lost: Option<CallError> = None;
-        for retry in 0.. {
+        let mut lost = None;
+        let mut retry = 0;
+        loop {
             let (outcome, hints) = self.attempt(&call).await;
             let error = match outcome {
                 Ok(value) => return Ok(value),
-                Err(error) => error,
+                Err(error) => settled(lost, error),
             };
-            let error = settled(lost.take(), error);
             match self.retries.wait(retry, &hints, self.chance()) {
                 Some(wait) if call.is_repeatable() => tokio::time::sleep(wait).await,
                 _ => return Err(error),
             }
             lost = Some(error).filter(|error| matches!(error, CallError::Unknown(_)));
+            retry += 1;
         }
-        Err(CallError::NotSent("no attempt was made".to_owned()))
     }
 
     async fn attempt(&self, call: &Call) -> (Result<Value, CallError>, Hints) {
@@ -370,8 +370,8 @@ impl Stripe for HttpStripe {
     }
 }
 
-/// After an attempt whose outcome is unknown, only an answer that Stripe gives *to this key* settles it. An attempt
-/// that was turned away at the door says nothing about the one before.
+/// After an attempt whose outcome is unknown, only an answer that Stripe gives *to this key* settles it. An
+/// attempt that was turned away at the door says nothing about the one before.
 fn settled(lost: Option<CallError>, latest: CallError) -> CallError {
     let at_the_door = match &latest {
         CallError::NotSent(_) | CallError::RateLimited { .. } => true,
@@ -437,8 +437,8 @@ fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
 }
 
-/// The whole chain of causes: reqwest's own line says little more than "error sending request". Without the URL,
-/// whose query may name a person.
+/// The whole chain of causes: reqwest's own line says little more than "error sending request". Without the
+/// URL, whose query may name a person.
 fn told(error: &reqwest::Error) -> String {
     let mut text = match (error.is_timeout(), error.is_connect()) {
         (true, true) => "timed out while connecting".to_owned(),
@@ -499,7 +499,7 @@ fn trusting_nobody() -> Result<rustls::ClientConfig, ClientError> {
     Ok(config.with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth())
 }
 
-/// `application/x-www-form-urlencoded`; brackets in names stay as they are, as Stripe's documentation writes them.
+/// `application/x-www-form-urlencoded`; brackets in names stay, as Stripe's documentation writes them.
 fn form(params: &[(String, String)]) -> String {
     let mut text = String::new();
     for (name, value) in params {
@@ -619,6 +619,8 @@ mod tests {
         let chance = kernel::Seeded::new(1);
         let client = |base: &str, key: &str| HttpStripe::new(base, &ApiKey::new(key)?, chance.clone());
         assert!(client("http://127.0.0.1:1", "sk_test_1").is_ok());
+        // Over https a machine without CA certificates is told so; no provider of TLS need be installed before.
+        assert!(matches!(client(BASE_URL, "sk_live_1"), Ok(_) | Err(ClientError::Tls(_))));
         assert!(matches!(client("http://127.0.0.1:1", "sk_live_1"), Err(ClientError::LiveKeyInTheClear(_))));
         assert!(matches!(client("api.stripe.com", "sk_test_1"), Err(ClientError::BaseUrl(_))));
         assert!(matches!(client("ftp://api.stripe.com", "sk_test_1"), Err(ClientError::BaseUrl(_))));
