@@ -6,6 +6,7 @@ mod cx;
 mod error;
 mod id;
 mod money;
+pub mod planted;
 mod time;
 
 pub use cx::{Clock, Cx, Entropy, FixedClock, Seeded};

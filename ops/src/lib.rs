@@ -1,1 +1,30 @@
-//! One runner for operations, one for checks.
+//! One runner for operations, one definition for each read, check and operation.
+//!
+//! An [`Operation`] is said once; the command line, the API and the forms follow from [`OperationDef`]. The runner
+//! plans, checks who may, applies and audits in one transaction, and then reads back what must now be true.
+//! A [`View`] is a read that is said once; a [`Check`] is something that must be true of the rows.
+
+mod access;
+pub mod audit;
+mod check;
+mod idempotency;
+mod operation;
+mod runner;
+mod view;
+
+use db::Migration;
+
+pub use access::{
+    Actor, ActorKind, ApiToken, By, Role, authenticate, create_token, list_tokens, revoke_token,
+};
+pub use check::{Check, Finding, Found, Mend, Severity};
+pub use idempotency::{
+    Idempotent, begin as begin_idempotent, end as end_idempotent, forget as forget_idempotent,
+};
+pub use operation::{Change, Guard, Operation, OperationDef, Plan, Proof, Risk};
+pub use runner::{Mode, Receipt, Runner, Status};
+pub use view::{Page, RowJson, View, ViewDef, page};
+
+/// The tables of this crate.
+pub const MIGRATION: Migration =
+    Migration { version: 2, name: "audit log, tokens, idempotency keys", sql: include_str!("schema.sql") };

@@ -1,0 +1,143 @@
+//! All SQL on `jobs`.
+
+use db::{Row, Tx, Value};
+use kernel::{Cx, Duration, Error, Result, Timestamp};
+
+use crate::{Claimed, JobId, NewJob, TOPIC};
+
+/// How many jobs are in which state.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Waiting or being done.
+    pub queued: i64,
+    /// Given up; a person has to look.
+    pub failed: i64,
+}
+
+/// Asks for work, in the transaction that needs it.
+pub fn enqueue(tx: &mut Tx<'_>, cx: &Cx, new: Vec<NewJob>) -> Result<()> {
+    if new.is_empty() {
+        return Ok(());
+    }
+    if new.iter().any(|job| job.run_at <= cx.now) {
+        tx.wake(TOPIC);
+    }
+    let rows: Vec<Vec<Value>> = new.into_iter().map(|job| row(cx, job)).collect();
+    tx.insert_many(
+        "INSERT INTO jobs (id, kind, unique_key, payload, status, run_at, attempts, fence, created_at, updated_at)",
+        "ON CONFLICT (kind, unique_key) WHERE status = 'queued' DO NOTHING",
+        &rows,
+    )?;
+    Ok(())
+}
+
+fn row(cx: &Cx, job: NewJob) -> Vec<Value> {
+    vec![
+        cx.uuid().into(),
+        job.kind.into(),
+        job.key.into(),
+        job.payload.into(),
+        "queued".into(),
+        job.run_at.into(),
+        0.into(),
+        0.into(),
+        cx.now.into(),
+        cx.now.into(),
+    ]
+}
+
+/// Takes up to `most` due jobs and leases them for `lease`.
+pub fn claim(tx: &mut Tx<'_>, now: Timestamp, most: i64, lease: Duration) -> Result<Vec<Claimed>> {
+    let sql = format!(
+        "UPDATE jobs SET run_at = $1, attempts = attempts + 1, fence = fence + 1, updated_at = $2
+         WHERE id IN (SELECT id FROM jobs WHERE status = 'queued' AND run_at <= $2
+                      ORDER BY run_at LIMIT $3{})
+         RETURNING id, kind, payload, attempts, fence",
+        tx.dialect().skip_locked()
+    );
+    tx.query(&sql, &[(now + lease).into(), now.into(), most.into()])?.iter().map(read).collect()
+}
+
+fn read(row: &Row) -> Result<Claimed> {
+    Ok(Claimed {
+        id: row.get("id")?,
+        kind: row.get("kind")?,
+        payload: row.get("payload")?,
+        attempts: row.get("attempts")?,
+        fence: row.get("fence")?,
+    })
+}
+
+/// The job is done. Nothing happens when another worker has claimed it since.
+pub fn finish(tx: &mut Tx<'_>, job: &Claimed) -> Result<()> {
+    tx.execute("DELETE FROM jobs WHERE id = $1 AND fence = $2", &[job.id.into(), job.fence.into()])?;
+    Ok(())
+}
+
+/// The job is to be done again at `at`, or waits for a person when it has `given_up`.
+pub fn put_back(
+    tx: &mut Tx<'_>,
+    cx: &Cx,
+    job: &Claimed,
+    at: Timestamp,
+    error: Option<&str>,
+    given_up: bool,
+) -> Result<()> {
+    let status = if given_up { "failed" } else { "queued" };
+    // Waiting without a failure does not use up an attempt.
+    let attempts = if error.is_some() { job.attempts } else { job.attempts - 1 };
+    tx.execute(
+        "UPDATE jobs SET status = $1, run_at = $2, last_error = $3, attempts = $4, updated_at = $5
+         WHERE id = $6 AND fence = $7",
+        &[
+            status.into(),
+            at.into(),
+            error.into(),
+            attempts.into(),
+            cx.now.into(),
+            job.id.into(),
+            job.fence.into(),
+        ],
+    )?;
+    Ok(())
+}
+
+/// A person says: try the failed job again, now.
+pub fn retry_failed(tx: &mut Tx<'_>, cx: &Cx, id: JobId) -> Result<()> {
+    let changed = tx.execute(
+        "UPDATE jobs SET status = 'queued', attempts = 0, run_at = $1, updated_at = $1
+         WHERE id = $2 AND status = 'failed'",
+        &[cx.now.into(), id.into()],
+    )?;
+    tx.wake(TOPIC);
+    if changed == 1 { Ok(()) } else { Err(Error::not_found("failed job", id)) }
+}
+
+/// A person says: this failed job is not needed any more.
+pub fn discard(tx: &mut Tx<'_>, id: JobId) -> Result<()> {
+    let changed = tx.execute("DELETE FROM jobs WHERE id = $1 AND status = 'failed'", &[id.into()])?;
+    if changed == 1 { Ok(()) } else { Err(Error::not_found("failed job", id)) }
+}
+
+/// How many jobs are in which state.
+pub fn counts(tx: &mut Tx<'_>) -> Result<Counts> {
+    Ok(Counts {
+        queued: tx.count("SELECT COUNT(*) FROM jobs WHERE status = 'queued'", &[])?,
+        failed: tx.count("SELECT COUNT(*) FROM jobs WHERE status = 'failed'", &[])?,
+    })
+}
+
+const COLUMNS: &str =
+    "id, kind, unique_key, payload, status, run_at, attempts, last_error, created_at, updated_at";
+
+/// The jobs in `status` (or all), the soonest first.
+pub fn list(tx: &mut Tx<'_>, status: Option<&str>, limit: i64) -> Result<Vec<Row>> {
+    let filter = if status.is_some() { "status = $1" } else { "$1 = 'all'" };
+    let sql = format!("SELECT {COLUMNS} FROM jobs WHERE {filter} ORDER BY run_at LIMIT $2");
+    tx.query(&sql, &[status.unwrap_or("all").into(), limit.into()])
+}
+
+/// One job, if it is still there.
+pub fn find(tx: &mut Tx<'_>, id: JobId) -> Result<Option<Row>> {
+    tx.query_opt(&format!("SELECT {COLUMNS} FROM jobs WHERE id = $1"), &[id.into()])
+}

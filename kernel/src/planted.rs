@@ -1,0 +1,72 @@
+//! Defects planted on purpose, to prove that the simulation finds such things. Each stands where the real mistake
+//! would be made. Without the feature `planted` every question is `false` at compile time and leaves no code.
+
+/// One mistake that someone could make here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Defect {
+    /// The webhook is answered before it is stored.
+    AcknowledgeBeforeStoring,
+    /// Stock is looked at in one transaction and taken in another.
+    CheckThenAct,
+    /// Each event of a payment hands over by itself, whatever was handed over before.
+    EachEventHandsOver,
+    /// A worker finishes an event that another has claimed since.
+    NoFencing,
+    /// An event whose worker died is never claimed again.
+    NoLeaseRecovery,
+    /// Each attempt at Stripe gets a new idempotency key.
+    KeyPerAttempt,
+    /// A lost answer from Stripe is taken for a refusal.
+    UnknownTakenForFailure,
+    /// A payment of the wrong amount is confirmed.
+    WrongAmountConfirmed,
+    /// A cancelled order keeps its stock.
+    StockNotReleased,
+    /// A payment after cancellation is dropped.
+    LatePaymentIgnored,
+    /// A replay subtracts the stock again.
+    ReplaySellsTwice,
+    /// The event is marked processed in another transaction, before its effect.
+    MarkedBeforeDone,
+}
+
+impl Defect {
+    /// All of them.
+    pub const ALL: [Defect; 12] = [
+        Defect::AcknowledgeBeforeStoring,
+        Defect::CheckThenAct,
+        Defect::EachEventHandsOver,
+        Defect::NoFencing,
+        Defect::NoLeaseRecovery,
+        Defect::KeyPerAttempt,
+        Defect::UnknownTakenForFailure,
+        Defect::WrongAmountConfirmed,
+        Defect::StockNotReleased,
+        Defect::LatePaymentIgnored,
+        Defect::ReplaySellsTwice,
+        Defect::MarkedBeforeDone,
+    ];
+}
+
+#[cfg(feature = "planted")]
+thread_local! {
+    static PLANTED: std::cell::Cell<Option<Defect>> = const { std::cell::Cell::new(None) };
+}
+
+/// Plants `defect` on this thread; `None` takes it out again.
+#[cfg(feature = "planted")]
+pub fn plant(defect: Option<Defect>) {
+    PLANTED.with(|cell| cell.set(defect));
+}
+
+/// Is this mistake being made?
+#[cfg(feature = "planted")]
+pub fn planted(defect: Defect) -> bool {
+    PLANTED.with(|cell| cell.get() == Some(defect))
+}
+
+/// Is this mistake being made? Never, in what people run.
+#[cfg(not(feature = "planted"))]
+pub const fn planted(_: Defect) -> bool {
+    false
+}

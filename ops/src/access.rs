@@ -1,0 +1,230 @@
+//! Who acts, and what each role may do. Tokens are shown once; only their hash is kept.
+
+use db::{Row, Tx};
+use kernel::{Cx, Error, Id, Kind, Refusal, Result, Timestamp};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+/// What someone may do. Each role may do all that the ones before it may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// The shop's own server: checkout and reading access.
+    App,
+    /// Reads everything.
+    Viewer,
+    /// Repairs single orders.
+    Support,
+    /// Moves money and clears reviews.
+    Finance,
+    /// Corrects stock, replays events, runs jobs.
+    Operator,
+    /// Tokens, roles, secrets.
+    Admin,
+}
+
+impl Role {
+    /// The role's name as stored and shown.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Role::App => "app",
+            Role::Viewer => "viewer",
+            Role::Support => "support",
+            Role::Finance => "finance",
+            Role::Operator => "operator",
+            Role::Admin => "admin",
+        }
+    }
+    /// Reads a stored name.
+    pub fn parse(text: &str) -> Option<Role> {
+        [Role::App, Role::Viewer, Role::Support, Role::Finance, Role::Operator, Role::Admin]
+            .into_iter()
+            .find(|role| role.as_str() == text)
+    }
+}
+
+/// Which kind of somebody acted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ActorKind {
+    /// A person with a token or at the terminal.
+    Operator,
+    /// makegood itself: workers, schedules.
+    System,
+    /// Stripe, through an event.
+    Stripe,
+    /// A buyer.
+    Buyer,
+}
+
+impl ActorKind {
+    /// As stored.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ActorKind::Operator => "operator",
+            ActorKind::System => "system",
+            ActorKind::Stripe => "stripe",
+            ActorKind::Buyer => "buyer",
+        }
+    }
+}
+
+/// Somebody who acts; always named in the audit log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Actor {
+    /// Which kind.
+    pub kind: ActorKind,
+    /// Who: a token's name, the user at the terminal, `worker`, an event id.
+    pub name: String,
+}
+
+impl Actor {
+    /// makegood itself, in this function.
+    pub fn system(name: &str) -> Self {
+        Actor { kind: ActorKind::System, name: name.into() }
+    }
+    /// Stripe, through this event.
+    pub fn stripe(event_id: &str) -> Self {
+        Actor { kind: ActorKind::Stripe, name: event_id.into() }
+    }
+    /// A person.
+    pub fn operator(name: &str) -> Self {
+        Actor { kind: ActorKind::Operator, name: name.into() }
+    }
+    /// A buyer, by email or `guest`.
+    pub fn buyer(name: &str) -> Self {
+        Actor { kind: ActorKind::Buyer, name: name.into() }
+    }
+}
+
+/// Who asks for an operation, as what, and why.
+#[derive(Debug, Clone)]
+pub struct By {
+    /// Who.
+    pub actor: Actor,
+    /// As what.
+    pub role: Role,
+    /// Why; every change needs a reason.
+    pub reason: Option<String>,
+    /// The request that carried it, for the audit log.
+    pub request_id: Option<String>,
+}
+
+impl By {
+    /// Refuses when the role does not reach.
+    pub fn must_be(&self, least: Role, what: &str) -> Result<()> {
+        if self.role >= least {
+            return Ok(());
+        }
+        Err(Refusal::new(
+            "forbidden",
+            format!("{} is {}; {what} needs {}", self.actor.name, self.role.as_str(), least.as_str()),
+        )
+        .fix("ask an admin for a token with that role: makegood tokens create NAME --role ROLE")
+        .into())
+    }
+}
+
+/// Marks ids of tokens.
+pub enum TokenKind {}
+impl Kind for TokenKind {
+    const PREFIX: &'static str = "tok";
+    const NAME: &'static str = "token";
+}
+
+/// A token as it may be shown: never the token itself.
+#[derive(Debug, Clone, Serialize)]
+pub struct ApiToken {
+    /// Its id.
+    pub id: Id<TokenKind>,
+    /// Whose it is.
+    pub name: String,
+    /// Its first characters, to tell tokens apart.
+    pub prefix: String,
+    /// What its bearer may do.
+    pub role: String,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it ends, if ever.
+    pub expires_at: Option<Timestamp>,
+    /// When it was last used, to the minute.
+    pub last_used_at: Option<Timestamp>,
+    /// When it was taken back.
+    pub revoked_at: Option<Timestamp>,
+}
+
+/// Makes a token of 256 random bits and gives it out this one time.
+pub fn create_token(
+    tx: &mut Tx<'_>,
+    cx: &Cx,
+    name: &str,
+    role: Role,
+    expires_at: Option<Timestamp>,
+) -> Result<(Id<TokenKind>, String)> {
+    let secret: [u8; 32] = cx.random();
+    let token = format!("mg_{}", hex(&secret));
+    let id = cx.id::<TokenKind>();
+    tx.execute(
+        "INSERT INTO api_tokens (id, name, prefix, hash, role, created_at, expires_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        &[
+            id.into(),
+            name.into(),
+            token[..9].into(),
+            fingerprint(&token).into(),
+            role.as_str().into(),
+            cx.now.into(),
+            expires_at.into(),
+        ],
+    )?;
+    Ok((id, token))
+}
+
+/// Whose token this is, if it is one and still counts.
+pub fn authenticate(tx: &mut Tx<'_>, now: Timestamp, token: &str) -> Result<Option<(Actor, Role)>> {
+    let row = tx.query_opt(
+        "SELECT name, role FROM api_tokens
+         WHERE hash = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)",
+        &[fingerprint(token).into(), now.into()],
+    )?;
+    let Some(row) = row else { return Ok(None) };
+    let role: String = row.get("role")?;
+    let role = Role::parse(&role).ok_or_else(|| Error::bug(format!("a token has the role `{role}`")))?;
+    Ok(Some((Actor::operator(&row.get::<String>("name")?), role)))
+}
+
+/// Takes a token back; it stops counting at once.
+pub fn revoke_token(tx: &mut Tx<'_>, cx: &Cx, id: Id<TokenKind>) -> Result<()> {
+    let changed = tx.execute(
+        "UPDATE api_tokens SET revoked_at = $1 WHERE id = $2 AND revoked_at IS NULL",
+        &[cx.now.into(), id.into()],
+    )?;
+    if changed == 1 { Ok(()) } else { Err(Error::not_found("live token", id)) }
+}
+
+/// All tokens, without what is secret.
+pub fn list_tokens(tx: &mut Tx<'_>) -> Result<Vec<ApiToken>> {
+    tx.query("SELECT * FROM api_tokens ORDER BY created_at DESC", &[])?.iter().map(read).collect()
+}
+
+fn read(row: &Row) -> Result<ApiToken> {
+    Ok(ApiToken {
+        id: row.get("id")?,
+        name: row.get("name")?,
+        prefix: row.get("prefix")?,
+        role: row.get("role")?,
+        created_at: row.get("created_at")?,
+        expires_at: row.get("expires_at")?,
+        last_used_at: row.get("last_used_at")?,
+        revoked_at: row.get("revoked_at")?,
+    })
+}
+
+/// SHA-256 is enough for 256 random bits: there is nothing to guess.
+fn fingerprint(token: &str) -> String {
+    hex(&Sha256::digest(token.as_bytes()))
+}
+
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,142 @@
+//! The audit log: written in the transaction that changes, never changed afterwards.
+
+use db::{Row, Tx, Value};
+use kernel::{Cx, Id, Kind, Result};
+use uuid::Uuid;
+
+use crate::Actor;
+
+/// Marks ids of audit entries.
+pub enum AuditKind {}
+impl Kind for AuditKind {
+    const PREFIX: &'static str = "aud";
+    const NAME: &'static str = "audit entry";
+}
+/// The id of an audit entry.
+pub type AuditId = Id<AuditKind>;
+
+/// One entry: who did what to what, and why.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// What happened, in a stable word like `entitlement_granted`.
+    pub event_type: &'static str,
+    /// Who did it.
+    pub actor: Actor,
+    /// What kind of thing it was done to.
+    pub subject_type: &'static str,
+    /// Which one.
+    pub subject_id: String,
+    /// The order it concerns, if it concerns one.
+    pub order_id: Option<Uuid>,
+    /// Why.
+    pub reason: Option<String>,
+    /// The request that carried it.
+    pub request_id: Option<String>,
+    /// Whatever else explains it: before, after, causes.
+    pub data: serde_json::Value,
+}
+
+impl Entry {
+    /// An entry without reason and details.
+    pub fn new(
+        event_type: &'static str,
+        actor: Actor,
+        subject_type: &'static str,
+        id: impl ToString,
+    ) -> Self {
+        Entry {
+            event_type,
+            actor,
+            subject_type,
+            subject_id: id.to_string(),
+            order_id: None,
+            reason: None,
+            request_id: None,
+            data: serde_json::json!({}),
+        }
+    }
+    /// It concerns this order.
+    pub fn order<K: Kind>(mut self, order: Id<K>) -> Self {
+        self.order_id = Some(order.uuid());
+        self
+    }
+    /// Why it was done.
+    pub fn because(mut self, reason: Option<&str>) -> Self {
+        self.reason = reason.map(str::to_owned);
+        self
+    }
+    /// What else explains it.
+    pub fn with(mut self, data: serde_json::Value) -> Self {
+        self.data = data;
+        self
+    }
+}
+
+/// Writes entries; gives the id of the first.
+pub fn record(tx: &mut Tx<'_>, cx: &Cx, entries: Vec<Entry>) -> Result<Option<AuditId>> {
+    let ids: Vec<AuditId> = entries.iter().map(|_| cx.id()).collect();
+    let rows: Vec<Vec<Value>> = entries
+        .into_iter()
+        .zip(&ids)
+        .map(|(entry, id)| {
+            vec![
+                (*id).into(),
+                cx.now.into(),
+                entry.event_type.into(),
+                entry.actor.name.into(),
+                entry.actor.kind.as_str().into(),
+                entry.subject_type.into(),
+                entry.subject_id.into(),
+                entry.order_id.into(),
+                entry.reason.into(),
+                entry.request_id.into(),
+                entry.data.into(),
+            ]
+        })
+        .collect();
+    tx.insert_many(
+        "INSERT INTO audit_logs (id, at, event_type, actor, actor_type, subject_type, subject_id, order_id, reason,
+         request_id, data)",
+        "",
+        &rows,
+    )?;
+    Ok(ids.first().copied())
+}
+
+/// Which entries to list.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// Only of this type.
+    pub event_type: Option<String>,
+    /// Only about this order.
+    pub order_id: Option<Uuid>,
+    /// Only about this subject.
+    pub subject_id: Option<String>,
+    /// Only entries before this one (paging).
+    pub before: Option<Uuid>,
+    /// At most so many.
+    pub limit: i64,
+}
+
+/// The newest entries first.
+pub fn list(tx: &mut Tx<'_>, filter: &Filter) -> Result<Vec<Row>> {
+    let mut conditions = vec!["1 = 1".to_owned()];
+    let mut params = Vec::new();
+    let mut only = |column: &str, value: Option<Value>| {
+        if let Some(value) = value {
+            params.push(value);
+            conditions.push(format!("{column} ${}", params.len()));
+        }
+    };
+    only("event_type =", filter.event_type.as_ref().map(Value::from));
+    only("order_id =", filter.order_id.map(Value::from));
+    only("subject_id =", filter.subject_id.as_ref().map(Value::from));
+    only("id <", filter.before.map(Value::from));
+    params.push(filter.limit.into());
+    let sql = format!(
+        "SELECT * FROM audit_logs WHERE {} ORDER BY id DESC LIMIT ${}",
+        conditions.join(" AND "),
+        params.len()
+    );
+    tx.query(&sql, &params)
+}

@@ -1,0 +1,209 @@
+//! Plan → permit → apply and audit in one transaction → verify. Every door comes through here.
+
+use std::sync::Arc;
+
+use db::{Db, TxResult};
+use kernel::{Cx, Error, Id, Kind, Refusal, Result};
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use crate::access::hex;
+use crate::audit::{self, AuditId, Entry};
+use crate::operation::AnyOperation;
+use crate::{By, Guard, OperationDef, Plan, Proof};
+
+/// Marks ids of operations that ran.
+pub enum RunKind {}
+impl Kind for RunKind {
+    const PREFIX: &'static str = "op";
+    const NAME: &'static str = "operation";
+}
+
+/// Whether to do it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Mode {
+    /// Only say what would change.
+    Preview,
+    /// Do it; with the id of a plan only if that is still what would change.
+    Apply {
+        /// The plan that was seen and approved.
+        plan_id: Option<String>,
+    },
+}
+
+/// How it ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// Nothing was changed; this is the plan.
+    Previewed,
+    /// Done, and read back.
+    Applied,
+    /// It was so already; nothing was changed.
+    Already,
+}
+
+/// What the runner gives back.
+#[derive(Debug, Clone, Serialize)]
+pub struct Receipt {
+    /// This run.
+    pub id: Id<RunKind>,
+    /// Which operation.
+    pub operation: &'static str,
+    /// How it ended.
+    pub status: Status,
+    /// What changed, or would change.
+    pub plan: Plan,
+    /// A fingerprint of the inputs and the plan: apply with it, and nothing else is applied.
+    pub plan_id: String,
+    /// What was read back afterwards.
+    pub verify: Vec<Proof>,
+    /// Its entry in the audit log.
+    pub audit_id: Option<AuditId>,
+}
+
+impl Receipt {
+    /// True unless something that must be true afterwards is not.
+    pub fn is_verified(&self) -> bool {
+        self.verify.iter().all(|proof| proof.holds)
+    }
+}
+
+/// Runs operations on one database.
+#[derive(Clone)]
+pub struct Runner {
+    /// Where.
+    pub db: Db,
+}
+
+impl Runner {
+    /// Runs `definition` with `input`.
+    ///
+    /// # Errors
+    /// Refused when the role does not reach, a guard does not hold, the reason is missing or the plan is stale;
+    /// otherwise whatever the operation itself says.
+    pub async fn run(
+        &self,
+        definition: &OperationDef,
+        input: serde_json::Value,
+        mode: Mode,
+        by: By,
+        cx: Cx,
+    ) -> Result<Receipt> {
+        by.must_be(definition.role, definition.name)?;
+        let operation: Arc<dyn AnyOperation> = (definition.read)(input)?.into();
+        match mode {
+            Mode::Preview => self.preview(definition, operation, cx).await,
+            Mode::Apply { plan_id } => self.apply(definition, operation, plan_id, by, cx).await,
+        }
+    }
+
+    async fn preview(
+        &self,
+        definition: &OperationDef,
+        operation: Arc<dyn AnyOperation>,
+        cx: Cx,
+    ) -> Result<Receipt> {
+        let (asked, at) = (operation.clone(), cx.clone());
+        let plan = self.db.read("operation.preview", move |tx| asked.plan(tx, &at)).await?;
+        let plan_id = fingerprint(definition.name, &*operation, &plan);
+        Ok(Receipt {
+            id: cx.id(),
+            operation: definition.name,
+            status: Status::Previewed,
+            plan,
+            plan_id,
+            verify: Vec::new(),
+            audit_id: None,
+        })
+    }
+
+    async fn apply(
+        &self,
+        definition: &OperationDef,
+        operation: Arc<dyn AnyOperation>,
+        expected: Option<String>,
+        by: By,
+        cx: Cx,
+    ) -> Result<Receipt> {
+        if by.reason.as_deref().is_none_or(|reason| reason.trim().is_empty()) {
+            return Err(Refusal::new(
+                "reason_required",
+                format!("{} changes things; say why", definition.name),
+            )
+            .fix("add --reason TEXT, or \"reason\" in the request")
+            .into());
+        }
+        let (name, audit_type) = (definition.name, definition.audit);
+        let (asked, at) = (operation.clone(), cx.clone());
+        let (plan, plan_id, audit_id) = self
+            .db
+            .write("operation.apply", move |tx| {
+                let plan = asked.plan(tx, &at)?;
+                let plan_id = fingerprint(name, &*asked, &plan);
+                permit(name, &plan, &plan_id, expected.as_deref())?;
+                if plan.is_already() {
+                    return Ok((plan, plan_id, None));
+                }
+                asked.apply(tx, &at, &by)?;
+                let audit_id = audit::record(tx, &at, vec![entry(name, audit_type, &*asked, &plan, &by)])?;
+                Ok((plan, plan_id, audit_id))
+            })
+            .await
+            .must_be_looked_up()?;
+        let status = if plan.is_already() { Status::Already } else { Status::Applied };
+        let at = cx.clone();
+        let verify = self.db.read("operation.verify", move |tx| operation.verify(tx, &at)).await?;
+        Ok(Receipt { id: cx.id(), operation: name, status, plan, plan_id, verify, audit_id })
+    }
+}
+
+/// Guards have no override, and a plan that was approved is the only one that may be applied.
+fn permit(name: &str, plan: &Plan, plan_id: &str, expected: Option<&str>) -> Result<()> {
+    if let Some(guard) = plan.guards.iter().find(|guard| !guard.holds) {
+        return Err(guarded(name, guard).into());
+    }
+    match expected {
+        Some(expected) if expected != plan_id => Err(Refusal::new(
+            "stale_plan",
+            format!("{name} was planned as {expected}; what it would do now is {plan_id}"),
+        )
+        .fix("look at a new preview, then apply that plan")
+        .into()),
+        _ => Ok(()),
+    }
+}
+
+fn guarded(name: &str, guard: &Guard) -> Refusal {
+    Refusal::new("refused_by_guard", format!("{name}: {} does not hold: {}", guard.name, guard.seen))
+}
+
+fn entry(
+    name: &'static str,
+    audit_type: &'static str,
+    operation: &dyn AnyOperation,
+    plan: &Plan,
+    by: &By,
+) -> Entry {
+    let (subject_type, subject_id) = operation.subject();
+    let mut entry = Entry::new(audit_type, by.actor.clone(), subject_type, subject_id)
+        .because(by.reason.as_deref())
+        .with(serde_json::json!({
+            "operation": name, "input": operation.input(), "changes": plan.changes, "role": by.role,
+        }));
+    entry.order_id = operation.order();
+    entry.request_id = by.request_id.clone();
+    entry
+}
+
+fn fingerprint(name: &str, operation: &dyn AnyOperation, plan: &Plan) -> String {
+    let text = serde_json::json!([name, operation.input(), plan]).to_string();
+    format!("plan_{}", &hex(&Sha256::digest(text.as_bytes()))[..24])
+}
+
+impl From<Receipt> for serde_json::Value {
+    fn from(receipt: Receipt) -> Self {
+        serde_json::to_value(receipt)
+            .unwrap_or_else(|e| serde_json::json!({ "error": Error::Bug(Box::new(e)).to_string() }))
+    }
+}
