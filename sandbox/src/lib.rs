@@ -1,1 +1,43 @@
 //! A stateful Stripe for development, tests and the demo; knows no shop.
+//!
+//! [`Sandbox`] is a synchronous, deterministic account: time and chance come in with every call, so a seeded
+//! simulation can drive it in-process. It renders the shapes of [`API_VERSION`].
+
+// Stripe's objects have more than sixty members, each a step of `json!`.
+#![recursion_limit = "512"]
+
+mod account;
+mod api;
+mod call;
+mod cards;
+mod catalog;
+mod charges;
+mod checkout;
+mod customers;
+mod discounts;
+mod endpoints;
+mod error;
+mod events;
+mod expand;
+mod faults;
+mod form;
+mod idempotency;
+mod ids;
+mod intents;
+mod lists;
+mod outbox;
+mod params;
+mod queue;
+mod refunds;
+mod routes;
+mod shelf;
+
+pub use account::{API_VERSION, Sandbox, Settings};
+pub use api::{Answer, ApiRequest, ApiResponse};
+pub use charges::{Charge, ChargeState};
+pub use checkout::{Authentication, Method, PayError, PayOutcome, Payment};
+pub use events::Event;
+pub use faults::{Fault, Trouble};
+pub use intents::Later;
+pub use outbox::Delivery;
+pub use refunds::{Refund, RefundStatus};

@@ -1,0 +1,328 @@
+//! Charges: each attempt to move money that reached a bank.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::account::Sandbox;
+use crate::call::Call;
+use crate::cards::{Decline, Instrument};
+use crate::error::ApiError;
+use crate::ids;
+use crate::intents::{Buyer, Intent};
+use crate::lists::Paging;
+use crate::params::{Metadata, Params, merge};
+use crate::shelf::Kept;
+
+/// How an attempt stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ChargeState {
+    /// The bank has not said yet.
+    Pending,
+    /// The money moved (or is held, when `captured` is false).
+    Succeeded,
+    /// The bank refused.
+    Failed {
+        /// Stripe's code, like `card_declined`.
+        code: String,
+        /// The bank's reason, like `insufficient_funds`.
+        decline_code: Option<String>,
+        /// For the buyer.
+        message: String,
+    },
+}
+
+/// One attempt to move money. Its public fields are there for invariants over many payments.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Charge {
+    /// `ch_…`
+    pub id: String,
+    /// The PaymentIntent that it belongs to.
+    pub payment_intent: String,
+    /// Minor units.
+    pub amount: i64,
+    /// Lower case.
+    pub currency: String,
+    /// The sum of refunds that did not fail.
+    pub amount_refunded: i64,
+    /// How it stands.
+    pub state: ChargeState,
+    /// Whether the money was taken, not only held.
+    pub captured: bool,
+    /// Its refunds, the oldest first.
+    pub refunds: Vec<String>,
+    pub(crate) created: i64,
+    pub(crate) customer: Option<String>,
+    pub(crate) instrument: Instrument,
+    method: String,
+    description: Option<String>,
+    buyer: Buyer,
+    metadata: Metadata,
+    receipt_email: Option<String>,
+    shipping: Option<Value>,
+    /// Whether it has its balance transaction, which comes some seconds after the payment.
+    booked: bool,
+}
+
+impl Kept for Charge {
+    fn id(&self) -> &str {
+        &self.id
+    }
+}
+
+impl Charge {
+    pub(crate) fn new(intent: &Intent, state: ChargeState, buyer: &Buyer, call: &Call) -> Self {
+        let (method, instrument) = intent.method.clone().unwrap_or_else(|| {
+            // A charge is only made after a payment method was chosen.
+            (String::new(), Instrument::BankDebit)
+        });
+        Charge {
+            id: ids::long("ch_3", &call.cx),
+            payment_intent: intent.id.clone(),
+            amount: intent.amount,
+            currency: intent.currency.clone(),
+            amount_refunded: 0,
+            captured: state == ChargeState::Succeeded && !intent.manual_capture,
+            state,
+            refunds: Vec::new(),
+            created: call.seconds(),
+            customer: intent.customer.clone(),
+            instrument,
+            method,
+            description: intent.description.clone(),
+            buyer: buyer.clone(),
+            // Copied when the charge is made; later edits of the PaymentIntent do not reach it.
+            metadata: intent.metadata.clone(),
+            receipt_email: intent.receipt_email.clone(),
+            shipping: intent.shipping.clone(),
+            booked: false,
+        }
+    }
+
+    /// What may still be refunded.
+    pub fn refundable(&self) -> i64 {
+        if self.captured { self.amount - self.amount_refunded } else { 0 }
+    }
+
+    /// Money that moved and has an entry in the balance; its id says whose entry it is.
+    pub(crate) fn balance_transaction(&self) -> Option<String> {
+        self.booked.then(|| self.id.replacen("ch_", "txn_", 1))
+    }
+
+    pub(crate) fn to_json(&self) -> Value {
+        let (status, failure) = match &self.state {
+            ChargeState::Pending => ("pending", None),
+            ChargeState::Succeeded => ("succeeded", None),
+            ChargeState::Failed { code, message, .. } => ("failed", Some((code, message))),
+        };
+        let paid = self.state == ChargeState::Succeeded;
+        let receipt = paid.then(|| format!("https://pay.stripe.com/receipts/payment/{}", self.id));
+        json!({
+            "id": self.id,
+            "object": "charge",
+            "amount": self.amount,
+            "amount_captured": if self.captured { self.amount } else { 0 },
+            "amount_refunded": self.amount_refunded,
+            "application": null,
+            "application_fee": null,
+            "application_fee_amount": null,
+            "balance_transaction": self.balance_transaction(),
+            "billing_details": {
+                "address": self.buyer.address,
+                "email": self.buyer.email,
+                "name": self.buyer.name,
+                "phone": self.buyer.phone,
+                "tax_id": null,
+            },
+            "calculated_statement_descriptor": "SANDBOX SHOP",
+            "captured": self.captured,
+            "created": self.created,
+            "currency": self.currency,
+            "customer": self.customer,
+            "description": self.description,
+            "disputed": false,
+            "failure_balance_transaction": null,
+            "failure_code": failure.map(|(code, _)| code),
+            "failure_message": failure.map(|(_, message)| message),
+            "fraud_details": {},
+            "livemode": false,
+            "metadata": self.metadata,
+            "on_behalf_of": null,
+            "outcome": self.outcome(),
+            "paid": paid,
+            "payment_intent": self.payment_intent,
+            "payment_method": self.method,
+            "payment_method_details": self.method_details(),
+            "receipt_email": self.receipt_email,
+            "receipt_number": null,
+            "receipt_url": receipt,
+            "refunded": paid && self.captured && self.amount_refunded == self.amount,
+            "review": null,
+            "shipping": self.shipping,
+            "source": null,
+            "source_transfer": null,
+            "statement_descriptor": null,
+            "statement_descriptor_suffix": null,
+            "status": status,
+            "transfer_data": null,
+            "transfer_group": null,
+        })
+    }
+
+    fn outcome(&self) -> Value {
+        let decline = self.instrument.card().and_then(|card| match card.verdict {
+            crate::cards::Verdict::Declines(decline) => Some(decline),
+            _ => None,
+        });
+        let elevated = self.instrument.card().is_some_and(|card| card.elevated_risk);
+        let refused = matches!(self.state, ChargeState::Failed { .. });
+        let reason = match &self.state {
+            ChargeState::Failed { code, decline_code, .. } => Some(decline_code.as_ref().unwrap_or(code)),
+            _ => None,
+        };
+        json!({
+            "advice_code": decline.filter(|_| refused).map(|decline| decline.advice),
+            "network_advice_code": null,
+            "network_decline_code": decline.filter(|_| refused).map(|_| "05"),
+            "network_status": if refused { "declined_by_network" } else { "approved_by_network" },
+            "reason": reason,
+            "risk_level": if elevated { "elevated" } else { "normal" },
+            "risk_score": if elevated { 68 } else { 20 },
+            "seller_message": if refused { "The bank did not return any further details with this decline." } else { "Payment complete." },
+            "type": if refused { "issuer_declined" } else { "authorized" },
+        })
+    }
+
+    fn method_details(&self) -> Value {
+        let Some(card) = self.instrument.card() else {
+            return json!({
+                "type": "us_bank_account",
+                "us_bank_account": {
+                    "account_holder_type": "individual",
+                    "account_type": "checking",
+                    "bank_name": "STRIPE TEST BANK",
+                    "fingerprint": "sandboxBankAcct1",
+                    "last4": "6789",
+                    "mandate": null,
+                    "payment_reference": null,
+                    "routing_number": "110000000",
+                },
+            });
+        };
+        json!({
+            "type": "card",
+            "card": {
+                "amount_authorized": self.amount,
+                "brand": card.brand,
+                "checks": {
+                    "address_line1_check": null,
+                    "address_postal_code_check": "pass",
+                    "cvc_check": "pass",
+                },
+                "country": "US",
+                "exp_month": 12,
+                "exp_year": 2034,
+                "fingerprint": format!("sandboxCard{}", card.last4()),
+                "funding": "credit",
+                "last4": card.last4(),
+                "network": card.brand,
+                "three_d_secure": null,
+                "wallet": null,
+            },
+        })
+    }
+}
+
+impl From<Decline> for ChargeState {
+    fn from(decline: Decline) -> Self {
+        ChargeState::Failed {
+            code: decline.code.into(),
+            decline_code: decline.decline_code.map(str::to_owned),
+            message: decline.message.into(),
+        }
+    }
+}
+
+impl Sandbox {
+    /// Every charge of a PaymentIntent, the oldest first.
+    pub fn charges_of(&self, payment_intent: &str) -> Vec<&Charge> {
+        let ids = self.intents.get(payment_intent).map(|intent| intent.charges.as_slice()).unwrap_or_default();
+        ids.iter().filter_map(|id| self.charges.get(id)).collect()
+    }
+
+    /// Every charge of the account, the oldest first.
+    pub fn charges(&self) -> &[Charge] {
+        self.charges.list()
+    }
+
+    /// The balance transaction arrives; Stripe tells of it by `charge.updated`.
+    pub(crate) fn book_charge(&mut self, id: &str, call: &Call) {
+        let Some(charge) = self.charges.get_mut(id) else { return };
+        let before = charge.to_json();
+        charge.booked = true;
+        let after = charge.to_json();
+        self.emit_if_changed("charge.updated", &before, &after, call);
+    }
+
+    pub(crate) fn retrieve_charge(&self, id: &str) -> Result<Value, ApiError> {
+        self.charges.get(id).map(Charge::to_json).ok_or_else(|| ApiError::no_such("charge", id, "id"))
+    }
+
+    pub(crate) fn update_charge(&mut self, id: &str, params: &Params, call: &Call) -> Result<Value, ApiError> {
+        params.only(&["description", "metadata", "receipt_email"])?;
+        let (description, metadata) = (params.unsettable("description")?, params.metadata("metadata")?);
+        let receipt_email = params.unsettable("receipt_email")?;
+        let charge = self.charges.get_mut(id).ok_or_else(|| ApiError::no_such("charge", id, "id"))?;
+        let before = charge.to_json();
+        merge(&mut charge.metadata, metadata)?;
+        charge.description = description.unwrap_or_else(|| charge.description.take());
+        charge.receipt_email = receipt_email.unwrap_or_else(|| charge.receipt_email.take());
+        let after = charge.to_json();
+        self.emit_if_changed("charge.updated", &before, &after, call);
+        Ok(after)
+    }
+
+    pub(crate) fn list_charges(&self, params: &Params) -> Result<Value, ApiError> {
+        params.only(&["limit", "starting_after", "ending_before", "created", "payment_intent", "customer"])?;
+        let (intent, customer) = (params.text("payment_intent")?, params.text("customer")?);
+        let keep = |charge: &Charge| {
+            intent.as_ref().is_none_or(|intent| charge.payment_intent == *intent)
+                && (customer.is_none() || charge.customer == customer)
+        };
+        Paging::read(params)?.page(&self.charges, "/v1/charges", |c| c.created, keep, Charge::to_json)
+    }
+
+    /// The balance's entry for a charge or a refund.
+    pub(crate) fn retrieve_balance_transaction(&self, id: &str) -> Result<Value, ApiError> {
+        let of_charge = self.charges.get(&id.replacen("txn_", "ch_", 1)).filter(|charge| charge.booked);
+        let of_refund = self.refunds.get(&id.replacen("txn_", "re_", 1));
+        let (kind, source, amount, currency, created) = match (of_charge, of_refund) {
+            (Some(charge), _) => ("charge", &charge.id, charge.amount, &charge.currency, charge.created),
+            (_, Some(refund)) => ("refund", &refund.id, -refund.amount, &refund.currency, refund.created),
+            _ => return Err(ApiError::no_such("balance transaction", id, "id")),
+        };
+        // Stripe's usual fee on cards: 2.9 % and 30 minor units; it is not given back on a refund.
+        let fee = if kind == "charge" { amount * 29 / 1000 + 30 } else { 0 };
+        let details = json!([{
+            "amount": fee, "application": null, "currency": currency,
+            "description": "Stripe processing fees", "type": "stripe_fee",
+        }]);
+        Ok(json!({
+            "id": id,
+            "object": "balance_transaction",
+            "amount": amount,
+            "available_on": created + 2 * 24 * 3600,
+            "balance_type": "payments",
+            "created": created,
+            "currency": currency,
+            "description": null,
+            "exchange_rate": null,
+            "fee": fee,
+            "fee_details": if fee > 0 { details } else { json!([]) },
+            "net": amount - fee,
+            "reporting_category": kind,
+            "source": source,
+            "status": "pending",
+            "type": kind,
+        }))
+    }
+}

@@ -1,0 +1,11 @@
+//! Checkout Sessions: what is bought, the page that sells it, and how it ends.
+//!
+//! `session` holds the nouns and sums, `create` the API, `render` the shape, `pay` what the buyer does.
+
+mod create;
+mod pay;
+mod render;
+mod session;
+
+pub use pay::{Authentication, Method, PayError, PayOutcome, Payment};
+pub(crate) use session::Session;

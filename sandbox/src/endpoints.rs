@@ -1,0 +1,224 @@
+//! Webhook endpoints: who wants to hear of what, and the secrets that sign it.
+
+use std::time::Duration;
+
+use kernel::{Cx, Timestamp};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::account::Sandbox;
+use crate::call::Call;
+use crate::error::ApiError;
+use crate::ids;
+use crate::lists::{PAGING, Paging};
+use crate::outbox::new_secret;
+use crate::params::{Metadata, Params, merge};
+use crate::shelf::Kept;
+
+/// An old secret may live on for at most a day after a roll.
+const LONGEST_OVERLAP: Duration = Duration::from_secs(24 * 3600);
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Secret {
+    text: String,
+    /// `None` for the newest.
+    valid_until: Option<Timestamp>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+enum Status {
+    Enabled,
+    Disabled,
+    Deleted,
+}
+
+/// A webhook endpoint.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Endpoint {
+    pub(crate) id: String,
+    pub(crate) url: String,
+    created: i64,
+    description: Option<String>,
+    enabled_events: Vec<String>,
+    api_version: Option<String>,
+    metadata: Metadata,
+    status: Status,
+    secrets: Vec<Secret>,
+}
+
+impl Kept for Endpoint {
+    fn id(&self) -> &str {
+        &self.id
+    }
+}
+
+impl Endpoint {
+    pub(crate) fn is_enabled(&self) -> bool {
+        self.status == Status::Enabled
+    }
+
+    /// Whether it is told of events of this type. `charge.*` is not a wildcard here, only `*` is.
+    pub(crate) fn wants(&self, kind: &str) -> bool {
+        self.is_enabled() && self.enabled_events.iter().any(|wanted| wanted == "*" || wanted == kind)
+    }
+
+    pub(crate) fn live_secrets(&self, now: Timestamp) -> impl Iterator<Item = &str> {
+        let lives = move |secret: &&Secret| secret.valid_until.is_none_or(|until| now < until);
+        self.secrets.iter().filter(lives).map(|secret| secret.text.as_str())
+    }
+
+    fn to_json(&self) -> Value {
+        json!({
+            "id": self.id,
+            "object": "webhook_endpoint",
+            "api_version": self.api_version,
+            "application": null,
+            "created": self.created,
+            "description": self.description,
+            "enabled_events": self.enabled_events,
+            "livemode": false,
+            "metadata": self.metadata,
+            "status": if self.is_enabled() { "enabled" } else { "disabled" },
+            "url": self.url,
+        })
+    }
+}
+
+impl Sandbox {
+    /// Registers an endpoint for these event types (`*` for all) and returns its id and signing secret.
+    pub fn add_endpoint(&mut self, url: &str, enabled_events: &[&str], cx: &Cx) -> (String, String) {
+        let cx = self.local(cx);
+        let enabled_events = enabled_events.iter().map(|kind| (*kind).to_owned()).collect();
+        let endpoint = Endpoint::new(url, enabled_events, new_secret(&cx), &cx);
+        let face = (endpoint.id.clone(), endpoint.secrets[0].text.clone());
+        self.endpoints.put(endpoint);
+        face
+    }
+
+    /// The same with a secret chosen beforehand, for a shop whose configuration already holds it.
+    pub fn add_endpoint_with_secret(&mut self, url: &str, enabled_events: &[&str], secret: &str, cx: &Cx) -> String {
+        let cx = self.local(cx);
+        let enabled_events = enabled_events.iter().map(|kind| (*kind).to_owned()).collect();
+        let endpoint = Endpoint::new(url, enabled_events, secret.to_owned(), &cx);
+        let id = endpoint.id.clone();
+        self.endpoints.put(endpoint);
+        id
+    }
+
+    /// Gives an endpoint a new signing secret and returns it. The old one goes on signing for `overlap` (at most
+    /// a day), so that deliveries carry two signatures. `None` when there is no such endpoint.
+    pub fn roll_secret(&mut self, endpoint: &str, overlap: Duration, cx: &Cx) -> Option<String> {
+        let now = self.now(cx);
+        let endpoint = self.endpoints.get_mut(endpoint).filter(|e| e.status != Status::Deleted)?;
+        endpoint.secrets.retain(|secret| secret.valid_until.is_none_or(|until| now < until));
+        for secret in &mut endpoint.secrets {
+            secret.valid_until.get_or_insert(now + overlap.min(LONGEST_OVERLAP));
+        }
+        let text = new_secret(cx);
+        endpoint.secrets.push(Secret { text: text.clone(), valid_until: None });
+        Some(text)
+    }
+
+    pub(crate) fn live_endpoint(&self, id: &str) -> Option<&Endpoint> {
+        self.endpoints.get(id).filter(|endpoint| endpoint.status != Status::Deleted)
+    }
+
+    /// Every endpoint's id and address.
+    pub fn endpoints(&self) -> impl Iterator<Item = (&str, &str)> {
+        let live = self.endpoints.list().iter().filter(|endpoint| endpoint.status != Status::Deleted);
+        live.map(|endpoint| (endpoint.id.as_str(), endpoint.url.as_str()))
+    }
+
+    pub(crate) fn create_endpoint(&mut self, params: &Params, call: &Call) -> Result<Value, ApiError> {
+        params.only(&["url", "enabled_events", "api_version", "connect", "description", "metadata"])?;
+        let url = web_address(params)?.ok_or_else(|| ApiError::missing_parameter("url"))?;
+        let events = params.texts("enabled_events")?;
+        if events.is_empty() {
+            return Err(ApiError::missing_parameter("enabled_events"));
+        }
+        check_events(params, &events)?;
+        let mut endpoint = Endpoint::new(&url, events, new_secret(&call.cx), &call.cx);
+        endpoint.description = params.text("description")?;
+        endpoint.api_version = params.text("api_version")?;
+        endpoint.metadata = params.metadata("metadata")?;
+        let mut shown = endpoint.to_json();
+        // Stripe shows the secret this once.
+        shown["secret"] = json!(endpoint.secrets[0].text);
+        self.endpoints.put(endpoint);
+        Ok(shown)
+    }
+
+    pub(crate) fn retrieve_endpoint(&self, id: &str) -> Result<Value, ApiError> {
+        self.live_endpoint(id).map(Endpoint::to_json).ok_or_else(|| no_such_endpoint(id))
+    }
+
+    pub(crate) fn update_endpoint(&mut self, id: &str, params: &Params) -> Result<Value, ApiError> {
+        params.only(&["url", "enabled_events", "disabled", "description", "metadata"])?;
+        let (url, events) = (web_address(params)?, params.texts("enabled_events")?);
+        check_events(params, &events)?;
+        let (description, disabled) = (params.unsettable("description")?, params.flag("disabled")?);
+        let metadata = params.metadata("metadata")?;
+        let found = self.endpoints.get_mut(id).filter(|endpoint| endpoint.status != Status::Deleted);
+        let endpoint = found.ok_or_else(|| no_such_endpoint(id))?;
+        merge(&mut endpoint.metadata, metadata)?;
+        endpoint.url = url.unwrap_or_else(|| endpoint.url.clone());
+        endpoint.description = description.unwrap_or_else(|| endpoint.description.clone());
+        if !events.is_empty() {
+            endpoint.enabled_events = events;
+        }
+        if let Some(disabled) = disabled {
+            endpoint.status = if disabled { Status::Disabled } else { Status::Enabled };
+        }
+        Ok(endpoint.to_json())
+    }
+
+    pub(crate) fn delete_endpoint(&mut self, id: &str) -> Result<Value, ApiError> {
+        let found = self.endpoints.get_mut(id).filter(|endpoint| endpoint.status != Status::Deleted);
+        found.ok_or_else(|| no_such_endpoint(id))?.status = Status::Deleted;
+        Ok(json!({ "id": id, "object": "webhook_endpoint", "deleted": true }))
+    }
+
+    pub(crate) fn list_endpoints(&self, params: &Params) -> Result<Value, ApiError> {
+        params.only(&PAGING)?;
+        let keep = |endpoint: &Endpoint| endpoint.status != Status::Deleted;
+        let paging = Paging::read(params)?;
+        paging.page(&self.endpoints, "/v1/webhook_endpoints", |e| e.created, keep, Endpoint::to_json)
+    }
+}
+
+impl Endpoint {
+    fn new(url: &str, enabled_events: Vec<String>, secret: String, cx: &Cx) -> Self {
+        Endpoint {
+            id: ids::long("we_1", cx),
+            url: url.to_owned(),
+            created: cx.now.seconds(),
+            description: None,
+            enabled_events,
+            api_version: None,
+            metadata: Metadata::new(),
+            status: Status::Enabled,
+            secrets: vec![Secret { text: secret, valid_until: None }],
+        }
+    }
+}
+
+fn no_such_endpoint(id: &str) -> ApiError {
+    ApiError::no_such("webhook endpoint", id, "id")
+}
+
+fn web_address(params: &Params) -> Result<Option<String>, ApiError> {
+    let Some(url) = params.text("url")? else { return Ok(None) };
+    if url.starts_with("http://") || url.starts_with("https://") {
+        return Ok(Some(url));
+    }
+    let message = "Invalid URL: An explicit scheme (such as https) must be provided.";
+    Err(params.invalid("url", message).code("url_invalid"))
+}
+
+fn check_events(params: &Params, events: &[String]) -> Result<(), ApiError> {
+    // Stripe knows no families here: `charge.*` is refused, only `*` stands for everything.
+    match events.iter().find(|kind| kind.as_str() != "*" && (kind.contains('*') || !kind.contains('.'))) {
+        Some(kind) => Err(params.invalid("enabled_events", &format!("Invalid enabled_events: {kind}"))),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,203 @@
+//! Events: written once, at the moment of the change, and never altered.
+
+use kernel::Cx;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use crate::account::{API_VERSION, Sandbox};
+use crate::call::Call;
+use crate::error::ApiError;
+use crate::faults::{Trouble, kind_matches};
+use crate::ids;
+use crate::lists::Paging;
+use crate::params::Params;
+use crate::shelf::Kept;
+
+/// How long Stripe shows an event: 30 days.
+const SHOWN_SECONDS: i64 = 30 * 24 * 3600;
+/// How many outdated events gather before they are let go of together.
+const FORGET_AT_ONCE: usize = 4096;
+
+/// One event, as text: most are only ever sent or counted, so nothing is gained by keeping a tree.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Event {
+    /// `evt_…`
+    pub id: String,
+    /// Its type, like `charge.succeeded`.
+    pub kind: String,
+    /// The id of the object that it is about.
+    pub object: String,
+    /// Seconds since 1970.
+    pub created: i64,
+    /// Endpoints to which it will still be sent.
+    pub pending_webhooks: u32,
+    /// Endpoints that have not taken it (yet, or ever).
+    pub undelivered: u32,
+    /// Pretty-printed, up to and after the number of pending webhooks, which alone changes.
+    head: String,
+    tail: String,
+}
+
+impl Kept for Event {
+    fn id(&self) -> &str {
+        &self.id
+    }
+}
+
+impl Event {
+    /// The body that a webhook carries: JSON with two spaces of indentation.
+    pub fn body(&self) -> String {
+        format!("{}{}{}", self.head, self.pending_webhooks, self.tail)
+    }
+
+    /// The event as the API shows it.
+    pub fn to_json(&self) -> Value {
+        // Written by `Event::new` from a tree, so it can be read again.
+        serde_json::from_str(&self.body()).unwrap_or(Value::Null)
+    }
+
+    fn new(kind: &str, object: &Value, previous: Option<&Value>, call: &Call) -> Self {
+        let id = ids::long("evt_1", &call.cx);
+        let mut data = json!({ "object": object });
+        if let (Some(previous), Some(data)) = (previous, data.as_object_mut()) {
+            data.insert("previous_attributes".into(), previous.clone());
+        }
+        let request = call.origin.as_ref();
+        let whole = json!({
+            "id": id,
+            "object": "event",
+            "api_version": API_VERSION,
+            "created": call.seconds(),
+            "data": data,
+            "livemode": false,
+            "pending_webhooks": 0,
+            "request": {
+                "id": request.map(|origin| &origin.request),
+                "idempotency_key": request.and_then(|origin| origin.key.as_ref()),
+            },
+            "type": kind,
+        });
+        let (head, tail) = split_at_pending(&format!("{whole:#}"));
+        Event {
+            id,
+            kind: kind.to_owned(),
+            object: object["id"].as_str().unwrap_or_default().to_owned(),
+            created: call.seconds(),
+            pending_webhooks: 0,
+            undelivered: 0,
+            head,
+            tail,
+        }
+    }
+}
+
+/// Cuts out the number of pending webhooks. Only the outermost object has exactly two spaces before this name,
+/// and no text inside can contain a line break.
+fn split_at_pending(body: &str) -> (String, String) {
+    const NAME: &str = "\n  \"pending_webhooks\": ";
+    let number_at = body.rfind(NAME).map_or(body.len(), |at| at + NAME.len());
+    let (head, rest) = body.split_at(number_at);
+    (head.to_owned(), rest.strip_prefix('0').unwrap_or(rest).to_owned())
+}
+
+/// What differs between two renderings of an object, with the old values: `previous_attributes`.
+pub(crate) fn changes(before: &Value, after: &Value) -> Option<Value> {
+    let (Value::Object(before), Value::Object(after)) = (before, after) else { return None };
+    let differs = |(name, old): &(&String, &Value)| after.get(*name) != Some(*old);
+    let changed: Map<String, Value> =
+        before.iter().filter(differs).map(|(name, old)| (name.clone(), old.clone())).collect();
+    (!changed.is_empty()).then_some(Value::Object(changed))
+}
+
+impl Sandbox {
+    /// All events of the last 30 days (a little more), the oldest first.
+    pub fn events(&self) -> &[Event] {
+        self.events.list()
+    }
+
+    /// Makes an event of any type about any object, as the dashboard's "send test webhook" does.
+    pub fn emit_event(&mut self, kind: &str, object: &Value, cx: &Cx) -> String {
+        let call = Call::of_nobody(self.local(cx));
+        self.emit(kind, object, &call)
+    }
+
+    pub(crate) fn emit(&mut self, kind: &str, object: &Value, call: &Call) -> String {
+        self.emit_change(kind, object, None, call)
+    }
+
+    /// Writes the event down and puts it on its way to every endpoint that wants it.
+    pub(crate) fn emit_change(
+        &mut self,
+        kind: &str,
+        object: &Value,
+        previous: Option<&Value>,
+        call: &Call,
+    ) -> String {
+        let troubles = self.faults.on_event(kind, &call.cx);
+        let twins = if troubles.contains(&Trouble::Twin) { 2 } else { 1 };
+        let mut id = String::new();
+        for _ in 0..twins {
+            let mut event = Event::new(kind, object, previous, call);
+            id.clone_from(&event.id);
+            self.send_to_endpoints(&mut event, &troubles, call);
+            self.events.put(event);
+        }
+        self.forget_old_events(call.seconds());
+        id
+    }
+
+    /// Emits `kind` with what changed between `before` and `after`, or nothing when nothing did.
+    pub(crate) fn emit_if_changed(&mut self, kind: &str, before: &Value, after: &Value, call: &Call) {
+        if let Some(previous) = changes(before, after) {
+            self.emit_change(kind, after, Some(&previous), call);
+        }
+    }
+
+    fn forget_old_events(&mut self, now: i64) {
+        let list = self.events.list();
+        let outdated = |event: &Event| event.created < now - SHOWN_SECONDS;
+        if list.get(FORGET_AT_ONCE).is_some_and(outdated) {
+            self.events.forget_oldest(list.partition_point(outdated));
+        }
+    }
+
+    pub(crate) fn list_events(&self, params: &Params, call: &Call) -> Result<Value, ApiError> {
+        params.only(&["limit", "starting_after", "ending_before", "created", "type", "types", "delivery_success"])?;
+        let types = wanted_types(params)?;
+        let delivered = params.flag("delivery_success")?;
+        let shown_from = call.seconds() - SHOWN_SECONDS;
+        let keep = |event: &Event| {
+            event.created >= shown_from
+                && (types.is_empty() || types.iter().any(|wanted| kind_matches(wanted, &event.kind)))
+                && delivered.is_none_or(|delivered| delivered == (event.undelivered == 0))
+        };
+        Paging::read(params)?.page(&self.events, "/v1/events", |e| e.created, keep, Event::to_json)
+    }
+
+    pub(crate) fn event(&self, id: &str, call: &Call) -> Result<&Event, ApiError> {
+        let shown = |event: &&Event| event.created >= call.seconds() - SHOWN_SECONDS;
+        self.events.get(id).filter(shown).ok_or_else(|| ApiError::no_such("event", id, "id"))
+    }
+
+    pub(crate) fn retry_event(&mut self, id: &str, params: &Params, call: &Call) -> Result<Value, ApiError> {
+        params.only(&["webhook_endpoint"])?;
+        let endpoint = params.required_text("webhook_endpoint")?;
+        let shown = self.event(id, call)?.to_json();
+        if self.live_endpoint(&endpoint).is_none() {
+            return Err(ApiError::no_such("webhook endpoint", &endpoint, "webhook_endpoint"));
+        }
+        self.resend(id, &endpoint, call);
+        Ok(shown)
+    }
+}
+
+fn wanted_types(params: &Params) -> Result<Vec<String>, ApiError> {
+    let (one, many) = (params.text("type")?, params.texts("types")?);
+    if one.is_some() && !many.is_empty() {
+        return Err(params.invalid("types", "You may only specify one of these parameters: type, types."));
+    }
+    if many.len() > 20 {
+        return Err(params.invalid("types", "You may only specify up to 20 event types."));
+    }
+    Ok(one.into_iter().chain(many).collect())
+}
