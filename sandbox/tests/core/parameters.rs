@@ -1,0 +1,84 @@
+use sandbox::ApiRequest;
+
+use crate::{BASKET, Stage};
+
+fn refusal(form: &str) -> (String, String) {
+    let (status, error) = Stage::new().refused(&ApiRequest::post("/v1/checkout/sessions", form));
+    assert_eq!(status, 400, "{error}");
+    let text = |name: &str| error[name].as_str().unwrap_or_default().to_owned();
+    (text("code"), text("param"))
+}
+
+fn says(code: &str, param: &str) -> (String, String) {
+    (code.to_owned(), param.to_owned())
+}
+
+#[test]
+fn an_unknown_parameter_is_named_as_it_was_written() {
+    assert_eq!(refusal(&format!("{BASKET}&colour=red")), says("parameter_unknown", "colour"));
+    let nested = format!("{BASKET}&line_items[0][price_data][color]=red");
+    assert_eq!(refusal(&nested), says("parameter_unknown", "line_items[0][price_data][color]"));
+}
+
+#[test]
+fn a_missing_parameter_is_named() {
+    assert_eq!(refusal("mode=payment&success_url=https://s.test"), says("parameter_missing", "line_items"));
+    assert_eq!(refusal("mode=payment&line_items[0][price]=p"), says("parameter_missing", "success_url"));
+    let no_quantity = "mode=payment&success_url=https://s.test&line_items[0][price]=p";
+    assert_eq!(refusal(no_quantity), says("parameter_missing", "line_items[0][quantity]"));
+}
+
+#[test]
+fn payment_method_types_are_no_longer_taken() {
+    let code = "payment_method_types_no_longer_supported";
+    assert_eq!(refusal(&format!("{BASKET}&payment_method_types[0]=card")), says(code, "payment_method_types"));
+    let form = "amount=100&currency=usd&payment_method_types[]=card";
+    let (_, error) = Stage::new().refused(&ApiRequest::post("/v1/payment_intents", form));
+    assert_eq!(error["code"], code);
+}
+
+#[test]
+fn expires_at_is_between_half_an_hour_and_a_day_ahead() {
+    for (seconds, good) in [(1799, false), (1800, true), (86_400, true), (86_401, false)] {
+        let form = format!("{BASKET}&expires_at={}", 1_795_000_000 + seconds);
+        let status = Stage::new().send(&ApiRequest::post("/v1/checkout/sessions", &form)).status;
+        assert_eq!(status == 200, good, "{seconds}");
+    }
+}
+
+#[test]
+fn metadata_has_limits() {
+    let long = "k".repeat(41);
+    assert_eq!(refusal(&format!("{BASKET}&metadata[{long}]=v")).1, format!("metadata[{long}]"));
+    let value = "v".repeat(501);
+    assert_eq!(refusal(&format!("{BASKET}&metadata[k]={value}")).1, "metadata[k]");
+    let many: String = (0..51).map(|n| format!("&metadata[k{n}]=v")).collect();
+    assert_eq!(refusal(&format!("{BASKET}{many}")).1, "metadata");
+    let (fits, value) = ("k".repeat(40), "é".repeat(500));
+    Stage::new().session_with(&format!("&metadata[{fits}]={value}"));
+}
+
+#[test]
+fn an_unknown_object_is_404_in_the_path_and_400_as_a_parameter() {
+    let mut stage = Stage::new();
+    let (status, error) = stage.refused(&ApiRequest::get("/v1/checkout/sessions/cs_test_none"));
+    assert_eq!((status, &error["code"]), (404, &"resource_missing".into()));
+    let (status, error) = stage.refused(&ApiRequest::post("/v1/checkout/sessions", &format!("{BASKET}&customer=cus_1")));
+    assert_eq!((status, &error["param"]), (400, &"customer".into()));
+}
+
+#[test]
+fn a_wrong_key_is_401() {
+    let mut stage = Stage::new();
+    for key in ["Bearer sk_live_123", "Bearer nonsense", ""] {
+        let request = ApiRequest::get("/v1/events").header("Authorization", key);
+        assert_eq!(stage.refused(&request).0, 401, "{key}");
+    }
+}
+
+#[test]
+fn two_currencies_do_not_mix() {
+    let more = "&line_items[1][price_data][currency]=eur&line_items[1][price_data][unit_amount]=1\
+                &line_items[1][price_data][product_data][name]=Cup&line_items[1][quantity]=1";
+    assert_eq!(refusal(&format!("{BASKET}{more}")).1, "line_items[1][price]");
+}
