@@ -101,6 +101,12 @@ impl Sandbox {
         Sandbox { settings, ..Sandbox::default() }
     }
 
+    /// Forgets everything but the settings and the webhook endpoints.
+    pub fn reset(&mut self) {
+        let (settings, endpoints) = (self.settings.clone(), std::mem::take(&mut self.endpoints));
+        *self = Sandbox { settings, endpoints, ..Sandbox::default() };
+    }
+
     /// What was decided before the first request.
     pub fn settings(&self) -> &Settings {
         &self.settings

@@ -1,7 +1,7 @@
 //! A stateful Stripe for development, tests and the demo; knows no shop.
 //!
 //! [`Sandbox`] is a synchronous, deterministic account: time and chance come in with every call, so a seeded
-//! simulation can drive it in-process. It renders the shapes of [`API_VERSION`].
+//! simulation can drive it in-process. [`http`] serves it to the official Stripe packages and to browsers. It renders the shapes of [`API_VERSION`].
 
 // Stripe's objects have more than sixty members, each a step of `json!`.
 #![recursion_limit = "512"]
@@ -21,6 +21,7 @@ mod events;
 mod expand;
 mod faults;
 mod form;
+pub mod http;
 mod idempotency;
 mod ids;
 mod intents;

@@ -61,7 +61,8 @@ impl Payment {
 }
 
 /// What the payment page shows next.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
 pub enum PayOutcome {
     /// Paid, or nothing was to pay: on to the shop.
     Paid {
@@ -88,7 +89,8 @@ pub enum PayOutcome {
 }
 
 /// How the buyer fares at their bank.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Authentication {
     /// They prove who they are.
     Complete,

@@ -1,0 +1,73 @@
+//! The sandbox over HTTP: Stripe's API under `/v1`, the payment page under `/checkout`, and `/control`, by which
+//! tests and people turn its clock and break things.
+//!
+//! Every handler locks the account, works, and lets go before it waits for anything.
+
+mod api;
+mod control;
+mod deliver;
+mod page;
+mod snapshot;
+
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use axum::Router;
+use axum::routing::{any, get, post};
+use kernel::{Clock, Cx, Entropy};
+use tokio::sync::Notify;
+
+use crate::account::Sandbox;
+
+pub use deliver::deliver_forever;
+
+/// The account as the HTTP side holds it.
+pub struct Shared {
+    sandbox: Mutex<Sandbox>,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    /// Rung after each change, because a webhook may be due now.
+    changed: Notify,
+}
+
+impl Shared {
+    /// Around an account, with the machine's clock and chance.
+    pub fn new(sandbox: Sandbox, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Arc<Self> {
+        Arc::new(Shared { sandbox: Mutex::new(sandbox), clock, entropy, changed: Notify::new() })
+    }
+
+    /// Works on the account and then wakes the deliveries.
+    pub fn with<T>(&self, work: impl FnOnce(&mut Sandbox, &Cx) -> T) -> T {
+        let result = work(&mut self.lock(), &self.cx());
+        self.changed.notify_one();
+        result
+    }
+
+    fn cx(&self) -> Cx {
+        Cx::new(self.clock.now(), self.entropy.clone())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Sandbox> {
+        // A panic while it was held is a bug elsewhere; the account is still the best that we have.
+        self.sandbox.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+/// Everything that the sandbox serves. It may be nested under any path; links to the payment page are built from
+/// [`crate::Settings::public_url`].
+pub fn router(shared: Arc<Shared>) -> Router {
+    Router::new()
+        .route("/v1/{*path}", any(api::answer))
+        .route("/checkout/{session}", get(page::show).post(page::pay))
+        .route("/checkout/{session}/authenticate", get(page::show_bank).post(page::return_from_bank))
+        .route("/control/clock", post(control::turn_clock))
+        .route("/control/faults", get(control::list_faults).post(control::inject).delete(control::clear_faults))
+        .route("/control/events", post(control::emit_or_resend))
+        .route("/control/endpoints", post(control::add_endpoint))
+        .route("/control/roll-secret", post(control::roll_secret))
+        .route("/control/pay", post(control::pay))
+        .route("/control/adjust", post(control::adjust))
+        .route("/control/collect-instead", post(control::collect_instead))
+        .route("/control/reset", post(control::reset))
+        .route("/control/state", get(control::state))
+        .with_state(shared)
+}

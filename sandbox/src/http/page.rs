@@ -1,0 +1,287 @@
+//! The payment page: what the buyer sees. It works without JavaScript.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::Form;
+use axum::extract::{Path, Query, State};
+use axum::http::{StatusCode, header};
+use axum::response::{Html, IntoResponse, Response};
+use kernel::Currency;
+use serde::Deserialize;
+
+use crate::account::Sandbox;
+use crate::cards::{CARDS, Card};
+use crate::checkout::{Authentication, Method, PayError, PayOutcome, Payment};
+use crate::http::Shared;
+use crate::intents::Later;
+
+type Account = State<Arc<Shared>>;
+
+struct LineView {
+    name: String,
+    quantity: i64,
+    unit: String,
+    total: String,
+}
+
+/// What stands on the page, independent of what the buyer typed.
+struct Order {
+    seller: String,
+    lines: Vec<LineView>,
+    /// Discount, shipping and tax, as far as there are any.
+    extras: Vec<(String, String)>,
+    total: String,
+    email: Option<String>,
+    cancel_url: Option<String>,
+    takes_codes: bool,
+}
+
+#[derive(Template)]
+#[template(path = "pay.html")]
+struct PayPage {
+    order: Order,
+    typed: Typed,
+    error: Option<String>,
+    cards: &'static [Card],
+}
+
+#[derive(Template)]
+#[template(path = "bank.html")]
+struct BankPage {
+    order: Order,
+}
+
+#[derive(Template)]
+#[template(path = "closed.html")]
+struct ClosedPage {
+    message: String,
+}
+
+/// What the buyer typed.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Typed {
+    action: String,
+    method: String,
+    number: String,
+    email: String,
+    name: String,
+    country: String,
+    postal_code: String,
+    promotion_code: String,
+}
+
+impl Typed {
+    fn payment(&self) -> Payment {
+        Payment {
+            method: match self.method.as_str() {
+                "bank_succeeds" => Method::BankDebit(Later::Succeeds),
+                "bank_fails" => Method::BankDebit(Later::Fails),
+                _ => Method::Card(self.number.clone()),
+            },
+            email: self.email.clone(),
+            name: self.name.clone(),
+            country: self.country.clone(),
+            postal_code: Some(self.postal_code.clone()).filter(|code| !code.is_empty()),
+            settles_after: None,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Back {
+    /// Set after the bank refused the buyer.
+    refused: Option<String>,
+}
+
+pub(crate) async fn show(
+    State(shared): Account,
+    Path(session): Path<String>,
+    Query(back): Query<Back>,
+) -> Response {
+    const REFUSED: &str = "We are unable to authenticate your payment method. Please choose a different payment \
+                           method and try again.";
+    shared.with(|sandbox, cx| {
+        sandbox.tick(cx);
+        pay_page(sandbox, &session, Typed::default(), back.refused.map(|_| REFUSED.to_owned()))
+    })
+}
+
+pub(crate) async fn pay(
+    State(shared): Account,
+    Path(session): Path<String>,
+    Form(typed): Form<Typed>,
+) -> Response {
+    shared.with(|sandbox, cx| {
+        if typed.action == "code" {
+            let error = sandbox.apply_promotion_code(&session, &typed.promotion_code, cx).err();
+            return pay_page(sandbox, &session, typed, error.map(|error| error.to_string()));
+        }
+        let result = sandbox.pay(&session, &typed.payment(), cx);
+        next_page(sandbox, &session, typed, result)
+    })
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Step {
+    token: String,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct AtBank {
+    result: Authentication,
+}
+
+pub(crate) async fn show_bank(State(shared): Account, Path(session): Path<String>) -> Response {
+    shared.with(|sandbox, cx| {
+        sandbox.tick(cx);
+        match order(sandbox, &session) {
+            Ok(order) => html(StatusCode::OK, &BankPage { order }),
+            Err(error) => closed(&error),
+        }
+    })
+}
+
+pub(crate) async fn return_from_bank(
+    State(shared): Account,
+    Path(session): Path<String>,
+    Query(step): Query<Step>,
+    Form(at_bank): Form<AtBank>,
+) -> Response {
+    shared.with(|sandbox, cx| {
+        let result = sandbox.authenticate(&session, &step.token, at_bank.result, cx);
+        // After a refusal the buyer starts again; the page stands one level up, and a redirect takes them there.
+        match result {
+            Ok(PayOutcome::Declined { .. }) | Err(PayError::NoSuchStep) => see_other(&format!("../{session}?refused=1")),
+            other => next_page(sandbox, &session, Typed::default(), other),
+        }
+    })
+}
+
+fn next_page(
+    sandbox: &Sandbox,
+    session: &str,
+    typed: Typed,
+    result: Result<PayOutcome, PayError>,
+) -> Response {
+    match result {
+        Ok(PayOutcome::Paid { redirect } | PayOutcome::Processing { redirect }) => see_other(&redirect),
+        // Relative, because the sandbox may be nested under another path.
+        Ok(PayOutcome::NeedsAuthentication { token }) => {
+            see_other(&format!("{session}/authenticate?token={token}"))
+        }
+        Ok(PayOutcome::Declined { message, .. }) => pay_page(sandbox, session, typed, Some(message)),
+        Err(error @ PayError::UnknownCard) => {
+            pay_page(sandbox, session, typed, Some(error.to_string()))
+        }
+        Err(error) => closed(&error),
+    }
+}
+
+fn pay_page(sandbox: &Sandbox, session: &str, typed: Typed, error: Option<String>) -> Response {
+    let order = match order(sandbox, session) {
+        Ok(order) => order,
+        Err(error) => return closed(&error),
+    };
+    let status = if error.is_some() { StatusCode::PAYMENT_REQUIRED } else { StatusCode::OK };
+    html(status, &PayPage { order, typed, error, cards: &CARDS })
+}
+
+fn closed(error: &PayError) -> Response {
+    let status = match error {
+        PayError::NoSuchSession => StatusCode::NOT_FOUND,
+        PayError::NotOpen(_) => StatusCode::GONE,
+        _ => StatusCode::INTERNAL_SERVER_ERROR,
+    };
+    html(status, &ClosedPage { message: error.to_string() })
+}
+
+fn see_other(to: &str) -> Response {
+    (StatusCode::SEE_OTHER, [(header::LOCATION, to.to_owned())]).into_response()
+}
+
+fn html(status: StatusCode, page: &impl Template) -> Response {
+    match page.render() {
+        Ok(text) => (status, Html(text)).into_response(),
+        Err(error) => {
+            tracing::error!(%error, "the payment page could not be rendered");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
+}
+
+fn order(sandbox: &Sandbox, id: &str) -> Result<Order, PayError> {
+    let session = sandbox.session(id).map_err(|_| PayError::NoSuchSession)?;
+    if session.stage.status() != "open" {
+        return Err(PayError::NotOpen(session.stage.status()));
+    }
+    let money = |minor: i64| shown_money(minor, &session.currency);
+    let totals = session.totals_once_located();
+    let lines = session.lines.iter().map(|line| LineView {
+        name: line.description.clone(),
+        quantity: line.quantity,
+        unit: money(line.unit_amount),
+        total: money(line.subtotal()),
+    });
+    let shipping = session.shipping_options.first().map_or("Shipping", |option| option.name.as_str());
+    let extras = [("Discount", -totals.discount), (shipping, totals.shipping), ("Tax", totals.tax)];
+    let extras = extras.iter().filter(|(_, minor)| *minor != 0);
+    let of_customer = || sandbox.usable_customer(session.customer.as_ref()?).ok()?.email.clone();
+    Ok(Order {
+        seller: sandbox.settings.seller.clone(),
+        lines: lines.collect(),
+        extras: extras.map(|(name, minor)| ((*name).to_owned(), money(*minor))).collect(),
+        total: money(totals.total),
+        email: session.customer_email.clone().or_else(of_customer),
+        cancel_url: session.cancel_url.clone(),
+        takes_codes: session.shown.get("allow_promotion_codes") == Some(&true.into()),
+    })
+}
+
+/// `$1,234.50`, `¥4,900`, `12.000 KWD`.
+fn shown_money(minor: i64, currency: &str) -> String {
+    let decimals = currency.parse::<Currency>().map_or(2, |currency| currency.decimals());
+    let unit = 10_u64.pow(decimals);
+    let (whole, part) = (minor.unsigned_abs() / unit, minor.unsigned_abs() % unit);
+    let mut number = grouped(whole);
+    if decimals > 0 {
+        number.push_str(&format!(".{part:0width$}", width = decimals as usize));
+    }
+    let sign = if minor < 0 { "−" } else { "" };
+    match currency {
+        "usd" => format!("{sign}${number}"),
+        "eur" => format!("{sign}€{number}"),
+        "gbp" => format!("{sign}£{number}"),
+        "jpy" => format!("{sign}¥{number}"),
+        "sgd" => format!("{sign}S${number}"),
+        other => format!("{sign}{number} {}", other.to_uppercase()),
+    }
+}
+
+/// With a comma after every third digit from the right.
+fn grouped(whole: u64) -> String {
+    let digits = whole.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn money_is_shown_as_its_currency_is_written() {
+        assert_eq!(shown_money(123_450, "usd"), "$1,234.50");
+        assert_eq!(shown_money(4_900, "jpy"), "¥4,900");
+        assert_eq!(shown_money(12_000, "kwd"), "12.000 KWD");
+        assert_eq!(shown_money(-5, "eur"), "−€0.05");
+        assert_eq!(shown_money(1_000_000_00, "chf"), "1,000,000.00 CHF");
+    }
+}

@@ -1,0 +1,160 @@
+//! The sandbox through a real listener: API, payment page, control surface, webhooks.
+
+mod server;
+
+use serde_json::{Value, json};
+use server::Server;
+
+const BASKET: &str = "mode=payment&success_url=https://shop.test/thanks?s={CHECKOUT_SESSION_ID}\
+    &cancel_url=https://shop.test/cart&line_items[0][price_data][currency]=usd\
+    &line_items[0][price_data][unit_amount]=2450&line_items[0][price_data][product_data][name]=Tea+%26+cup\
+    &line_items[0][quantity]=2";
+
+async fn session(server: &Server) -> String {
+    let (status, session) = server.post("/v1/checkout/sessions", BASKET).await;
+    assert_eq!(status, 200, "{session}");
+    session["id"].as_str().unwrap().to_owned()
+}
+
+/// Posts the payment page's form; gives the status and where it leads.
+async fn submit(server: &Server, path: &str, form: &str) -> (u16, String, String) {
+    let request = server.http.post(format!("{}{path}", server.url)).body(form.to_owned());
+    let response = request.header("Content-Type", "application/x-www-form-urlencoded").send().await.unwrap();
+    let leads_to = response.headers().get("location").map(|to| to.to_str().unwrap().to_owned());
+    let status = response.status().as_u16();
+    (status, leads_to.unwrap_or_default(), response.text().await.unwrap())
+}
+
+fn card(number: &str) -> String {
+    format!("action=pay&method=card&number={number}&email=a@b.c&name=Ann&country=SG&postal_code=018956")
+}
+
+#[tokio::test]
+async fn the_api_speaks_to_bearer_and_basic_keys_and_shows_its_headers() {
+    let server = Server::start().await;
+    let request = server.http.post(format!("{}/v1/customers", server.url)).body("email=a%40b.c");
+    let response = request.basic_auth("sk_test_1", Some("")).header("Idempotency-Key", "k").send().await.unwrap();
+    assert_eq!(response.status(), 200);
+    assert!(response.headers()["request-id"].to_str().unwrap().starts_with("req_"));
+    assert_eq!(response.headers()["idempotency-key"], "k");
+    let response = server.http.get(format!("{}/v1/customers", server.url)).send().await.unwrap();
+    assert_eq!(response.status(), 401);
+    let (status, error) = server.get("/v1/nothing").await;
+    assert_eq!((status, &error["error"]["type"]), (404, &json!("invalid_request_error")));
+}
+
+#[tokio::test]
+async fn a_buyer_pays_by_the_page_and_webhooks_arrive() {
+    let server = Server::start().await;
+    server.control("endpoints", json!({ "url": server.hooks, "secret": "whsec_x" })).await;
+    let id = session(&server).await;
+    let (status, page) = server.get(&format!("/checkout/{id}")).await;
+    assert_eq!(status, 200);
+    let page = page.as_str().unwrap();
+    for text in ["Tea &#38; cup", "$49.00", "4242 4242 4242 4242", "https://shop.test/cart"] {
+        assert!(page.contains(text), "{text} is missing");
+    }
+    let (status, to, _) = submit(&server, &format!("/checkout/{id}"), &card("4242424242424242")).await;
+    assert_eq!((status, to), (303, format!("https://shop.test/thanks?s={id}")));
+    let kinds: Vec<Value> = server.webhooks(4).await.iter().map(|event| event["type"].clone()).collect();
+    assert!(kinds.contains(&json!("checkout.session.completed")), "{kinds:?}");
+    assert_eq!(server.get(&format!("/checkout/{id}")).await.0, 410);
+    assert_eq!(server.get("/checkout/cs_test_none").await.0, 404);
+}
+
+#[tokio::test]
+async fn the_page_says_why_a_card_was_declined_and_keeps_what_was_typed() {
+    let server = Server::start().await;
+    let id = session(&server).await;
+    let path = format!("/checkout/{id}");
+    let (status, _, page) = submit(&server, &path, &card("4000000000009995")).await;
+    assert_eq!(status, 402);
+    assert!(page.contains("Your card has insufficient funds.") && page.contains("value=\"4000000000009995\""));
+    let (status, _, page) = submit(&server, &path, &card("1234")).await;
+    assert_eq!(status, 402);
+    assert!(page.contains("Your card number is incorrect."));
+}
+
+#[tokio::test]
+async fn three_d_secure_leads_to_the_bank_and_back() {
+    let server = Server::start().await;
+    let id = session(&server).await;
+    let at_bank = async |result: &str| {
+        let (status, to, _) = submit(&server, &format!("/checkout/{id}"), &card("4000002500003155")).await;
+        assert_eq!(status, 303);
+        // Relative to /checkout/, so that it also works under another path.
+        assert!(to.starts_with(&format!("{id}/authenticate?token=")), "{to}");
+        let (_, page) = server.get(&format!("/checkout/{to}")).await;
+        assert!(page.as_str().unwrap().contains("3-D Secure"));
+        submit(&server, &format!("/checkout/{to}"), &format!("result={result}")).await
+    };
+    let (status, to, _) = at_bank("fail").await;
+    assert_eq!((status, to.as_str()), (303, format!("../{id}?refused=1").as_str()));
+    let (_, page) = server.get(&format!("/checkout/{id}?refused=1")).await;
+    assert!(page.as_str().unwrap().contains("unable to authenticate"));
+    let (status, to, _) = at_bank("complete").await;
+    assert_eq!((status, to), (303, format!("https://shop.test/thanks?s={id}")));
+}
+
+#[tokio::test]
+async fn the_clock_is_turned_and_a_bank_debit_ends() {
+    let server = Server::start().await;
+    let id = session(&server).await;
+    let form = card("").replace("method=card", "method=bank_succeeds");
+    assert_eq!(submit(&server, &format!("/checkout/{id}"), &form).await.0, 303);
+    let path = format!("/v1/checkout/sessions/{id}");
+    assert_eq!(server.get(&path).await.1["payment_status"], "unpaid");
+    assert_eq!(server.control("clock", json!({ "advance_seconds": 20 })).await.0, 200);
+    assert_eq!(server.get(&path).await.1["payment_status"], "paid");
+}
+
+#[tokio::test]
+async fn a_lost_answer_breaks_the_connection_but_the_work_was_done() {
+    let server = Server::start().await;
+    let fault = json!({ "kind": "timeout_after_executing", "method": "POST", "path": "/v1/customers", "count": 1 });
+    assert_eq!(server.control("faults", fault).await.0, 200);
+    let request = server.http.post(format!("{}/v1/customers", server.url)).header("Authorization", "Bearer sk_test_1");
+    assert!(request.send().await.is_err());
+    assert_eq!(server.get("/v1/customers").await.1["data"].as_array().unwrap().len(), 1);
+    assert_eq!(server.get("/control/faults").await.1, json!([]));
+}
+
+#[tokio::test]
+async fn a_script_pays_rolls_secrets_resends_and_resets() {
+    let server = Server::start().await;
+    let (_, endpoint) = server.control("endpoints", json!({ "url": server.hooks })).await;
+    let id = session(&server).await;
+    let wish = json!({ "session": id, "card": "4000002500003155", "authenticate": "complete" });
+    let (status, outcome) = server.control("pay", wish).await;
+    assert_eq!((status, &outcome["outcome"]), (200, &json!("paid")));
+    assert_eq!(server.control("pay", json!({ "session": id })).await.0, 409);
+    let event = server.webhooks(5).await[0]["id"].clone();
+    let (_, resent) = server.control("events", json!({ "resend": event })).await;
+    assert_eq!(resent["endpoints"], json!([endpoint["id"]]));
+    server.control("roll-secret", json!({ "endpoint": endpoint["id"], "overlap_seconds": 60 })).await;
+    let object = json!({ "id": "sub_1", "object": "subscription" });
+    server.control("events", json!({ "type": "customer.subscription.paused", "object": object })).await;
+    let last = server.webhooks(8).await;
+    assert!(last.iter().any(|event| event["type"] == "customer.subscription.paused"));
+    assert!(server.received.lock().unwrap().last().unwrap().signature.matches("v1=").count() == 2);
+    assert_eq!(server.control("reset", json!({})).await.0, 204);
+    let (_, state) = server.get("/control/state").await;
+    assert_eq!((&state["counts"]["events"], state["endpoints"].as_array().unwrap().len()), (&json!(0), 1));
+}
+
+#[tokio::test]
+async fn it_works_under_another_path_and_remembers_across_a_restart() {
+    let server = Server::start().await;
+    let id = session(&server).await;
+    assert_eq!(server.get(&format!("/sandbox/stripe/v1/checkout/sessions/{id}")).await.0, 200);
+    assert_eq!(server.get(&format!("/sandbox/stripe/checkout/{id}")).await.0, 200);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("stripe.json");
+    server.shared.save(&file).unwrap();
+    let clock = kernel::FixedClock::new(kernel::Timestamp::from_seconds(1_795_000_000));
+    let again =
+        sandbox::http::Shared::load(&file, sandbox::Settings::default(), clock, kernel::Seeded::new(2)).unwrap();
+    let path = format!("/v1/checkout/sessions/{id}");
+    let response = again.with(|sandbox, cx| sandbox.handle(&sandbox::ApiRequest::get(&path), cx));
+    assert_eq!(response.body["id"], json!(id));
+}
