@@ -6,8 +6,8 @@
 pub enum Defect {
     /// The webhook is answered before it is stored.
     AcknowledgeBeforeStoring,
-    /// Stock is looked at in one transaction and taken in another.
-    CheckThenAct,
+    /// Stock that is set aside is not counted against what is available.
+    ReservedNotCounted,
     /// Each event of a payment hands over by itself, whatever was handed over before.
     EachEventHandsOver,
     /// A worker finishes an event that another has claimed since.
@@ -34,7 +34,7 @@ impl Defect {
     /// All of them.
     pub const ALL: [Defect; 12] = [
         Defect::AcknowledgeBeforeStoring,
-        Defect::CheckThenAct,
+        Defect::ReservedNotCounted,
         Defect::EachEventHandsOver,
         Defect::NoFencing,
         Defect::NoLeaseRecovery,

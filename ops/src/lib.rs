@@ -15,7 +15,7 @@ mod view;
 use db::Migration;
 
 pub use access::{
-    Actor, ActorKind, ApiToken, By, Role, authenticate, create_token, list_tokens, revoke_token,
+    Actor, ActorKind, ApiToken, By, Role, TokenKind, authenticate, create_token, list_tokens, revoke_token,
 };
 pub use check::{Check, Finding, Found, Mend, Severity};
 pub use idempotency::{

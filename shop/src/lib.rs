@@ -1,1 +1,85 @@
-//! The rooms: what is sold, ordered, handed over and taken back.
+//! The rooms: what is sold, ordered, handed over and taken back. The doors are elsewhere; here nobody knows HTTP.
+//!
+//! Every room has the same furniture: nouns that decide, use cases that act, `store.rs` with all SQL on its tables, `ops.rs`,
+//! `checks.rs`. A room asks another by its verb, never by its table. `tests/house.rs` holds which may ask which.
+
+pub mod cases;
+pub mod catalog;
+pub mod checkout;
+pub mod customers;
+pub mod entitlements;
+pub mod ids;
+pub mod import;
+pub mod inbox;
+pub mod inventory;
+pub mod office;
+pub mod orders;
+mod shop;
+mod view;
+
+use db::Migration;
+use ops::{Check, OperationDef, ViewDef};
+
+pub use shop::{Settings, Shop};
+
+/// Everything that makes the schema, in order.
+pub const MIGRATIONS: &[Migration] = &[
+    jobs::MIGRATION,
+    ops::MIGRATION,
+    Migration {
+        version: 3,
+        name: "foundation of the shop",
+        sql: include_str!("../migrations/0001_foundation.sql"),
+    },
+];
+
+/// Every operation there is. The doors are made from this list.
+pub const OPERATIONS: &[OperationDef] = &[
+    OperationDef::of::<import::ops::Import>(),
+    OperationDef::of::<customers::ops::Create>(),
+    OperationDef::of::<entitlements::ops::Grant>(),
+    OperationDef::of::<entitlements::ops::Revoke>(),
+    OperationDef::of::<inbox::ops::Replay>(),
+    OperationDef::of::<inventory::ops::Adjust>(),
+    OperationDef::of::<inventory::ops::Confirm>(),
+    OperationDef::of::<inventory::ops::LetGo>(),
+    OperationDef::of::<office::jobs::Retry>(),
+    OperationDef::of::<office::jobs::Discard>(),
+    OperationDef::of::<office::tokens::Revoke>(),
+    OperationDef::of::<orders::ops::Confirm>(),
+    OperationDef::of::<orders::ops::Cancel>(),
+    OperationDef::of::<orders::ops::Ship>(),
+    OperationDef::of::<orders::ops::FlagReview>(),
+    OperationDef::of::<orders::ops::ClearReview>(),
+];
+
+/// Every read there is. The doors are made from this list.
+pub const VIEWS: &[ViewDef] = &[
+    ViewDef::of::<catalog::views::ListProducts>(),
+    ViewDef::of::<customers::ops::List>(),
+    ViewDef::of::<entitlements::ops::List>(),
+    ViewDef::of::<entitlements::ops::Check>(),
+    ViewDef::of::<inbox::views::List>(),
+    ViewDef::of::<inbox::views::Show>(),
+    ViewDef::of::<inventory::ops::ListStock>(),
+    ViewDef::of::<inventory::ops::ListReservations>(),
+    ViewDef::of::<office::audit::List>(),
+    ViewDef::of::<office::jobs::List>(),
+    ViewDef::of::<office::jobs::Show>(),
+    ViewDef::of::<office::tokens::List>(),
+    ViewDef::of::<orders::views::List>(),
+    ViewDef::of::<orders::views::Show>(),
+    ViewDef::of::<cases::Explain>(),
+];
+
+/// Everything that must be true. `makegood check`, the gauges and the end of every test run this list.
+pub fn checks() -> Vec<Check> {
+    [
+        orders::checks::CHECKS.as_slice(),
+        &inbox::checks::CHECKS,
+        &entitlements::checks::CHECKS,
+        &inventory::checks::CHECKS,
+        &office::checks::CHECKS,
+    ]
+    .concat()
+}

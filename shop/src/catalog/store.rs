@@ -1,0 +1,111 @@
+//! All SQL on `products` and `prices`.
+
+use std::collections::BTreeMap;
+
+use db::{Row, Tx, Value};
+use kernel::{Currency, Cx, Result};
+
+use super::{Offer, Price, Product, ProductKind};
+
+const PRODUCT: &str = "p.id, p.kind, p.name, p.description, p.sku, p.active";
+const PRICE: &str = "c.id AS price_id, c.currency, c.unit_amount, c.stripe_price_id";
+
+/// The active products among `ids` with their price in `currency`, by product id.
+pub fn offers(tx: &mut Tx<'_>, ids: &[String], currency: Currency) -> Result<BTreeMap<String, Offer>> {
+    let sql = format!(
+        "SELECT {PRODUCT}, {PRICE} FROM products p JOIN prices c ON c.product_id = p.id
+         WHERE {} AND c.currency = $2 AND p.active AND c.active",
+        tx.dialect().any("p.id", 1)
+    );
+    let rows = tx.query(&sql, &[Value::array(ids.iter()), currency.into()])?;
+    rows.iter().map(|row| offer(row).map(|offer| (offer.product.id.clone(), offer))).collect()
+}
+
+/// One product, active or not.
+pub fn find(tx: &mut Tx<'_>, id: &str) -> Result<Option<Product>> {
+    let sql = format!("SELECT {PRODUCT} FROM products p WHERE p.id = $1");
+    tx.query_opt(&sql, &[id.into()])?.as_ref().map(product).transpose()
+}
+
+/// All products with their prices in force, by name.
+pub fn list(tx: &mut Tx<'_>) -> Result<Vec<Offer>> {
+    let sql = format!(
+        "SELECT {PRODUCT}, {PRICE} FROM products p JOIN prices c ON c.product_id = p.id AND c.active
+         ORDER BY p.name, c.currency"
+    );
+    tx.query(&sql, &[])?.iter().map(offer).collect()
+}
+
+/// The price in force of a product in a currency.
+pub fn price(tx: &mut Tx<'_>, product: &str, currency: Currency) -> Result<Option<Price>> {
+    let sql = format!(
+        "SELECT c.product_id, {PRICE} FROM prices c WHERE c.product_id = $1 AND c.currency = $2 AND c.active"
+    );
+    let row = tx.query_opt(&sql, &[product.into(), currency.into()])?;
+    row.map(|row| read_price(&row, row.get("product_id")?)).transpose()
+}
+
+/// Writes a product as it is to be.
+pub fn save_product(tx: &mut Tx<'_>, cx: &Cx, product: &Product) -> Result<()> {
+    tx.execute(
+        "INSERT INTO products (id, kind, name, description, sku, active, created_at, updated_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $7)
+         ON CONFLICT (id) DO UPDATE SET name = $3, description = $4, sku = $5, active = $6, updated_at = $7",
+        &[
+            product.id.clone().into(),
+            product.kind.as_str().into(),
+            product.name.clone().into(),
+            product.description.clone().into(),
+            product.sku.clone().into(),
+            product.active.into(),
+            cx.now.into(),
+        ],
+    )?;
+    Ok(())
+}
+
+/// Writes the price that is to be in force.
+pub fn save_price(tx: &mut Tx<'_>, cx: &Cx, price: &Price) -> Result<()> {
+    tx.execute(
+        "INSERT INTO prices (id, product_id, currency, unit_amount, stripe_price_id, active, created_at, updated_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $7)
+         ON CONFLICT (id) DO UPDATE SET unit_amount = $4, stripe_price_id = $5, active = $6, updated_at = $7",
+        &[
+            price.id.clone().into(),
+            price.product_id.clone().into(),
+            price.currency.into(),
+            price.unit_amount.into(),
+            price.stripe_price_id.clone().into(),
+            true.into(),
+            cx.now.into(),
+        ],
+    )?;
+    Ok(())
+}
+
+fn product(row: &Row) -> Result<Product> {
+    Ok(Product {
+        id: row.get("id")?,
+        kind: ProductKind::parse(&row.get::<String>("kind")?)?,
+        name: row.get("name")?,
+        description: row.get("description")?,
+        sku: row.get("sku")?,
+        active: row.get("active")?,
+    })
+}
+
+fn read_price(row: &Row, product_id: String) -> Result<Price> {
+    Ok(Price {
+        id: row.get("price_id")?,
+        product_id,
+        currency: row.get("currency")?,
+        unit_amount: row.get("unit_amount")?,
+        stripe_price_id: row.get("stripe_price_id")?,
+    })
+}
+
+fn offer(row: &Row) -> Result<Offer> {
+    let product = product(row)?;
+    let price = read_price(row, product.id.clone())?;
+    Ok(Offer { product, price })
+}

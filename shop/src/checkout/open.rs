@@ -1,0 +1,138 @@
+//! Asks Stripe for the page where the buyer pays: outside of any transaction, with a key that belongs to the order.
+
+use db::TxResult;
+use kernel::planted::{Defect, planted};
+use kernel::{Currency, Error, Money, Refusal, Result};
+use ops::Actor;
+use stripe::checkout::{Create, Item, Line, Mode, SessionView};
+use stripe::{Call, CallError};
+
+use super::{Basket, Checkout, CheckoutState, Started, store};
+use crate::ids::OrderId;
+use crate::orders::{self, CancelReason};
+use crate::shop::Shop;
+
+/// Opens the checkout of an order, or says where it was opened. May be called any number of times.
+///
+/// # Errors
+/// Refused when Stripe refuses: everything is released then. `Unknown` when the answer was lost: nothing is released, and
+/// a job asks again with the same key.
+pub async fn open(shop: &Shop, order: OrderId) -> Result<Started> {
+    let checkout = shop
+        .db
+        .read("checkout.find", move |tx| store::find(tx, order))
+        .await?
+        .ok_or_else(|| Error::not_found("checkout", order))?;
+    match checkout.state {
+        CheckoutState::Open => started(&checkout),
+        CheckoutState::Failed | CheckoutState::Closed => Err(over(order).into()),
+        CheckoutState::Creating => ask(shop, &checkout).await,
+    }
+}
+
+async fn ask(shop: &Shop, checkout: &Checkout) -> Result<Started> {
+    let order = checkout.order;
+    match shop.stripe.call(request(shop, checkout)?).await {
+        Ok(session) => {
+            let view = SessionView::read(&session).map_err(|e| Error::Bug(Box::new(e)))?;
+            record(shop, order, view).await
+        }
+        Err(CallError::Unknown(why)) if !planted(Defect::UnknownTakenForFailure) => {
+            Err(Error::Unknown(format!("Stripe's answer for order {order} was lost: {why}")))
+        }
+        // Not executed: a later attempt, by this buyer or by the job, may succeed.
+        Err(CallError::NotSent(why)) => Err(Error::Busy(format!("Stripe cannot be reached: {why}"))),
+        Err(CallError::RateLimited { .. }) => Err(Error::Busy("Stripe asks to slow down".into())),
+        Err(error) => {
+            fail(shop, order).await?;
+            Err(error.into())
+        }
+    }
+}
+
+async fn record(shop: &Shop, order: OrderId, view: SessionView) -> Result<Started> {
+    let cx = shop.cx();
+    let (id, url) = (view.id.clone(), view.url.clone());
+    shop.db
+        .write("checkout.record", move |tx| {
+            if store::opened(tx, &cx, order, &id, url.as_deref())? {
+                orders::record_session(tx, &cx, order, &id)?;
+            }
+            Ok(())
+        })
+        .await
+        .safe_to_repeat()?;
+    let checkout = shop.db.read("checkout.find", move |tx| store::find(tx, order)).await?;
+    started(&checkout.ok_or_else(|| Error::not_found("checkout", order))?)
+}
+
+/// A failure at Stripe releases everything.
+async fn fail(shop: &Shop, order: OrderId) -> Result<()> {
+    let cx = shop.cx();
+    shop.db
+        .write("checkout.fail", move |tx| {
+            store::set_state(tx, &cx, order, CheckoutState::Failed)?;
+            orders::cancel::cancel(tx, &cx, order, CancelReason::CheckoutFailed, &Actor::system("checkout"))
+        })
+        .await
+        .safe_to_repeat()
+}
+
+fn started(checkout: &Checkout) -> Result<Started> {
+    match (&checkout.session, &checkout.url) {
+        (Some(session), Some(url)) => Ok(Started {
+            order: checkout.order,
+            session: session.clone(),
+            url: url.clone(),
+            expires_at: checkout.expires_at,
+        }),
+        _ => Err(over(checkout.order).into()),
+    }
+}
+
+fn over(order: OrderId) -> Refusal {
+    Refusal::new("checkout_over", format!("the checkout of order {order} is over"))
+        .fix("start a new checkout")
+}
+
+fn request(shop: &Shop, checkout: &Checkout) -> Result<Call> {
+    let part = |name: &str| checkout.request[name].clone();
+    let bad = |e: serde_json::Error| Error::Bug(Box::new(e));
+    let basket: Basket = serde_json::from_value(part("basket")).map_err(bad)?;
+    let currency: Currency = serde_json::from_value(part("currency")).map_err(bad)?;
+    let order = checkout.order.to_string();
+    let mut metadata = vec![("orderId".to_owned(), order.clone())];
+    metadata.extend(basket.profile_id.map(|id| ("profileId".to_owned(), id.to_string())));
+    let key = match planted(Defect::KeyPerAttempt) {
+        true => format!("{}-{}", checkout.idempotency_key, shop.cx().uuid()),
+        false => checkout.idempotency_key.clone(),
+    };
+    Ok(stripe::checkout::create(Create {
+        mode: Mode::Payment,
+        lines: lines(&part("lines"), currency)?,
+        success_url: basket.success_url.unwrap_or_else(|| shop.settings.success_url()),
+        cancel_url: Some(basket.cancel_url.unwrap_or_else(|| shop.settings.cancel_url())),
+        client_reference: Some(order),
+        customer_email: basket.email,
+        coupon: None,
+        expires_at: Some(checkout.expires_at),
+        metadata,
+        extra: Vec::new(),
+        idempotency_key: key,
+    }))
+}
+
+fn lines(lines: &serde_json::Value, currency: Currency) -> Result<Vec<Line>> {
+    let field = |line: &serde_json::Value, name: &str| {
+        line[name].as_i64().ok_or_else(|| Error::bug(format!("a stored line without {name}")))
+    };
+    let all = lines.as_array().cloned().unwrap_or_default();
+    all.iter()
+        .map(|line| {
+            let name = line["name"].as_str().unwrap_or_default().to_owned();
+            let unit = Money::new(field(line, "unit_amount")?, currency);
+            let quantity = u32::try_from(field(line, "quantity")?).unwrap_or(u32::MAX);
+            Ok(Line { item: Item::Named { name, unit }, quantity })
+        })
+        .collect()
+}

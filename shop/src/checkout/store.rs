@@ -1,0 +1,132 @@
+//! All SQL on `checkouts`.
+
+use db::{Row, Tx, Value};
+use kernel::{Cx, Error, Result, Timestamp};
+
+use crate::ids::OrderId;
+
+/// Where a checkout stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CheckoutState {
+    /// Stripe was or will be asked; its answer is not here.
+    Creating,
+    /// There is a page where the buyer pays.
+    Open,
+    /// Stripe refused.
+    Failed,
+    /// It is over: paid, expired or cancelled.
+    Closed,
+}
+
+impl CheckoutState {
+    fn as_str(self) -> &'static str {
+        match self {
+            CheckoutState::Creating => "creating",
+            CheckoutState::Open => "open",
+            CheckoutState::Failed => "failed",
+            CheckoutState::Closed => "closed",
+        }
+    }
+    fn parse(text: &str) -> Result<Self> {
+        match text {
+            "creating" => Ok(CheckoutState::Creating),
+            "open" => Ok(CheckoutState::Open),
+            "failed" => Ok(CheckoutState::Failed),
+            "closed" => Ok(CheckoutState::Closed),
+            other => Err(Error::bug(format!("a checkout is `{other}`"))),
+        }
+    }
+}
+
+/// What we asked Stripe for, and what it answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checkout {
+    /// Whose.
+    pub order: OrderId,
+    /// Where it stands.
+    pub state: CheckoutState,
+    /// The key under which Stripe is asked, each time the same.
+    pub idempotency_key: String,
+    /// The basket and its lines as they were priced.
+    pub request: serde_json::Value,
+    /// The session at Stripe.
+    pub session: Option<String>,
+    /// Where the buyer pays.
+    pub url: Option<String>,
+    /// When the session ends.
+    pub expires_at: Timestamp,
+}
+
+pub(super) struct NewCheckout {
+    pub(super) order: OrderId,
+    pub(super) idempotency_key: String,
+    pub(super) request: serde_json::Value,
+    pub(super) expires_at: Timestamp,
+}
+
+pub(super) fn insert(tx: &mut Tx<'_>, cx: &Cx, checkouts: &[NewCheckout]) -> Result<()> {
+    let rows: Vec<Vec<Value>> = checkouts
+        .iter()
+        .map(|c| {
+            vec![
+                c.order.into(),
+                "creating".into(),
+                c.idempotency_key.clone().into(),
+                c.request.clone().into(),
+                c.expires_at.into(),
+                cx.now.into(),
+                cx.now.into(),
+            ]
+        })
+        .collect();
+    tx.insert_many(
+        "INSERT INTO checkouts (order_id, state, idempotency_key, request, expires_at, created_at, updated_at)",
+        "",
+        &rows,
+    )?;
+    Ok(())
+}
+
+/// The checkout of an order, if it has one.
+pub fn find(tx: &mut Tx<'_>, order: OrderId) -> Result<Option<Checkout>> {
+    tx.query_opt("SELECT * FROM checkouts WHERE order_id = $1", &[order.into()])?
+        .as_ref()
+        .map(read)
+        .transpose()
+}
+
+/// Writes down Stripe's page; says whether the checkout was still waiting for it.
+pub(super) fn opened(
+    tx: &mut Tx<'_>,
+    cx: &Cx,
+    order: OrderId,
+    session: &str,
+    url: Option<&str>,
+) -> Result<bool> {
+    let changed = tx.execute(
+        "UPDATE checkouts SET state = 'open', stripe_checkout_session_id = $1, url = $2, updated_at = $3
+         WHERE order_id = $4 AND state = 'creating'",
+        &[session.into(), url.into(), cx.now.into(), order.into()],
+    )?;
+    Ok(changed == 1)
+}
+
+pub(super) fn set_state(tx: &mut Tx<'_>, cx: &Cx, order: OrderId, state: CheckoutState) -> Result<()> {
+    tx.execute(
+        "UPDATE checkouts SET state = $1, updated_at = $2 WHERE order_id = $3",
+        &[state.as_str().into(), cx.now.into(), order.into()],
+    )?;
+    Ok(())
+}
+
+fn read(row: &Row) -> Result<Checkout> {
+    Ok(Checkout {
+        order: row.get("order_id")?,
+        state: CheckoutState::parse(&row.get::<String>("state")?)?,
+        idempotency_key: row.get("idempotency_key")?,
+        request: row.get("request")?,
+        session: row.get("stripe_checkout_session_id")?,
+        url: row.get("url")?,
+        expires_at: row.get("expires_at")?,
+    })
+}

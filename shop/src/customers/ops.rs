@@ -1,0 +1,78 @@
+//! What operators and the shop's own server may do with profiles.
+
+use db::Tx;
+use kernel::{Cx, Error, Result};
+use ops::{By, Operation, Page, Plan, Proof, Risk, Role, View, page};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{ProfileId, profile_schema};
+
+/// Make a profile for a buyer
+#[derive(Debug, Clone, clap::Args, Serialize, Deserialize, JsonSchema)]
+pub struct Create {
+    /// The profile's id, a UUID that the shop's own user table may share
+    #[schemars(schema_with = "profile_schema")]
+    pub id: ProfileId,
+    /// The buyer's email
+    pub email: String,
+    /// The buyer's name
+    #[arg(long)]
+    #[serde(default)]
+    pub name: Option<String>,
+}
+
+impl Operation for Create {
+    const NAME: &'static str = "customers.create";
+    const SUBJECT: Option<&'static str> = None;
+    const AUDIT: &'static str = "profile_created";
+    const RISK: Risk = Risk::Safe;
+    const ROLE: Role = Role::App;
+
+    fn plan(&self, tx: &mut Tx<'_>, _: &Cx) -> Result<Plan> {
+        if !self.email.contains('@') || self.email.len() > 320 {
+            return Err(Error::invalid("/email", format!("`{}` is not an email address", self.email)));
+        }
+        let before = super::find(tx, self.id)?.map_or("none".to_owned(), |profile| profile.email);
+        let same = before != "none" && before != self.email;
+        Ok(Plan::default().guard("id_is_free", !same, format!("{} belongs to {before}", self.id)).change(
+            format!("profile {}", self.id),
+            before,
+            &self.email,
+        ))
+    }
+
+    fn apply(&self, tx: &mut Tx<'_>, cx: &Cx, _: &By) -> Result<()> {
+        super::create(tx, cx, self.id, &self.email, self.name.as_deref())
+    }
+
+    fn verify(&self, tx: &mut Tx<'_>, _: &Cx) -> Result<Vec<Proof>> {
+        let found = super::find(tx, self.id)?;
+        Ok(vec![Proof::new("the profile exists", found.is_some(), self.id)])
+    }
+
+    fn subject(&self) -> (&'static str, String) {
+        ("profile", self.id.to_string())
+    }
+}
+
+/// List profiles
+#[derive(Debug, clap::Args, Serialize, Deserialize, JsonSchema)]
+pub struct List {
+    #[command(flatten)]
+    #[serde(flatten)]
+    #[allow(missing_docs)]
+    pub page: Page,
+}
+
+impl View for List {
+    const NAME: &'static str = "customers.list";
+    const SUBJECT: Option<&'static str> = None;
+    const COLUMNS: &'static [&'static str] = &["id", "email", "name", "created_at"];
+
+    fn read(&self, tx: &mut Tx<'_>, _: &Cx) -> Result<serde_json::Value> {
+        let after = crate::view::after(&self.page)?;
+        let rows = super::store::list(tx, after, self.page.fetch())?;
+        Ok(page("/api/v1/admin/customers", &self.page, crate::view::objects("profile", rows)?))
+    }
+}

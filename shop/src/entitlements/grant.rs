@@ -1,0 +1,81 @@
+//! Gives and takes back: by a confirmed order, or by an operator's hand.
+
+use std::collections::BTreeMap;
+
+use db::Tx;
+use kernel::{Cx, Error, Result};
+use ops::Actor;
+use ops::audit::{self, Entry};
+
+use super::store::{self, NewGrant};
+use super::{Holder, Source};
+use crate::ids::{OrderId, ProfileId};
+
+/// What a confirmed order brings to its holder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Handover {
+    /// Which order.
+    pub order: OrderId,
+    /// For whom.
+    pub holder: Holder,
+    /// To what.
+    pub product: String,
+    /// What made the order confirmed: an event, an operator.
+    pub cause: Actor,
+}
+
+/// Hands over what confirmed orders bring. Writes one audit entry for each.
+pub fn hand_over(tx: &mut Tx<'_>, cx: &Cx, handovers: &[Handover]) -> Result<()> {
+    if handovers.is_empty() {
+        return Ok(());
+    }
+    let key = |handover: &Handover| (handover.holder.key(), handover.product.clone());
+    let wanted: BTreeMap<_, _> = handovers.iter().map(|h| (key(h), h.holder.profile())).collect();
+    let ids = store::activate(tx, cx, &wanted)?;
+    let mut grants = Vec::with_capacity(handovers.len());
+    for handover in handovers {
+        let id = ids.get(&key(handover)).ok_or_else(|| Error::bug("an entitlement was not written"))?;
+        grants.push(NewGrant {
+            entitlement: *id,
+            order: Some(handover.order),
+            source: Source::Order,
+            actor: &handover.cause.name,
+            reason: "order confirmed",
+        });
+    }
+    store::insert_grants(tx, cx, &grants)?;
+    let entries = handovers.iter().map(|h| {
+        Entry::new("entitlement_granted", h.cause.clone(), "product", &h.product)
+            .order(h.order)
+            .because(Some("order confirmed"))
+            .with(serde_json::json!({ "holder": h.holder.key() }))
+    });
+    audit::record(tx, cx, entries.collect())?;
+    Ok(())
+}
+
+/// Gives a profile access by hand, on behalf of an order if one is named. The runner writes the audit entry.
+pub fn grant_by_hand(
+    tx: &mut Tx<'_>,
+    cx: &Cx,
+    profile: ProfileId,
+    product: &str,
+    order: Option<OrderId>,
+    actor: &Actor,
+    reason: &str,
+) -> Result<()> {
+    let holder = Holder::Profile(profile);
+    let wanted = BTreeMap::from([((holder.key(), product.to_owned()), Some(profile))]);
+    let ids = store::activate(tx, cx, &wanted)?;
+    let id = ids.into_values().next().ok_or_else(|| Error::bug("an entitlement was not written"))?;
+    let grant = NewGrant { entitlement: id, order, source: Source::Operator, actor: &actor.name, reason };
+    store::insert_grants(tx, cx, &[grant])?;
+    Ok(())
+}
+
+/// Takes an entitlement back, whatever granted it. The runner writes the audit entry.
+pub fn revoke(tx: &mut Tx<'_>, cx: &Cx, holder: Holder, product: &str) -> Result<()> {
+    let found = store::find(tx, holder, product)?
+        .ok_or_else(|| Error::not_found("entitlement", format!("{} to {product}", holder.key())))?;
+    store::revoke(tx, cx, found.id)
+}

@@ -1,0 +1,14 @@
+//! Who may use what, and which orders or operators say so.
+//!
+//! An entitlement is active while one of its grants is. A grant of an order is made once, when the order is confirmed;
+//! a replay makes no second one, and never brings back what an operator has revoked.
+
+pub mod checks;
+mod entitlement;
+mod grant;
+pub mod ops;
+pub(crate) mod store;
+
+pub use entitlement::{Entitlement, Grant, Holder, Source};
+pub use grant::{Handover, grant_by_hand, hand_over, revoke};
+pub use store::{find, grants_of, is_active, of_order};

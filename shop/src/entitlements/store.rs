@@ -1,0 +1,173 @@
+//! All SQL on `entitlements` and `entitlement_grants`.
+
+use std::collections::BTreeMap;
+
+use db::{Row, Tx, Value};
+use kernel::{Cx, Result};
+
+use super::{Entitlement, Grant, Holder, Source};
+use crate::ids::{EntitlementId, OrderId, ProfileId};
+
+const ENTITLEMENT: &str = "id, profile_id, product_id, status, created_at, updated_at";
+
+/// Makes the entitlements active, new or again; gives their ids by holder and product.
+pub(super) fn activate(
+    tx: &mut Tx<'_>,
+    cx: &Cx,
+    wanted: &BTreeMap<(String, String), Option<ProfileId>>,
+) -> Result<BTreeMap<(String, String), EntitlementId>> {
+    let rows: Vec<Vec<Value>> = wanted
+        .iter()
+        .map(|((holder, product), profile)| {
+            let id: EntitlementId = cx.id();
+            vec![
+                id.into(),
+                holder.into(),
+                (*profile).into(),
+                product.into(),
+                "active".into(),
+                cx.now.into(),
+                cx.now.into(),
+            ]
+        })
+        .collect();
+    let inserted = tx.insert_many(
+        "INSERT INTO entitlements (id, holder, profile_id, product_id, status, created_at, updated_at)",
+        "ON CONFLICT (holder, product_id) DO UPDATE SET status = 'active', updated_at = excluded.updated_at
+         RETURNING id, holder, product_id",
+        &rows,
+    )?;
+    inserted
+        .rows
+        .iter()
+        .map(|row| Ok(((row.get("holder")?, row.get("product_id")?), row.get("id")?)))
+        .collect()
+}
+
+/// One grant to be written.
+pub(super) struct NewGrant<'a> {
+    pub(super) entitlement: EntitlementId,
+    pub(super) order: Option<OrderId>,
+    pub(super) source: Source,
+    pub(super) actor: &'a str,
+    pub(super) reason: &'a str,
+}
+
+/// Writes grants; an order's second grant of the same thing is no grant. Says how many are new.
+pub(super) fn insert_grants(tx: &mut Tx<'_>, cx: &Cx, grants: &[NewGrant<'_>]) -> Result<u64> {
+    let rows: Vec<Vec<Value>> = grants
+        .iter()
+        .map(|grant| {
+            let source = match grant.source {
+                Source::Order => "order",
+                Source::Operator => "operator",
+            };
+            vec![
+                cx.uuid().into(),
+                grant.entitlement.into(),
+                grant.order.into(),
+                source.into(),
+                "active".into(),
+                grant.reason.into(),
+                grant.actor.into(),
+                cx.now.into(),
+                cx.now.into(),
+            ]
+        })
+        .collect();
+    let inserted = tx.insert_many(
+        "INSERT INTO entitlement_grants
+         (id, entitlement_id, order_id, source, status, reason, actor, created_at, updated_at)",
+        "ON CONFLICT (order_id, entitlement_id) WHERE source = 'order' DO NOTHING",
+        &rows,
+    )?;
+    Ok(inserted.count)
+}
+
+/// Takes back every grant of an entitlement.
+pub(super) fn revoke(tx: &mut Tx<'_>, cx: &Cx, id: EntitlementId) -> Result<()> {
+    tx.execute(
+        "UPDATE entitlement_grants SET status = 'revoked', updated_at = $1
+         WHERE entitlement_id = $2 AND status = 'active'",
+        &[cx.now.into(), id.into()],
+    )?;
+    tx.execute(
+        "UPDATE entitlements SET status = 'revoked', updated_at = $1 WHERE id = $2",
+        &[cx.now.into(), id.into()],
+    )?;
+    Ok(())
+}
+
+/// What this holder has to this product, active or not.
+pub fn find(tx: &mut Tx<'_>, holder: Holder, product: &str) -> Result<Option<Entitlement>> {
+    let sql = format!("SELECT {ENTITLEMENT} FROM entitlements WHERE holder = $1 AND product_id = $2");
+    tx.query_opt(&sql, &[holder.key().into(), product.into()])?.as_ref().map(read).transpose()
+}
+
+/// Whether this profile may use this product now.
+pub fn is_active(tx: &mut Tx<'_>, profile: ProfileId, product: &str) -> Result<bool> {
+    Ok(find(tx, Holder::Profile(profile), product)?.is_some_and(|entitlement| entitlement.active))
+}
+
+/// Why an entitlement counts, or no longer does; the oldest reason first.
+pub fn grants_of(tx: &mut Tx<'_>, id: EntitlementId) -> Result<Vec<Grant>> {
+    let rows = tx.query(
+        "SELECT source, order_id, status, actor, reason, created_at FROM entitlement_grants
+         WHERE entitlement_id = $1 ORDER BY id",
+        &[id.into()],
+    )?;
+    rows.iter()
+        .map(|row| {
+            Ok(Grant {
+                source: row.get("source")?,
+                order_id: row.get("order_id")?,
+                status: row.get("status")?,
+                actor: row.get("actor")?,
+                reason: row.get("reason")?,
+                created_at: row.get("created_at")?,
+            })
+        })
+        .collect()
+}
+
+/// The entitlements that an order has granted.
+pub fn of_order(tx: &mut Tx<'_>, order: OrderId) -> Result<Vec<Entitlement>> {
+    let rows = tx.query(
+        "SELECT e.id, e.profile_id, e.product_id, e.status, e.created_at, e.updated_at
+         FROM entitlement_grants g JOIN entitlements e ON e.id = g.entitlement_id
+         WHERE g.order_id = $1 ORDER BY e.product_id",
+        &[order.into()],
+    )?;
+    rows.iter().map(read).collect()
+}
+
+pub(super) fn list(
+    tx: &mut Tx<'_>,
+    profile: Option<ProfileId>,
+    before: Option<EntitlementId>,
+    limit: i64,
+) -> Result<Vec<Entitlement>> {
+    let mut params = vec![limit.into()];
+    let mut filter = String::new();
+    if let Some(profile) = profile {
+        params.push(profile.uuid().to_string().into());
+        filter.push_str(&format!(" AND holder = ${}", params.len()));
+    }
+    if let Some(before) = before {
+        params.push(before.into());
+        filter.push_str(&format!(" AND id < ${}", params.len()));
+    }
+    let sql = format!("SELECT {ENTITLEMENT} FROM entitlements WHERE 1 = 1{filter} ORDER BY id DESC LIMIT $1");
+    tx.query(&sql, &params)?.iter().map(read).collect()
+}
+
+fn read(row: &Row) -> Result<Entitlement> {
+    Ok(Entitlement {
+        id: row.get("id")?,
+        profile_id: row.get("profile_id")?,
+        product_id: row.get("product_id")?,
+        active: row.get::<String>("status")? == "active",
+        created_at: row.get("created_at")?,
+        updated_at: row.get("updated_at")?,
+    })
+}

@@ -1,0 +1,41 @@
+//! The ids that several rooms name.
+
+use kernel::{Id, Kind};
+
+macro_rules! ids {
+    ($($(#[$doc:meta])* $kind:ident $id:ident $prefix:literal $name:literal;)*) => {$(
+        /// Marks ids of this kind.
+        pub enum $kind {}
+        impl Kind for $kind {
+            const PREFIX: &'static str = $prefix;
+            const NAME: &'static str = $name;
+        }
+        $(#[$doc])*
+        pub type $id = Id<$kind>;
+    )*};
+}
+
+ids! {
+    /// A buyer.
+    ProfileKind ProfileId "prf" "profile";
+    /// One purchase.
+    OrderKind OrderId "ord" "order";
+    /// A piece of stock set aside for an order.
+    ReservationKind ReservationId "res" "reservation";
+    /// The right of a profile to a product.
+    EntitlementKind EntitlementId "ent" "entitlement";
+}
+
+/// An id as a command-line argument and as a field of a JSON schema: text in its shown form.
+macro_rules! id_schema {
+    ($field:ident, $id:ty, $pattern:literal) => {
+        /// The schema of this id.
+        pub fn $field(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+            schemars::json_schema!({ "type": "string", "pattern": $pattern })
+        }
+    };
+}
+
+id_schema!(order_schema, OrderId, "^(ord_[0-9a-f]{32}|[0-9a-fA-F-]{36})$");
+id_schema!(profile_schema, ProfileId, "^(prf_[0-9a-f]{32}|[0-9a-fA-F-]{36})$");
+id_schema!(reservation_schema, ReservationId, "^(res_[0-9a-f]{32}|[0-9a-fA-F-]{36})$");

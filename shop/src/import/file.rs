@@ -1,0 +1,129 @@
+//! The catalog file: what it may say. This file decides what is wrong with it.
+
+use std::collections::BTreeSet;
+
+use kernel::{Currency, Error, Result};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::catalog::{Price, Product, ProductKind};
+
+/// A shop's products, prices and first stock.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CatalogFile {
+    /// The products
+    #[serde(rename = "product")]
+    pub products: Vec<ProductEntry>,
+}
+
+/// One product as the file says it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ProductEntry {
+    /// Its id, chosen by the shop: lower-case letters, digits and hyphens
+    pub id: String,
+    /// course or physical
+    pub kind: ProductKind,
+    /// Its name for buyers
+    pub name: String,
+    /// A few sentences for buyers
+    #[serde(default)]
+    pub description: String,
+    /// Which stock a physical product is taken from
+    #[serde(default)]
+    pub sku: Option<String>,
+    /// Pieces in stock when the sku is first seen; later changes are ledger entries
+    #[serde(default)]
+    pub stock: i64,
+    /// Whether it can be bought
+    #[serde(default = "yes")]
+    pub active: bool,
+    /// One price for each currency
+    #[serde(rename = "price")]
+    pub prices: Vec<PriceEntry>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// One price as the file says it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PriceEntry {
+    /// Three letters, like usd
+    #[schemars(with = "String")]
+    pub currency: Currency,
+    /// Minor units: cents, or whole yen
+    pub amount: i64,
+    /// The price at Stripe that stands for it
+    #[serde(default)]
+    pub stripe_price_id: Option<String>,
+}
+
+impl CatalogFile {
+    /// Reads the text of a file.
+    ///
+    /// # Errors
+    /// Says where and what, as far as the text can tell.
+    pub fn parse(text: &str) -> Result<Self> {
+        let file: CatalogFile = toml::from_str(text).map_err(|e| Error::invalid("", e.to_string()))?;
+        file.check()?;
+        Ok(file)
+    }
+
+    /// Says what makes no sense.
+    pub fn check(&self) -> Result<()> {
+        let mut ids = BTreeSet::new();
+        for (at, product) in self.products.iter().enumerate() {
+            let wrong = |field: &str, why: String| Err(Error::invalid(format!("/product/{at}/{field}"), why));
+            if !is_slug(&product.id) || !ids.insert(&product.id) {
+                return wrong("id", format!("`{}`: expected a new id of a-z, 0-9 and -", product.id));
+            }
+            if (product.kind == ProductKind::Physical) != product.sku.is_some() {
+                return wrong("sku", "a physical product has one, a course has none".into());
+            }
+            if product.stock < 0 {
+                return wrong("stock", format!("{} pieces; expected 0 or more", product.stock));
+            }
+            let currencies: BTreeSet<_> = product.prices.iter().map(|price| price.currency).collect();
+            if product.prices.is_empty() || currencies.len() != product.prices.len() {
+                return wrong("price", "expected one price for each currency, at least one".into());
+            }
+            if let Some(price) = product.prices.iter().find(|price| price.amount < 0) {
+                return wrong("price", format!("{} minor units; expected 0 or more", price.amount));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn is_slug(text: &str) -> bool {
+    let ok = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    (1..=64).contains(&text.len()) && text.chars().all(ok)
+}
+
+impl ProductEntry {
+    /// As the catalog keeps it.
+    pub fn product(&self) -> Product {
+        Product {
+            id: self.id.clone(),
+            kind: self.kind,
+            name: self.name.clone(),
+            description: self.description.clone(),
+            sku: self.sku.clone(),
+            active: self.active,
+        }
+    }
+    /// As the catalog keeps them.
+    pub fn prices(&self) -> impl Iterator<Item = Price> {
+        self.prices.iter().map(|price| Price {
+            id: format!("{}-{}", self.id, price.currency),
+            product_id: self.id.clone(),
+            currency: price.currency,
+            unit_amount: price.amount,
+            stripe_price_id: price.stripe_price_id.clone(),
+        })
+    }
+}

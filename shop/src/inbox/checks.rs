@@ -1,0 +1,70 @@
+//! What must be true of events.
+
+use db::{Row, Tx};
+use kernel::{Duration, Result, Timestamp};
+use ops::{Check, Found, Mend, Severity};
+
+/// The inbox's checks.
+pub const CHECKS: [Check; 2] = [NOT_FINALIZED, UNMATCHED];
+
+/// How long an event may take before someone has to look.
+const PATIENCE: Duration = Duration::from_secs(10 * 60);
+
+const NOT_FINALIZED: Check = Check {
+    name: "events_not_finalized",
+    severity: Severity::Page,
+    must: "every event is processed or ignored within ten minutes",
+    means: "Stripe has said something that is not acted on. The event's last error says why; replay it when the cause \
+            is gone.",
+    find: |tx, now| {
+        open(
+            tx,
+            "status IN ('received', 'retry') AND received_at < $1",
+            "status = 'error' AND received_at < $1",
+            now - PATIENCE,
+        )
+    },
+};
+
+const UNMATCHED: Check = Check {
+    name: "events_unmatched",
+    severity: Severity::Ticket,
+    must: "no event names an order that is not here",
+    means: "A payment names an order that this database does not know: another environment with the same account, or a \
+            restored backup. It is matched by itself when the order appears.",
+    find: |tx, now| open(tx, "status = 'unmatched' AND received_at < $1", "1 = 0 AND received_at < $1", now),
+};
+
+fn open(tx: &mut Tx<'_>, first: &str, second: &str, before: Timestamp) -> Result<Vec<Found>> {
+    let mut all = Vec::new();
+    for condition in [first, second] {
+        let sql = format!(
+            "SELECT stripe_event_id, type, status, attempts, last_error, received_at FROM stripe_events
+             WHERE {condition} ORDER BY received_at LIMIT 200"
+        );
+        for row in tx.query(&sql, &[before.into()])? {
+            all.push(found(&row)?);
+        }
+    }
+    Ok(all)
+}
+
+fn found(row: &Row) -> Result<Found> {
+    let (id, kind, status): (String, String, String) =
+        (row.get("stripe_event_id")?, row.get("type")?, row.get("status")?);
+    let error: Option<String> = row.get("last_error")?;
+    Ok(Found {
+        text: format!(
+            "{kind} is {status} after {} attempts: {}",
+            row.get::<i64>("attempts")?,
+            error.unwrap_or_default()
+        ),
+        since: row.get("received_at")?,
+        mend: Some(Mend {
+            operation: "events.replay",
+            input: serde_json::json!({ "event": id }),
+            command: format!("makegood events replay {id}"),
+        }),
+        subject: id,
+    })
+}

@@ -1,0 +1,19 @@
+//! Stripe's events: stored before they are acknowledged, then processed until each has ended where it belongs.
+//!
+//! [`Receiver`] stores; [`process`] claims a batch, reads what each event proves, and lets the orders learn it, all effects
+//! and the events' own end in one transaction.
+
+pub mod checks;
+mod event;
+pub mod ops;
+mod process;
+mod receive;
+mod rematch;
+pub(crate) mod store;
+pub mod views;
+
+pub use event::{EventStatus, StoredEvent};
+pub use process::{Processed, process, replay};
+pub use receive::{Incoming, Receipt, Receiver};
+pub use rematch::rematch;
+pub use store::{find, of_order};

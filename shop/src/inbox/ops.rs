@@ -1,0 +1,56 @@
+//! What operators may do with events.
+
+use db::Tx;
+use kernel::{Cx, Error, Result};
+use ops::{By, Operation, Plan, Proof, Risk, Role};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{EventStatus, StoredEvent, store};
+
+/// Process a stored event again; what is already right does not change
+#[derive(Debug, Clone, clap::Args, Serialize, Deserialize, JsonSchema)]
+pub struct Replay {
+    /// Which event: Stripe's id, evt_…
+    pub event: String,
+}
+
+impl Operation for Replay {
+    const NAME: &'static str = "events.replay";
+    const SUBJECT: Option<&'static str> = Some("event");
+    const AUDIT: &'static str = "stripe_event_reprocessed";
+    const RISK: Risk = Risk::Safe;
+    const ROLE: Role = Role::Support;
+
+    fn plan(&self, tx: &mut Tx<'_>, _: &Cx) -> Result<Plan> {
+        let event = found(tx, &self.event)?;
+        let order = event.order_id.map_or("no order".to_owned(), |id| id.to_string());
+        let ours = event.last_error_kind.as_deref() != Some(store::WRONG_LIVEMODE);
+        let mode = if event.livemode { "it is live" } else { "it is a test event" };
+        Ok(Plan::default().guard("mode_is_ours", ours, mode).change(
+            format!("event {} ({}, {order})", event.id, event.kind),
+            format!("{}, attempt {}", event.status.as_str(), event.attempts),
+            format!("processed again, attempt {}", event.attempts + 1),
+        ))
+    }
+
+    fn apply(&self, tx: &mut Tx<'_>, cx: &Cx, _: &By) -> Result<()> {
+        let livemode = found(tx, &self.event)?.livemode;
+        super::replay(tx, cx, &self.event, livemode).map(drop)
+    }
+
+    fn verify(&self, tx: &mut Tx<'_>, _: &Cx) -> Result<Vec<Proof>> {
+        let event = found(tx, &self.event)?;
+        let over = matches!(event.status, EventStatus::Processed | EventStatus::Ignored);
+        let seen = event.last_error.unwrap_or_else(|| event.status.as_str().to_owned());
+        Ok(vec![Proof::new("the event is processed or ignored", over, seen)])
+    }
+
+    fn subject(&self) -> (&'static str, String) {
+        ("event", self.event.clone())
+    }
+}
+
+fn found(tx: &mut Tx<'_>, id: &str) -> Result<StoredEvent> {
+    store::find(tx, id)?.ok_or_else(|| Error::not_found("event", id))
+}

@@ -1,0 +1,244 @@
+//! All SQL on `stripe_events`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use db::{Row, Tx, Value};
+use kernel::planted::{Defect, planted};
+use kernel::{Cx, Duration, Error, Result, Timestamp};
+
+use super::receive::distinct;
+use super::{EventStatus, Incoming, StoredEvent};
+use crate::ids::OrderId;
+
+/// Why an event of the other mode is ignored; it may not be replayed either.
+pub(super) const WRONG_LIVEMODE: &str = "wrong_livemode";
+
+/// Stores events; gives the ids of those that are new.
+pub(super) fn insert(tx: &mut Tx<'_>, events: &[Incoming], livemode: bool) -> Result<BTreeSet<String>> {
+    let rows: Vec<Vec<Value>> = distinct(events).into_iter().map(|event| row(event, livemode)).collect();
+    let inserted = tx.insert_many(
+        "INSERT INTO stripe_events (stripe_event_id, type, api_version, created, livemode, object_id, payload, signature,
+         status, attempts, fence, next_attempt_at, last_error_kind, received_at)",
+        "ON CONFLICT (stripe_event_id) DO NOTHING RETURNING stripe_event_id",
+        &rows,
+    )?;
+    inserted.rows.iter().map(|row| row.get("stripe_event_id")).collect()
+}
+
+fn row(event: &Incoming, livemode: bool) -> Vec<Value> {
+    let ours = event.livemode == livemode;
+    let status = if ours { EventStatus::Received } else { EventStatus::Ignored };
+    vec![
+        event.id.clone().into(),
+        event.kind.clone().into(),
+        event.api_version.clone().into(),
+        event.created.into(),
+        event.livemode.into(),
+        event.object_id.clone().into(),
+        event.payload.clone().into(),
+        event.signature.clone().into(),
+        status.as_str().into(),
+        0.into(),
+        0.into(),
+        event.received_at.into(),
+        (!ours).then_some(WRONG_LIVEMODE).into(),
+        event.received_at.into(),
+    ]
+}
+
+/// An event that this worker holds until its lease ends.
+#[derive(Debug, Clone)]
+pub(super) struct Claimed {
+    pub(super) id: String,
+    pub(super) payload: String,
+    pub(super) attempts: i64,
+    pub(super) fence: i64,
+}
+
+/// Takes up to `most` due events and leases them for `lease`.
+pub(super) fn claim(tx: &mut Tx<'_>, now: Timestamp, most: i64, lease: Duration) -> Result<Vec<Claimed>> {
+    let due = match planted(Defect::NoLeaseRecovery) {
+        true => "next_attempt_at <= $2 AND fence = 0",
+        false => "next_attempt_at <= $2",
+    };
+    let sql = format!(
+        "UPDATE stripe_events SET next_attempt_at = $1, attempts = attempts + 1, fence = fence + 1
+         WHERE stripe_event_id IN (
+           SELECT stripe_event_id FROM stripe_events WHERE status IN ('received', 'retry') AND {due}
+           ORDER BY next_attempt_at LIMIT $3{})
+         RETURNING stripe_event_id, payload, attempts, fence",
+        tx.dialect().skip_locked()
+    );
+    tx.query(&sql, &[(now + lease).into(), now.into(), most.into()])?.iter().map(claimed).collect()
+}
+
+/// Takes one event, whatever its status: a person wants it to be processed again.
+pub(super) fn claim_one(
+    tx: &mut Tx<'_>,
+    now: Timestamp,
+    id: &str,
+    lease: Duration,
+) -> Result<Option<Claimed>> {
+    let row = tx.query_opt(
+        "UPDATE stripe_events SET next_attempt_at = $1, attempts = attempts + 1, fence = fence + 1, status = 'received'
+         WHERE stripe_event_id = $2 RETURNING stripe_event_id, payload, attempts, fence",
+        &[(now + lease).into(), id.into()],
+    )?;
+    row.as_ref().map(claimed).transpose()
+}
+
+fn claimed(row: &Row) -> Result<Claimed> {
+    Ok(Claimed {
+        id: row.get("stripe_event_id")?,
+        payload: row.get("payload")?,
+        attempts: row.get("attempts")?,
+        fence: row.get("fence")?,
+    })
+}
+
+/// Which of these claims still hold: nobody has claimed the event since, and it is not finished.
+pub(super) fn still_held(tx: &mut Tx<'_>, claims: &[Claimed]) -> Result<BTreeSet<String>> {
+    let sql = format!(
+        "SELECT stripe_event_id, fence FROM stripe_events
+         WHERE {} AND status IN ('received', 'retry') ORDER BY stripe_event_id{}",
+        tx.dialect().any("stripe_event_id", 1),
+        tx.dialect().for_update()
+    );
+    let fences: BTreeMap<String, i64> = tx
+        .query(&sql, &[Value::array(claims.iter().map(|claim| &claim.id))])?
+        .iter()
+        .map(|row| Ok((row.get("stripe_event_id")?, row.get("fence")?)))
+        .collect::<Result<_>>()?;
+    let holds = |claim: &&Claimed| {
+        fences.get(&claim.id).is_some_and(|fence| *fence == claim.fence || planted(Defect::NoFencing))
+    };
+    Ok(claims.iter().filter(holds).map(|claim| claim.id.clone()).collect())
+}
+
+/// How an event ended, for now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Ending {
+    pub(super) id: String,
+    pub(super) status: EventStatus,
+    pub(super) order: Option<OrderId>,
+    pub(super) error: Option<(&'static str, String)>,
+    pub(super) next_attempt_at: Timestamp,
+}
+
+pub(super) fn finish(tx: &mut Tx<'_>, cx: &Cx, endings: &[Ending]) -> Result<()> {
+    let rows: Vec<Vec<Value>> = endings
+        .iter()
+        .map(|ending| {
+            let over = !matches!(ending.status, EventStatus::Retry | EventStatus::Received);
+            vec![
+                ending.status.as_str().into(),
+                ending.order.into(),
+                ending.error.as_ref().map(|(kind, _)| *kind).into(),
+                ending.error.as_ref().map(|(_, text)| text.clone()).into(),
+                ending.next_attempt_at.into(),
+                over.then_some(cx.now).into(),
+                ending.id.clone().into(),
+            ]
+        })
+        .collect();
+    tx.execute_many(
+        "UPDATE stripe_events SET status = $1, order_id = COALESCE($2, order_id), last_error_kind = $3, last_error = $4,
+           next_attempt_at = $5, processed_at = $6 WHERE stripe_event_id = $7",
+        &rows,
+    )?;
+    Ok(())
+}
+
+/// Unmatched events are due again: an order has appeared that they may mean.
+pub(super) fn wake_unmatched(tx: &mut Tx<'_>, now: Timestamp, ids: &[String]) -> Result<u64> {
+    let sql = format!(
+        "UPDATE stripe_events SET status = 'received', next_attempt_at = $1
+         WHERE status = 'unmatched' AND {}",
+        tx.dialect().any("stripe_event_id", 2)
+    );
+    tx.execute(&sql, &[now.into(), Value::array(ids.iter())])
+}
+
+/// The payloads of unmatched events, the oldest first.
+pub(super) fn unmatched(tx: &mut Tx<'_>, limit: i64) -> Result<Vec<(String, String)>> {
+    let rows = tx.query(
+        "SELECT stripe_event_id, payload FROM stripe_events WHERE status = 'unmatched' ORDER BY received_at LIMIT $1",
+        &[limit.into()],
+    )?;
+    rows.iter().map(|row| Ok((row.get("stripe_event_id")?, row.get("payload")?))).collect()
+}
+
+const COLUMNS: &str = "stripe_event_id, type, api_version, created, livemode, object_id, status, attempts,
+    next_attempt_at, last_error_kind, last_error, order_id, received_at, processed_at";
+
+/// One event, without its payload.
+pub fn find(tx: &mut Tx<'_>, id: &str) -> Result<Option<StoredEvent>> {
+    let sql = format!("SELECT {COLUMNS} FROM stripe_events WHERE stripe_event_id = $1");
+    tx.query_opt(&sql, &[id.into()])?.as_ref().map(read).transpose()
+}
+
+/// The payload of an event, as received.
+pub(super) fn payload(tx: &mut Tx<'_>, id: &str) -> Result<String> {
+    let row = tx.query_opt("SELECT payload FROM stripe_events WHERE stripe_event_id = $1", &[id.into()])?;
+    row.ok_or_else(|| Error::not_found("event", id))?.get("payload")
+}
+
+/// The events that touched an order, as they came.
+pub fn of_order(tx: &mut Tx<'_>, order: OrderId) -> Result<Vec<StoredEvent>> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM stripe_events WHERE order_id = $1 ORDER BY received_at, stripe_event_id"
+    );
+    tx.query(&sql, &[order.into()])?.iter().map(read).collect()
+}
+
+/// Which events to list.
+#[derive(Debug, Default)]
+pub(super) struct Filter {
+    pub(super) equal: Vec<(&'static str, Value)>,
+    pub(super) after: Option<String>,
+    pub(super) limit: i64,
+}
+
+pub(super) fn list(tx: &mut Tx<'_>, filter: &Filter) -> Result<Vec<StoredEvent>> {
+    let mut params = vec![filter.limit.into()];
+    let mut conditions = String::from("1 = 1");
+    for (column, value) in &filter.equal {
+        params.push(value.clone());
+        conditions.push_str(&format!(" AND {column} = ${}", params.len()));
+    }
+    if let Some(after) = &filter.after {
+        params.push(after.into());
+        conditions.push_str(&format!(
+            " AND (received_at, stripe_event_id) < (SELECT received_at, stripe_event_id FROM stripe_events
+               WHERE stripe_event_id = ${})",
+            params.len()
+        ));
+    }
+    let sql = format!(
+        "SELECT {COLUMNS} FROM stripe_events WHERE {conditions}
+         ORDER BY received_at DESC, stripe_event_id DESC LIMIT $1"
+    );
+    tx.query(&sql, &params)?.iter().map(read).collect()
+}
+
+fn read(row: &Row) -> Result<StoredEvent> {
+    let status = EventStatus::parse(&row.get::<String>("status")?)?;
+    let waits = matches!(status, EventStatus::Received | EventStatus::Retry);
+    let next: Timestamp = row.get("next_attempt_at")?;
+    Ok(StoredEvent {
+        id: row.get("stripe_event_id")?,
+        kind: row.get("type")?,
+        api_version: row.get("api_version")?,
+        created: row.get("created")?,
+        livemode: row.get("livemode")?,
+        object_id: row.get("object_id")?,
+        status,
+        attempts: row.get("attempts")?,
+        next_attempt_at: waits.then_some(next),
+        last_error_kind: row.get("last_error_kind")?,
+        last_error: row.get("last_error")?,
+        order_id: row.get("order_id")?,
+        received_at: row.get("received_at")?,
+        processed_at: row.get("processed_at")?,
+    })
+}

@@ -1,0 +1,58 @@
+//! Corrects stock by a ledger entry; never in any other way.
+
+use std::collections::BTreeMap;
+
+use db::Tx;
+use jobs::NewJob;
+use kernel::{Cx, Error, Refusal, Result};
+
+use super::store;
+
+/// Adds `change` pieces to a stock, or takes them off, with a reason and who is responsible.
+///
+/// # Errors
+/// Refused when pieces would be taken off that are set aside or not there.
+pub fn adjust(tx: &mut Tx<'_>, cx: &Cx, sku: &str, change: i64, reason: &str, reference: &str) -> Result<()> {
+    let level = store::level(tx, sku)?.ok_or_else(|| Error::not_found("stock", sku))?;
+    let done = store::step(tx, cx.now, &BTreeMap::from([(sku.to_owned(), (change, 0))]))?;
+    if done != [true] {
+        return Err(below_zero(&level, change).into());
+    }
+    store::write_ledger(tx, cx, &[(sku.to_owned(), change, reason, reference.to_owned())])?;
+    if change > 0 { announce(tx, cx, sku) } else { Ok(()) }
+}
+
+/// Orders may wait for this stock; they are told by a job, because the inventory knows no orders.
+fn announce(tx: &mut Tx<'_>, cx: &Cx, sku: &str) -> Result<()> {
+    let job = NewJob {
+        kind: super::STOCK_CAME,
+        key: Some(sku.to_owned()),
+        payload: serde_json::json!({ "sku": sku }),
+        run_at: cx.now,
+    };
+    jobs::enqueue(tx, cx, vec![job])
+}
+
+/// Takes a stock into the books for the first time; says whether it is new. What is there already is not touched:
+/// an import must not undo sales.
+pub fn receive_first(tx: &mut Tx<'_>, cx: &Cx, sku: &str, pieces: i64) -> Result<bool> {
+    let new = store::insert_sku(tx, cx, sku)?;
+    if new && pieces > 0 {
+        adjust(tx, cx, sku, pieces, "import", "catalog import")?;
+    }
+    Ok(new)
+}
+
+fn below_zero(level: &super::Level, change: i64) -> Refusal {
+    Refusal::new(
+        "stock_below_zero",
+        format!(
+            "{} has {} pieces, {} of them set aside for orders; {change} would leave too few",
+            level.sku, level.stock_count, level.reserved_count
+        ),
+    )
+    .fix(format!(
+        "makegood reservations list --status reserved   (then adjust by at most -{})",
+        level.available
+    ))
+}

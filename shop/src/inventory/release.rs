@@ -1,0 +1,61 @@
+//! Gives stock back when an order ends without being paid, and keeps it while a payment is being decided.
+
+use std::collections::BTreeMap;
+
+use db::Tx;
+use kernel::planted::{Defect, planted};
+use kernel::{Cx, Result};
+
+use super::{Reservation, ReservationStatus, store};
+use crate::ids::{OrderId, ReservationId};
+
+/// Why stock is given back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Release {
+    /// The order ended.
+    Ended,
+    /// Nobody paid in time.
+    TimedOut,
+}
+
+/// Gives back everything that is set aside for these orders, and returns what was taken out for them by a ledger
+/// entry. What was given back before stays given back.
+pub fn release(tx: &mut Tx<'_>, cx: &Cx, orders: &[OrderId], why: Release) -> Result<()> {
+    if orders.is_empty() || planted(Defect::StockNotReleased) {
+        return Ok(());
+    }
+    let to = match why {
+        Release::Ended => ReservationStatus::Released,
+        Release::TimedOut => ReservationStatus::Expired,
+    };
+    let held = store::lock_reservations(tx, orders)?;
+    let (live, rest): (Vec<_>, Vec<_>) =
+        held.into_iter().partition(|r| r.status == ReservationStatus::Reserved);
+    let taken: Vec<Reservation> =
+        rest.into_iter().filter(|r| r.status == ReservationStatus::Confirmed).collect();
+
+    let mut steps: BTreeMap<String, (i64, i64)> = BTreeMap::new();
+    live.iter().for_each(|r| steps.entry(r.sku.clone()).or_default().1 -= r.quantity);
+    taken.iter().for_each(|r| steps.entry(r.sku.clone()).or_default().0 += r.quantity);
+    let ids = |all: &[Reservation]| all.iter().map(|r| r.id).collect::<Vec<ReservationId>>();
+    store::move_reservations(tx, cx.now, &ids(&live), ReservationStatus::Reserved, to)?;
+    store::move_reservations(
+        tx,
+        cx.now,
+        &ids(&taken),
+        ReservationStatus::Confirmed,
+        ReservationStatus::Released,
+    )?;
+    store::step(tx, cx.now, &steps)?;
+    let returns: Vec<(String, i64, &str, String)> =
+        taken.iter().map(|r| (r.sku.clone(), r.quantity, "return", r.id.uuid().to_string())).collect();
+    store::write_ledger(tx, cx, &returns)
+}
+
+/// Keeps what is set aside for these orders until their payment is decided: a bank debit takes days.
+pub fn hold(tx: &mut Tx<'_>, cx: &Cx, orders: &[OrderId]) -> Result<()> {
+    if orders.is_empty() {
+        return Ok(());
+    }
+    store::keep_until_decided(tx, cx.now, orders)
+}

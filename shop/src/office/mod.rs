@@ -1,0 +1,6 @@
+//! What operators see and do that belongs to no room: jobs, the audit log, tokens.
+
+pub mod audit;
+pub mod checks;
+pub mod jobs;
+pub mod tokens;

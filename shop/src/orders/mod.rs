@@ -1,0 +1,32 @@
+//! One purchase: what was ordered, what was paid, what was handed over, and why it stands where it stands.
+//!
+//! [`place`] makes an order, [`learn`] joins what Stripe proves and [`settle`] makes true what all of it means. Webhooks,
+//! replays, reconciliation and people all come in through these same verbs.
+
+pub mod cancel;
+pub mod checks;
+mod facts;
+pub mod ops;
+mod order;
+mod place;
+mod review;
+mod settle;
+pub mod ship;
+pub(crate) mod store;
+mod verdict;
+pub mod views;
+
+pub use facts::{Payment, PaymentFacts};
+pub use order::{
+    Amounts, CancelReason, Line, Order, PaymentStatus, Review, ReviewKind, State, TimelineEntry, WaitsFor,
+};
+pub use place::{Draft, place, record_session};
+pub use review::{clear_review, flag_for_review};
+pub use settle::{Learned, Settled, learn, settle};
+pub use store::{find, find_many, match_references, timeline};
+pub use verdict::{Verdict, decide};
+
+/// The job that fetches a session from Stripe because only it can explain an amount; handled by the checkout.
+pub const SYNC_SESSION: &str = "checkout.sync";
+/// The job that ends a session at Stripe; handled by the checkout.
+pub const CLOSE_SESSION: &str = "checkout.close";

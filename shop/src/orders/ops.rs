@@ -1,0 +1,252 @@
+//! What operators may do with orders.
+
+use db::Tx;
+use kernel::{Cx, Error, Result};
+use ops::{By, Operation, Plan, Proof, Risk, Role};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{CancelReason, Order, State, store};
+use crate::ids::{OrderId, order_schema};
+
+fn found(tx: &mut Tx<'_>, id: OrderId) -> Result<Order> {
+    store::find(tx, id)?.ok_or_else(|| Error::not_found("order", id))
+}
+
+/// Settle an order by everything that is known about its payment
+#[derive(Debug, Clone, clap::Args, Serialize, Deserialize, JsonSchema)]
+pub struct Confirm {
+    /// Which order
+    #[schemars(schema_with = "order_schema")]
+    pub order: OrderId,
+}
+
+impl Operation for Confirm {
+    const NAME: &'static str = "orders.confirm";
+    const SUBJECT: Option<&'static str> = Some("order");
+    const AUDIT: &'static str = "order_settled_by_hand";
+    const RISK: Risk = Risk::Safe;
+    const ROLE: Role = Role::Support;
+
+    fn plan(&self, tx: &mut Tx<'_>, _: &Cx) -> Result<Plan> {
+        let order = found(tx, self.order)?;
+        let facts = super::PaymentFacts::new(
+            store::facts(tx, &[self.order])?.remove(&self.order).unwrap_or_default().into_values(),
+        );
+        let review = order.open_review().map_or("none".to_owned(), |review| review.detail.clone());
+        let plan = Plan::default().guard("not_under_review", order.open_review().is_none(), review);
+        Ok(match super::decide(&order, &facts) {
+            super::Verdict::Already => plan,
+            verdict => {
+                plan.change(format!("order {}", self.order), order.state.status(), format!("{verdict:?}"))
+            }
+        })
+    }
+
+    fn apply(&self, tx: &mut Tx<'_>, cx: &Cx, by: &By) -> Result<()> {
+        super::settle(tx, cx, &[self.order], &by.actor).map(drop)
+    }
+
+    fn verify(&self, tx: &mut Tx<'_>, _: &Cx) -> Result<Vec<Proof>> {
+        let order = found(tx, self.order)?;
+        let facts = super::PaymentFacts::new(
+            store::facts(tx, &[self.order])?.remove(&self.order).unwrap_or_default().into_values(),
+        );
+        let rest = super::decide(&order, &facts);
+        let waits = matches!(order.state, State::Paid { waits_for: super::WaitsFor::Stock });
+        let holds = rest == super::Verdict::Already || waits;
+        Ok(vec![Proof::new("nothing is left to be settled", holds, order.state.status())])
+    }
+
+    fn subject(&self) -> (&'static str, String) {
+        ("order", self.order.to_string())
+    }
+    fn order(&self) -> Option<uuid::Uuid> {
+        Some(self.order.uuid())
+    }
+}
+
+/// Cancel a pending order: its stock goes back, its checkout session is ended
+#[derive(Debug, Clone, clap::Args, Serialize, Deserialize, JsonSchema)]
+pub struct Cancel {
+    /// Which order
+    #[schemars(schema_with = "order_schema")]
+    pub order: OrderId,
+}
+
+impl Operation for Cancel {
+    const NAME: &'static str = "orders.cancel";
+    const SUBJECT: Option<&'static str> = Some("order");
+    const AUDIT: &'static str = "order_cancelled_by_hand";
+    const RISK: Risk = Risk::Changes;
+    const ROLE: Role = Role::Support;
+
+    fn plan(&self, tx: &mut Tx<'_>, _: &Cx) -> Result<Plan> {
+        let order = found(tx, self.order)?;
+        let cancellable = matches!(order.state, State::Pending | State::Cancelled { .. });
+        Ok(Plan::default()
+            .guard("order_is_pending", cancellable, format!("it is {}", order.state.status()))
+            .change(format!("order {}", self.order), order.state.status(), "cancelled"))
+    }
+
+    fn apply(&self, tx: &mut Tx<'_>, cx: &Cx, by: &By) -> Result<()> {
+        super::cancel::cancel(tx, cx, self.order, CancelReason::Operator, &by.actor)
+    }
+
+    fn verify(&self, tx: &mut Tx<'_>, _: &Cx) -> Result<Vec<Proof>> {
+        let status = found(tx, self.order)?.state.status();
+        let live = crate::inventory::reservations_of(tx, self.order)?
+            .iter()
+            .filter(|r| r.status == crate::inventory::ReservationStatus::Reserved)
+            .count();
+        Ok(vec![
+            Proof::new("the order is cancelled", status == "cancelled", status),
+            Proof::new("nothing is set aside for it", live == 0, live),
+        ])
+    }
+
+    fn subject(&self) -> (&'static str, String) {
+        ("order", self.order.to_string())
+    }
+    fn order(&self) -> Option<uuid::Uuid> {
+        Some(self.order.uuid())
+    }
+}
+
+/// Mark a confirmed order as shipped
+#[derive(Debug, Clone, clap::Args, Serialize, Deserialize, JsonSchema)]
+pub struct Ship {
+    /// Which order
+    #[schemars(schema_with = "order_schema")]
+    pub order: OrderId,
+    /// How to follow the parcel
+    #[arg(long)]
+    #[serde(default)]
+    pub tracking: Option<String>,
+}
+
+impl Operation for Ship {
+    const NAME: &'static str = "orders.ship";
+    const SUBJECT: Option<&'static str> = Some("order");
+    const AUDIT: &'static str = "order_shipped";
+    const RISK: Risk = Risk::Changes;
+    const ROLE: Role = Role::Support;
+
+    fn plan(&self, tx: &mut Tx<'_>, _: &Cx) -> Result<Plan> {
+        let order = found(tx, self.order)?;
+        let review = order.open_review().map_or("none".to_owned(), |review| review.detail.clone());
+        let shippable = matches!(order.state, State::Confirmed { .. }) || order.shipped.is_some();
+        Ok(Plan::default()
+            .guard("not_under_review", order.open_review().is_none(), review)
+            .guard("order_is_confirmed", shippable, format!("it is {}", order.state.status()))
+            .change(format!("order {}", self.order), order.state.status(), "completed"))
+    }
+
+    fn apply(&self, tx: &mut Tx<'_>, cx: &Cx, by: &By) -> Result<()> {
+        super::ship::ship(tx, cx, self.order, self.tracking.as_deref(), &by.actor)
+    }
+
+    fn verify(&self, tx: &mut Tx<'_>, _: &Cx) -> Result<Vec<Proof>> {
+        let order = found(tx, self.order)?;
+        let status = order.state.status();
+        Ok(vec![
+            Proof::new("the order is completed", status == "completed", status),
+            Proof::new("it is marked as shipped", order.shipped.is_some(), status),
+        ])
+    }
+
+    fn subject(&self) -> (&'static str, String) {
+        ("order", self.order.to_string())
+    }
+    fn order(&self) -> Option<uuid::Uuid> {
+        Some(self.order.uuid())
+    }
+}
+
+/// Flag an order for review: nothing is handed over until a person clears it
+#[derive(Debug, Clone, clap::Args, Serialize, Deserialize, JsonSchema)]
+pub struct FlagReview {
+    /// Which order
+    #[schemars(schema_with = "order_schema")]
+    pub order: OrderId,
+}
+
+impl Operation for FlagReview {
+    const NAME: &'static str = "orders.review.flag";
+    const SUBJECT: Option<&'static str> = Some("order");
+    const AUDIT: &'static str = "review_flagged";
+    const RISK: Risk = Risk::Changes;
+    const ROLE: Role = Role::Support;
+
+    fn plan(&self, tx: &mut Tx<'_>, _: &Cx) -> Result<Plan> {
+        let order = found(tx, self.order)?;
+        Ok(Plan::default().change(format!("review of {}", self.order), shown(&order), "open"))
+    }
+
+    fn apply(&self, tx: &mut Tx<'_>, cx: &Cx, by: &By) -> Result<()> {
+        let why = by.reason.as_deref().unwrap_or_default();
+        super::flag_for_review(tx, cx, self.order, &by.actor, why)
+    }
+
+    fn verify(&self, tx: &mut Tx<'_>, _: &Cx) -> Result<Vec<Proof>> {
+        let order = found(tx, self.order)?;
+        Ok(vec![Proof::new("a review is open", order.open_review().is_some(), shown(&order))])
+    }
+
+    fn subject(&self) -> (&'static str, String) {
+        ("order", self.order.to_string())
+    }
+    fn order(&self) -> Option<uuid::Uuid> {
+        Some(self.order.uuid())
+    }
+}
+
+/// Clear an order's review after looking at it: the order goes on where it stood
+#[derive(Debug, Clone, clap::Args, Serialize, Deserialize, JsonSchema)]
+pub struct ClearReview {
+    /// Which order
+    #[schemars(schema_with = "order_schema")]
+    pub order: OrderId,
+}
+
+impl Operation for ClearReview {
+    const NAME: &'static str = "orders.review.clear";
+    const SUBJECT: Option<&'static str> = Some("order");
+    const AUDIT: &'static str = "review_cleared";
+    const RISK: Risk = Risk::Changes;
+    const ROLE: Role = Role::Finance;
+
+    fn plan(&self, tx: &mut Tx<'_>, _: &Cx) -> Result<Plan> {
+        let order = found(tx, self.order)?;
+        let reviewed = !order.reviews.is_empty();
+        Ok(Plan::default().guard("was_flagged", reviewed, shown(&order)).change(
+            format!("review of {}", self.order),
+            shown(&order),
+            "cleared",
+        ))
+    }
+
+    fn apply(&self, tx: &mut Tx<'_>, cx: &Cx, by: &By) -> Result<()> {
+        super::clear_review(tx, cx, self.order, &by.actor)
+    }
+
+    fn verify(&self, tx: &mut Tx<'_>, _: &Cx) -> Result<Vec<Proof>> {
+        let order = found(tx, self.order)?;
+        Ok(vec![Proof::new("no review is open", order.open_review().is_none(), shown(&order))])
+    }
+
+    fn subject(&self) -> (&'static str, String) {
+        ("order", self.order.to_string())
+    }
+    fn order(&self) -> Option<uuid::Uuid> {
+        Some(self.order.uuid())
+    }
+}
+
+fn shown(order: &Order) -> &'static str {
+    match (order.open_review(), order.reviews.is_empty()) {
+        (Some(_), _) => "open",
+        (None, false) => "cleared",
+        (None, true) => "none",
+    }
+}

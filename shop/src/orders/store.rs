@@ -1,0 +1,471 @@
+//! All SQL on `orders`, their lines, timeline, reviews and payment facts.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use db::{Row, Tx, Value};
+use kernel::{Cx, Error, Result, Timestamp};
+use ops::Actor;
+use stripe::{Fact, References};
+
+use super::{
+    Amounts, CancelReason, Line, Order, PaymentStatus, Review, ReviewKind, State, TimelineEntry, WaitsFor,
+};
+use crate::catalog::ProductKind;
+use crate::ids::OrderId;
+
+/// An order that must be there or not, locked until the end of the transaction.
+pub(super) fn lock(tx: &mut Tx<'_>, id: OrderId) -> Result<Option<Order>> {
+    Ok(lock_many(tx, &[id])?.remove(&id))
+}
+
+/// Orders, locked in the order of their ids: two transactions wait for each other instead of locking each other out.
+pub(super) fn lock_many(tx: &mut Tx<'_>, ids: &[OrderId]) -> Result<BTreeMap<OrderId, Order>> {
+    let lock = tx.dialect().for_update();
+    load(tx, ids, lock)
+}
+
+/// One order.
+pub fn find(tx: &mut Tx<'_>, id: OrderId) -> Result<Option<Order>> {
+    Ok(find_many(tx, &[id])?.remove(&id))
+}
+
+/// Orders by their ids.
+pub fn find_many(tx: &mut Tx<'_>, ids: &[OrderId]) -> Result<BTreeMap<OrderId, Order>> {
+    load(tx, ids, "")
+}
+
+fn load(tx: &mut Tx<'_>, ids: &[OrderId], lock: &str) -> Result<BTreeMap<OrderId, Order>> {
+    if ids.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let among = Value::array(ids.iter().copied());
+    let sql = format!("SELECT * FROM orders WHERE {} ORDER BY id{lock}", tx.dialect().any("id", 1));
+    let mut orders = BTreeMap::new();
+    for row in tx.query(&sql, std::slice::from_ref(&among))? {
+        let order = read(&row)?;
+        orders.insert(order.id, order);
+    }
+    let by_order = tx.dialect().any("order_id", 1);
+    let sql = format!("SELECT * FROM order_lines WHERE {by_order} ORDER BY order_id, position");
+    for row in tx.query(&sql, std::slice::from_ref(&among))? {
+        if let Some(order) = orders.get_mut(&row.get::<OrderId>("order_id")?) {
+            order.lines.push(read_line(&row)?);
+        }
+    }
+    let sql = format!("SELECT * FROM order_reviews WHERE {by_order} ORDER BY order_id, opened_at, kind");
+    for row in tx.query(&sql, &[among])? {
+        if let Some(order) = orders.get_mut(&row.get::<OrderId>("order_id")?) {
+            order.reviews.push(read_review(&row)?);
+        }
+    }
+    Ok(orders)
+}
+
+fn read(row: &Row) -> Result<Order> {
+    let shipped: Option<Timestamp> = row.get("shipped_at")?;
+    Ok(Order {
+        id: row.get("id")?,
+        profile: row.get("profile_id")?,
+        email: row.get("email")?,
+        seller: row.get("seller_id")?,
+        state: read_state(row)?,
+        payment_status: PaymentStatus::parse(&row.get::<String>("payment_status")?)?,
+        amounts: Amounts {
+            currency: row.get("currency")?,
+            subtotal: row.get("subtotal_amount")?,
+            discount: row.get("discount_amount")?,
+            tax: row.get("tax_amount")?,
+            shipping: row.get("shipping_amount")?,
+        },
+        paid_amount: row.get("paid_amount")?,
+        payment_intent: row.get("stripe_payment_intent_id")?,
+        session: row.get("stripe_checkout_session_id")?,
+        webhook_processed_at: row.get("webhook_processed_at")?,
+        shipped: shipped.map(|at| Ok::<_, Error>((at, row.get("tracking")?))).transpose()?,
+        lines: Vec::new(),
+        reviews: Vec::new(),
+        created_at: row.get("created_at")?,
+        updated_at: row.get("updated_at")?,
+    })
+}
+
+/// Row and noun meet here and nowhere else; an impossible combination is a bug, not a default.
+fn read_state(row: &Row) -> Result<State> {
+    let missing = |what: &str| Error::bug(format!("an order without its {what}"));
+    let time = |name: &str| row.get::<Option<Timestamp>>(name)?.ok_or_else(|| missing(name));
+    Ok(match row.get::<String>("status")?.as_str() {
+        "pending" => State::Pending,
+        "paid" => {
+            let word: Option<String> = row.get("waits_for")?;
+            State::Paid { waits_for: WaitsFor::parse(&word.ok_or_else(|| missing("waits_for"))?)? }
+        }
+        "confirmed" => State::Confirmed { at: time("confirmed_at")? },
+        "completed" => State::Completed { confirmed_at: time("confirmed_at")?, at: time("completed_at")? },
+        "cancelled" => {
+            let word: Option<String> = row.get("cancel_reason")?;
+            let reason = CancelReason::parse(&word.ok_or_else(|| missing("cancel_reason"))?)?;
+            State::Cancelled { reason, at: time("cancelled_at")? }
+        }
+        "refunded" => State::Refunded,
+        other => return Err(Error::bug(format!("an order is `{other}`"))),
+    })
+}
+
+fn read_line(row: &Row) -> Result<Line> {
+    Ok(Line {
+        product_id: row.get("product_id")?,
+        kind: ProductKind::parse(&row.get::<String>("kind")?)?,
+        name: row.get("name")?,
+        sku: row.get("sku")?,
+        quantity: row.get("quantity")?,
+        unit_amount: row.get("unit_amount")?,
+    })
+}
+
+fn read_review(row: &Row) -> Result<Review> {
+    Ok(Review {
+        kind: ReviewKind::parse(&row.get::<String>("kind")?)?,
+        detail: row.get("detail")?,
+        opened_at: row.get("opened_at")?,
+        cleared_at: row.get("cleared_at")?,
+        cleared_by: row.get("cleared_by")?,
+    })
+}
+
+pub(super) fn insert(tx: &mut Tx<'_>, orders: &[Order]) -> Result<()> {
+    let rows: Vec<Vec<Value>> = orders
+        .iter()
+        .map(|order| {
+            vec![
+                order.id.into(),
+                order.profile.into(),
+                order.email.clone().into(),
+                order.state.status().into(),
+                order.payment_status.as_str().into(),
+                false.into(),
+                order.amounts.currency.into(),
+                order.amounts.subtotal.into(),
+                order.amounts.discount.into(),
+                order.amounts.tax.into(),
+                order.amounts.shipping.into(),
+                order.amounts.total().minor.into(),
+                order.created_at.into(),
+                order.updated_at.into(),
+            ]
+        })
+        .collect();
+    tx.insert_many(
+        "INSERT INTO orders (id, profile_id, email, status, payment_status, requires_review, currency, subtotal_amount,
+         discount_amount, tax_amount, shipping_amount, total_amount, created_at, updated_at)",
+        "",
+        &rows,
+    )?;
+    let lines: Vec<Vec<Value>> = orders
+        .iter()
+        .flat_map(|order| order.lines.iter().enumerate().map(|(at, line)| line_row(order.id, at, line)))
+        .collect();
+    tx.insert_many(
+        "INSERT INTO order_lines (order_id, position, product_id, kind, name, sku, quantity, unit_amount)",
+        "",
+        &lines,
+    )?;
+    Ok(())
+}
+
+fn line_row(order: OrderId, position: usize, line: &Line) -> Vec<Value> {
+    vec![
+        order.into(),
+        (position as i64).into(),
+        line.product_id.clone().into(),
+        line.kind.as_str().into(),
+        line.name.clone().into(),
+        line.sku.clone().into(),
+        line.quantity.into(),
+        line.unit_amount.into(),
+    ]
+}
+
+pub(super) fn save(tx: &mut Tx<'_>, orders: &[Order]) -> Result<()> {
+    let rows: Vec<Vec<Value>> = orders.iter().map(saved).collect();
+    let touched = tx.execute_many(
+        "UPDATE orders SET status = $1, waits_for = $2, cancel_reason = $3, payment_status = $4, requires_review = $5,
+           review_reason = $6, tax_amount = $7, shipping_amount = $8, total_amount = $9, paid_amount = $10,
+           stripe_payment_intent_id = $11, webhook_processed_at = $12, confirmed_at = $13, completed_at = $14,
+           cancelled_at = $15, shipped_at = $16, tracking = $17, updated_at = $18
+         WHERE id = $19",
+        &rows,
+    )?;
+    match touched.iter().all(|count| *count == 1) {
+        true => Ok(()),
+        false => Err(Error::bug("an order that was locked is not there")),
+    }
+}
+
+fn saved(order: &Order) -> Vec<Value> {
+    let (mut waits_for, mut cancel_reason) = (Value::Null, Value::Null);
+    let (mut confirmed_at, mut completed_at, mut cancelled_at) = (Value::Null, Value::Null, Value::Null);
+    match &order.state {
+        State::Pending | State::Refunded => {}
+        State::Paid { waits_for: word } => waits_for = word.as_str().into(),
+        State::Confirmed { at } => confirmed_at = (*at).into(),
+        State::Completed { confirmed_at: confirmed, at } => {
+            confirmed_at = (*confirmed).into();
+            completed_at = (*at).into();
+        }
+        State::Cancelled { reason, at } => {
+            cancel_reason = reason.as_str().into();
+            cancelled_at = (*at).into();
+        }
+    }
+    let review = order.open_review();
+    vec![
+        order.state.status().into(),
+        waits_for,
+        cancel_reason,
+        order.payment_status.as_str().into(),
+        review.is_some().into(),
+        review.map(|review| review.kind.as_str()).into(),
+        order.amounts.tax.into(),
+        order.amounts.shipping.into(),
+        order.amounts.total().minor.into(),
+        order.paid_amount.into(),
+        order.payment_intent.clone().into(),
+        order.webhook_processed_at.into(),
+        confirmed_at,
+        completed_at,
+        cancelled_at,
+        order.shipped.as_ref().map(|(at, _)| *at).into(),
+        order.shipped.as_ref().and_then(|(_, tracking)| tracking.clone()).into(),
+        order.updated_at.into(),
+        order.id.into(),
+    ]
+}
+
+pub(super) fn set_session(tx: &mut Tx<'_>, cx: &Cx, order: OrderId, session: &str) -> Result<()> {
+    tx.execute(
+        "UPDATE orders SET stripe_checkout_session_id = $1, updated_at = $2 WHERE id = $3",
+        &[session.into(), cx.now.into(), order.into()],
+    )?;
+    Ok(())
+}
+
+/// Everything proved about these orders, by order and object.
+pub(super) fn facts(tx: &mut Tx<'_>, ids: &[OrderId]) -> Result<BTreeMap<OrderId, BTreeMap<String, Fact>>> {
+    let sql = format!(
+        "SELECT order_id, object_id, fact FROM payment_facts WHERE {}",
+        tx.dialect().any("order_id", 1)
+    );
+    let mut all: BTreeMap<OrderId, BTreeMap<String, Fact>> = BTreeMap::new();
+    for row in tx.query(&sql, &[Value::array(ids.iter().copied())])? {
+        let fact: String = row.get("fact")?;
+        let fact = serde_json::from_str(&fact).map_err(|e| Error::Bug(Box::new(e)))?;
+        all.entry(row.get("order_id")?).or_default().insert(row.get("object_id")?, fact);
+    }
+    Ok(all)
+}
+
+pub(super) fn save_facts(tx: &mut Tx<'_>, cx: &Cx, facts: &BTreeMap<(OrderId, String), Fact>) -> Result<()> {
+    let rows = facts
+        .iter()
+        .map(|((order, object), fact)| {
+            let text = serde_json::to_string(fact).map_err(|e| Error::Bug(Box::new(e)))?;
+            Ok(vec![object.into(), (*order).into(), Value::Json(text), cx.now.into()])
+        })
+        .collect::<Result<Vec<_>>>()?;
+    // An object belongs to the order that it was first matched with, for good.
+    tx.insert_many(
+        "INSERT INTO payment_facts (object_id, order_id, fact, updated_at)",
+        "ON CONFLICT (object_id) DO UPDATE SET fact = excluded.fact, updated_at = excluded.updated_at
+         WHERE payment_facts.order_id = excluded.order_id",
+        &rows,
+    )?;
+    Ok(())
+}
+
+/// One entry to be written on an order's timeline.
+#[derive(Debug, Clone)]
+pub(crate) struct NewEntry {
+    pub(super) order: OrderId,
+    pub(super) kind: &'static str,
+    pub(super) actor: Actor,
+    pub(super) meta: serde_json::Value,
+}
+
+impl NewEntry {
+    pub(super) fn new(order: OrderId, kind: &'static str, actor: &Actor, meta: serde_json::Value) -> Self {
+        NewEntry { order, kind, actor: actor.clone(), meta }
+    }
+}
+
+pub(super) fn write_timeline(tx: &mut Tx<'_>, cx: &Cx, entries: Vec<NewEntry>) -> Result<()> {
+    let rows: Vec<Vec<Value>> = entries
+        .into_iter()
+        .map(|entry| {
+            vec![
+                cx.uuid().into(),
+                entry.order.into(),
+                entry.kind.into(),
+                cx.now.into(),
+                entry.actor.name.into(),
+                entry.actor.kind.as_str().into(),
+                entry.meta.into(),
+            ]
+        })
+        .collect();
+    tx.insert_many(
+        "INSERT INTO order_timeline (id, order_id, type, at, actor, actor_type, meta)",
+        "",
+        &rows,
+    )?;
+    Ok(())
+}
+
+/// What happened to an order, the oldest first.
+pub fn timeline(tx: &mut Tx<'_>, order: OrderId) -> Result<Vec<TimelineEntry>> {
+    let rows = tx.query(
+        "SELECT type, at, actor, actor_type, meta FROM order_timeline WHERE order_id = $1 ORDER BY at, id",
+        &[order.into()],
+    )?;
+    rows.iter()
+        .map(|row| {
+            Ok(TimelineEntry {
+                kind: row.get("type")?,
+                at: row.get("at")?,
+                actor: row.get("actor")?,
+                actor_type: row.get("actor_type")?,
+                meta: row.get("meta")?,
+            })
+        })
+        .collect()
+}
+
+/// Opens a flag; one that a person has cleared stays cleared, except that an operator may flag again.
+pub(super) fn open_review(
+    tx: &mut Tx<'_>,
+    cx: &Cx,
+    order: OrderId,
+    kind: ReviewKind,
+    detail: &str,
+) -> Result<()> {
+    let again = match kind {
+        ReviewKind::Operator => {
+            "DO UPDATE SET detail = excluded.detail, opened_at = excluded.opened_at, cleared_at = NULL, cleared_by = NULL"
+        }
+        ReviewKind::AmountMismatch | ReviewKind::PaidTwice => "DO NOTHING",
+    };
+    let sql = format!(
+        "INSERT INTO order_reviews (order_id, kind, detail, opened_at) VALUES ($1, $2, $3, $4)
+         ON CONFLICT (order_id, kind) {again}"
+    );
+    tx.execute(&sql, &[order.into(), kind.as_str().into(), detail.into(), cx.now.into()])?;
+    tx.execute(
+        "UPDATE orders SET requires_review = $1, review_reason = COALESCE(review_reason, $2), updated_at = $3
+         WHERE id = $4",
+        &[true.into(), kind.as_str().into(), cx.now.into(), order.into()],
+    )?;
+    Ok(())
+}
+
+pub(super) fn clear_reviews(tx: &mut Tx<'_>, cx: &Cx, order: OrderId, by: &str) -> Result<()> {
+    tx.execute(
+        "UPDATE order_reviews SET cleared_at = $1, cleared_by = $2 WHERE order_id = $3 AND cleared_at IS NULL",
+        &[cx.now.into(), by.into(), order.into()],
+    )?;
+    tx.execute(
+        "UPDATE orders SET requires_review = $1, review_reason = NULL, updated_at = $2 WHERE id = $3",
+        &[false.into(), cx.now.into(), order.into()],
+    )?;
+    Ok(())
+}
+
+/// The order that each set of references means, if one is known: by our own id in the metadata, else by the session,
+/// else by the payment intent, else by what was matched before.
+pub fn match_references(tx: &mut Tx<'_>, references: &[&References]) -> Result<Vec<Option<OrderId>>> {
+    let own = |r: &References| {
+        let named =
+            r.order.as_deref().or(r.client_reference.as_deref().filter(|text| text.starts_with("ord_")));
+        named.and_then(|text| text.parse::<OrderId>().ok())
+    };
+    let named: BTreeSet<OrderId> = references.iter().filter_map(|r| own(r)).collect();
+    let known = existing(tx, &named)?;
+    let is_known = |r: &References| own(r).filter(|id| known.contains(id));
+    let objects: BTreeSet<&str> = references
+        .iter()
+        .filter(|r| is_known(r).is_none())
+        .flat_map(|r| [&r.session, &r.payment_intent, &r.charge])
+        .filter_map(|object| object.as_deref())
+        .collect();
+    let by_object = by_objects(tx, &objects)?;
+    Ok(references
+        .iter()
+        .map(|r| {
+            let objects = [&r.session, &r.payment_intent, &r.charge];
+            let found = || objects.iter().find_map(|o| by_object.get(o.as_deref()?).copied());
+            is_known(r).or_else(found)
+        })
+        .collect())
+}
+
+fn existing(tx: &mut Tx<'_>, ids: &BTreeSet<OrderId>) -> Result<BTreeSet<OrderId>> {
+    if ids.is_empty() {
+        return Ok(BTreeSet::new());
+    }
+    let sql = format!("SELECT id FROM orders WHERE {}", tx.dialect().any("id", 1));
+    tx.query(&sql, &[Value::array(ids.iter().copied())])?.iter().map(|row| row.get("id")).collect()
+}
+
+fn by_objects(tx: &mut Tx<'_>, objects: &BTreeSet<&str>) -> Result<BTreeMap<String, OrderId>> {
+    let mut found = BTreeMap::new();
+    if objects.is_empty() {
+        return Ok(found);
+    }
+    let among = Value::array(objects.iter().copied());
+    for (column, table, order) in [
+        ("object_id", "payment_facts", "order_id"),
+        ("stripe_payment_intent_id", "orders", "id"),
+        ("stripe_checkout_session_id", "orders", "id"),
+    ] {
+        let any = tx.dialect().any(column, 1);
+        let sql = format!("SELECT {column} AS object, {order} AS order_id FROM {table} WHERE {any}");
+        for row in tx.query(&sql, std::slice::from_ref(&among))? {
+            found.insert(row.get("object")?, row.get("order_id")?);
+        }
+    }
+    Ok(found)
+}
+
+/// Which orders to list.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Filter {
+    pub(crate) equal: Vec<(&'static str, Value)>,
+    pub(crate) before: Option<OrderId>,
+    pub(crate) limit: i64,
+}
+
+pub(super) fn list(tx: &mut Tx<'_>, filter: &Filter) -> Result<Vec<Order>> {
+    let mut params = vec![filter.limit.into()];
+    let mut conditions = String::from("1 = 1");
+    for (column, value) in &filter.equal {
+        params.push(value.clone());
+        conditions.push_str(&format!(" AND {column} = ${}", params.len()));
+    }
+    if let Some(before) = filter.before {
+        params.push(before.into());
+        conditions.push_str(&format!(" AND id < ${}", params.len()));
+    }
+    let sql = format!("SELECT id FROM orders WHERE {conditions} ORDER BY id DESC LIMIT $1");
+    let ids: Vec<OrderId> =
+        tx.query(&sql, &params)?.iter().map(|row| row.get("id")).collect::<Result<_>>()?;
+    let mut orders = find_many(tx, &ids)?;
+    Ok(ids.iter().filter_map(|id| orders.remove(id)).collect())
+}
+
+/// Orders that wait for this stock, the oldest first.
+pub(crate) fn waiting_for_stock(tx: &mut Tx<'_>, sku: &str, limit: i64) -> Result<Vec<OrderId>> {
+    let rows = tx.query(
+        "SELECT DISTINCT o.id FROM orders o JOIN order_lines l ON l.order_id = o.id
+         WHERE o.status = 'paid' AND o.waits_for = 'stock' AND l.sku = $1 ORDER BY o.id LIMIT $2",
+        &[sku.into(), limit.into()],
+    )?;
+    rows.iter().map(|row| row.get("id")).collect()
+}

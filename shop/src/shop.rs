@@ -1,0 +1,147 @@
+//! The shop opened on a database: what the doors hold, and what workers do.
+
+use std::sync::Arc;
+
+use db::{Db, TxResult};
+use jobs::{Claimed, Fate};
+use kernel::{Clock, Currency, Cx, Duration, Entropy, Error, Result, Timestamp};
+use ops::Actor;
+use stripe::Stripe;
+
+use crate::checkout::{self, Starter};
+use crate::inbox::{self, Processed, Receiver};
+use crate::inventory::STOCK_CAME;
+use crate::orders;
+
+/// What an operator may set.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Where buyers and operators reach this shop, without a slash at the end (`APP_URL`).
+    pub app_url: String,
+    /// Whether the key at Stripe is a live one; events of the other mode are ignored.
+    pub livemode: bool,
+    /// The currency of a basket that names none.
+    pub currency: Currency,
+    /// How long stock is set aside for a checkout.
+    pub reservation: Duration,
+}
+
+impl Settings {
+    /// Where Stripe sends a buyer who has paid.
+    pub fn success_url(&self) -> String {
+        format!("{}/thanks?session_id={{CHECKOUT_SESSION_ID}}", self.app_url)
+    }
+    /// Where Stripe sends a buyer who turns back.
+    pub fn cancel_url(&self) -> String {
+        format!("{}/", self.app_url)
+    }
+}
+
+/// The shop: a database, Stripe, a clock, chance and settings.
+pub struct Shop {
+    /// Where everything is kept.
+    pub db: Db,
+    /// How Stripe is asked.
+    pub stripe: Arc<dyn Stripe>,
+    /// What an operator may set.
+    pub settings: Settings,
+    /// Where events come in.
+    pub receiver: Receiver,
+    /// Where checkouts begin.
+    pub starter: Starter,
+    clock: Arc<dyn Clock>,
+    root: Cx,
+}
+
+/// How long a worker may take for a job before another takes it over.
+const JOB_LEASE: Duration = Duration::from_secs(180);
+
+impl Shop {
+    /// Opens the shop on a migrated database.
+    pub fn new(
+        db: Db,
+        stripe: Arc<dyn Stripe>,
+        settings: Settings,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Self {
+        Shop {
+            receiver: Receiver::new(db.clone(), settings.livemode),
+            starter: Starter::new(db.clone()),
+            root: Cx::new(clock.now(), entropy),
+            db,
+            stripe,
+            settings,
+            clock,
+        }
+    }
+
+    /// The time and new ids, for one piece of work that begins now.
+    pub fn cx(&self) -> Cx {
+        self.root.at(self.clock.now())
+    }
+
+    /// Processes events that are due, one batch.
+    pub async fn work_events(&self) -> Result<Processed> {
+        inbox::process(self).await
+    }
+
+    /// Does up to `most` jobs that are due; says how many there were.
+    pub async fn work_jobs(&self, most: i64) -> Result<usize> {
+        let now = self.cx().now;
+        let claimed = self
+            .db
+            .write("jobs.claim", move |tx| jobs::claim(tx, now, most, JOB_LEASE))
+            .await
+            .safe_to_repeat()?;
+        for job in &claimed {
+            self.work_job(job).await?;
+        }
+        Ok(claimed.len())
+    }
+
+    async fn work_job(&self, job: &Claimed) -> Result<()> {
+        let fate = match self.run_job(job).await {
+            Ok(fate) => fate,
+            Err(error) => {
+                tracing::warn!(job = job.kind, id = %job.id, attempts = job.attempts, %error, "job failed");
+                Fate::Failed(error.to_string())
+            }
+        };
+        let (cx, job) = (self.cx(), job.clone());
+        self.db.write("jobs.end", move |tx| jobs::end(tx, &cx, &job, &fate)).await.safe_to_repeat()
+    }
+
+    async fn run_job(&self, job: &Claimed) -> Result<Fate> {
+        if let Some(result) = checkout::jobs::run(self, job).await {
+            return result;
+        }
+        match job.kind.as_str() {
+            STOCK_CAME => self.stock_came(job).await,
+            other => Err(Error::bug(format!("nobody knows how to do the job `{other}`"))),
+        }
+    }
+
+    /// Orders that waited for a stock go on, the oldest first, as far as it suffices.
+    async fn stock_came(&self, job: &Claimed) -> Result<Fate> {
+        let (cx, sku) = (self.cx(), job.payload["sku"].as_str().unwrap_or_default().to_owned());
+        self.db
+            .write("orders.stock_came", move |tx| {
+                let waiting = orders::store::waiting_for_stock(tx, &sku, 500)?;
+                orders::settle(tx, &cx, &waiting, &Actor::system("stock"))
+            })
+            .await
+            .safe_to_repeat()?;
+        Ok(Fate::Done)
+    }
+
+    /// What is done every minute, besides events and jobs: events that named an unknown order are matched again.
+    pub async fn sweep(&self) -> Result<u64> {
+        inbox::rematch(self).await
+    }
+
+    /// Now.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+}
