@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use kernel::{Cx, Timestamp};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use crate::call::Call;
 use crate::catalog::{Price, Product};
@@ -153,6 +154,22 @@ impl Sandbox {
     /// How many webhooks are waiting or on their way.
     pub fn deliveries_waiting(&self) -> usize {
         self.outbox.len()
+    }
+
+    /// `GET /v1/account`: what a shop looks at to see whether its key works.
+    pub(crate) fn account_json(&self) -> Value {
+        json!({
+            "id": "acct_1Sandbox",
+            "object": "account",
+            "charges_enabled": true,
+            "country": "US",
+            "default_currency": "usd",
+            "details_submitted": true,
+            "email": null,
+            "payouts_enabled": true,
+            "settings": { "dashboard": { "display_name": self.settings.seller, "timezone": "Etc/UTC" } },
+            "type": "standard",
+        })
     }
 
     /// Makes something go wrong from now on.

@@ -67,7 +67,10 @@ impl ApiRequest {
         self.header("Idempotency-Key", key)
     }
     fn find(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+        self.headers
+            .iter()
+            .find(|(known, _)| known.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
     }
     /// Only a POST can be repeated safely under a key; on other methods Stripe ignores it.
     fn idempotency_key(&self) -> Option<&str> {
@@ -113,7 +116,7 @@ impl Reply {
             Err(error) => Reply {
                 status: error.status,
                 body: error.body(request_id),
-                headers: error.headers.iter().map(|(name, value)| (*name, (*value).to_owned())).collect(),
+                headers: error.headers().iter().map(|(name, value)| (*name, (*value).to_owned())).collect(),
             },
         }
     }
@@ -160,7 +163,13 @@ impl Sandbox {
     }
 
     /// Executes a request unless its idempotency key was answered before.
-    fn once(&mut self, trouble: Option<Trouble>, request: &ApiRequest, call: &Call, origin: &Origin) -> Reply {
+    fn once(
+        &mut self,
+        trouble: Option<Trouble>,
+        request: &ApiRequest,
+        call: &Call,
+        origin: &Origin,
+    ) -> Reply {
         let refuse = |error: ApiError| Reply::of(Err(error), &origin.request);
         if let Err(error) = self.check_key(request) {
             return refuse(error);

@@ -176,10 +176,11 @@ impl Price {
 
     /// Reads what `POST /v1/prices`, `price_data` and `default_price_data` have in common.
     fn read(params: &Params, product: String, call: &Call) -> Result<Self, ApiError> {
-        let currency =
-            params.currency("currency")?.ok_or_else(|| ApiError::missing_parameter(&params.name_of("currency")))?;
-        let unit_amount =
-            unit_amount(params)?.ok_or_else(|| ApiError::missing_parameter(&params.name_of("unit_amount")))?;
+        let currency = params
+            .currency("currency")?
+            .ok_or_else(|| ApiError::missing_parameter(&params.name_of("currency")))?;
+        let unit_amount = unit_amount(params)?
+            .ok_or_else(|| ApiError::missing_parameter(&params.name_of("unit_amount")))?;
         Ok(Price {
             id: ids::long("price_1", &call.cx),
             created: call.seconds(),
@@ -224,7 +225,14 @@ impl Sandbox {
         let mut product = Product::new(id, call);
         product.apply(params, call)?;
         if let Some(data) = params.child("default_price_data")? {
-            data.only(&["currency", "unit_amount", "unit_amount_decimal", "tax_behavior", "recurring", "metadata"])?;
+            data.only(&[
+                "currency",
+                "unit_amount",
+                "unit_amount_decimal",
+                "tax_behavior",
+                "recurring",
+                "metadata",
+            ])?;
             let price = Price::read(&data, product.id.clone(), call)?;
             product.default_price = Some(price.id.clone());
             self.emit("price.created", &price.to_json(), call);
@@ -241,7 +249,12 @@ impl Sandbox {
         found.map(Product::to_json).ok_or_else(|| ApiError::no_such("product", id, "id"))
     }
 
-    pub(crate) fn update_product(&mut self, id: &str, params: &Params, call: &Call) -> Result<Value, ApiError> {
+    pub(crate) fn update_product(
+        &mut self,
+        id: &str,
+        params: &Params,
+        call: &Call,
+    ) -> Result<Value, ApiError> {
         params.only(&PRODUCT_FIELDS)?;
         let found = self.products.get_mut(id).filter(|product| !product.deleted);
         let product = found.ok_or_else(|| ApiError::no_such("product", id, "id"))?;
@@ -267,7 +280,16 @@ impl Sandbox {
     }
 
     pub(crate) fn list_products(&self, params: &Params) -> Result<Value, ApiError> {
-        params.only(&["limit", "starting_after", "ending_before", "created", "active", "ids", "url", "shippable"])?;
+        params.only(&[
+            "limit",
+            "starting_after",
+            "ending_before",
+            "created",
+            "active",
+            "ids",
+            "url",
+            "shippable",
+        ])?;
         let (active, ids) = (params.flag("active")?, params.texts("ids")?);
         let keep = |product: &Product| {
             !product.deleted
@@ -327,7 +349,11 @@ impl Sandbox {
     fn product_for_price(&mut self, params: &Params, call: &Call) -> Result<String, ApiError> {
         if let Some(id) = params.text("product")? {
             let known = self.products.get(&id).is_some_and(|product| !product.deleted);
-            return if known { Ok(id) } else { Err(ApiError::no_such("product", &id, &params.name_of("product"))) };
+            return if known {
+                Ok(id)
+            } else {
+                Err(ApiError::no_such("product", &id, &params.name_of("product")))
+            };
         }
         let data = params.child("product_data")?;
         let data = data.ok_or_else(|| ApiError::missing_parameter(&params.name_of("product")))?;
@@ -345,7 +371,14 @@ impl Sandbox {
     }
 
     pub(crate) fn update_price(&mut self, id: &str, params: &Params, call: &Call) -> Result<Value, ApiError> {
-        params.only(&["active", "nickname", "lookup_key", "metadata", "tax_behavior", "transfer_lookup_key"])?;
+        params.only(&[
+            "active",
+            "nickname",
+            "lookup_key",
+            "metadata",
+            "tax_behavior",
+            "transfer_lookup_key",
+        ])?;
         let (active, metadata) = (params.flag("active")?, params.metadata("metadata")?);
         let (nickname, lookup_key) = (params.unsettable("nickname")?, params.unsettable("lookup_key")?);
         let price = self.prices.get_mut(id).ok_or_else(|| ApiError::no_such("price", id, "id"))?;

@@ -245,7 +245,8 @@ impl From<Decline> for ChargeState {
 impl Sandbox {
     /// Every charge of a PaymentIntent, the oldest first.
     pub fn charges_of(&self, payment_intent: &str) -> Vec<&Charge> {
-        let ids = self.intents.get(payment_intent).map(|intent| intent.charges.as_slice()).unwrap_or_default();
+        let ids =
+            self.intents.get(payment_intent).map(|intent| intent.charges.as_slice()).unwrap_or_default();
         ids.iter().filter_map(|id| self.charges.get(id)).collect()
     }
 
@@ -267,7 +268,12 @@ impl Sandbox {
         self.charges.get(id).map(Charge::to_json).ok_or_else(|| ApiError::no_such("charge", id, "id"))
     }
 
-    pub(crate) fn update_charge(&mut self, id: &str, params: &Params, call: &Call) -> Result<Value, ApiError> {
+    pub(crate) fn update_charge(
+        &mut self,
+        id: &str,
+        params: &Params,
+        call: &Call,
+    ) -> Result<Value, ApiError> {
         params.only(&["description", "metadata", "receipt_email"])?;
         let (description, metadata) = (params.unsettable("description")?, params.metadata("metadata")?);
         let receipt_email = params.unsettable("receipt_email")?;
@@ -282,13 +288,24 @@ impl Sandbox {
     }
 
     pub(crate) fn list_charges(&self, params: &Params) -> Result<Value, ApiError> {
-        params.only(&["limit", "starting_after", "ending_before", "created", "payment_intent", "customer"])?;
+        params.only(&[
+            "limit",
+            "starting_after",
+            "ending_before",
+            "created",
+            "payment_intent",
+            "customer",
+        ])?;
         let (intent, customer) = (params.text("payment_intent")?, params.text("customer")?);
-        let keep = |charge: &Charge| {
-            intent.as_ref().is_none_or(|intent| charge.payment_intent == *intent)
-                && (customer.is_none() || charge.customer == customer)
-        };
-        Paging::read(params)?.page(&self.charges, "/v1/charges", |c| c.created, keep, Charge::to_json)
+        let (paging, keep) =
+            (Paging::read(params)?, |c: &Charge| customer.is_none() || c.customer == customer);
+        match intent {
+            Some(intent) => {
+                let few = self.charges_of(&intent);
+                paging.page_of_few(&few, "/v1/charges", |c| c.created, keep, Charge::to_json)
+            }
+            None => paging.page(&self.charges, "/v1/charges", |c| c.created, keep, Charge::to_json),
+        }
     }
 
     /// The balance's entry for a charge or a refund.

@@ -179,7 +179,12 @@ impl Sandbox {
         found.ok_or_else(|| no_such_customer(id, "customer"))
     }
 
-    pub(crate) fn update_customer(&mut self, id: &str, params: &Params, call: &Call) -> Result<Value, ApiError> {
+    pub(crate) fn update_customer(
+        &mut self,
+        id: &str,
+        params: &Params,
+        call: &Call,
+    ) -> Result<Value, ApiError> {
         params.only(&FIELDS)?;
         let found = self.customers.get_mut(id).filter(|customer| !customer.deleted);
         let customer = found.ok_or_else(|| no_such_customer(id, "id"))?;
@@ -196,7 +201,8 @@ impl Sandbox {
         let customer = found.ok_or_else(|| no_such_customer(id, "id"))?;
         let last_seen = customer.to_json();
         // A deleted customer forgets the person.
-        *customer = Customer { id: id.to_owned(), created: customer.created, deleted: true, ..Customer::default() };
+        *customer =
+            Customer { id: id.to_owned(), created: customer.created, deleted: true, ..Customer::default() };
         self.emit("customer.deleted", &last_seen, call);
         Ok(deleted("customer", id))
     }

@@ -300,7 +300,8 @@ impl Sandbox {
     /// The discount behind a code that a buyer typed.
     pub(crate) fn promotion_code_typed(&self, typed: &str, call: &Call) -> Option<Discount> {
         let now = call.seconds();
-        let matches = |code: &&PromotionCode| code.code.eq_ignore_ascii_case(typed.trim()) && code.is_usable(now);
+        let matches =
+            |code: &&PromotionCode| code.code.eq_ignore_ascii_case(typed.trim()) && code.is_usable(now);
         let code = self.promotion_codes.list().iter().find(matches)?;
         let coupon = self.coupons.get(&code.coupon).filter(|coupon| coupon.is_valid(now))?;
         let terms = coupon.terms.clone();
@@ -313,7 +314,9 @@ impl Sandbox {
         if coupon.is_valid(call.seconds()) {
             return Ok(coupon);
         }
-        Err(ApiError::invalid(format!("Coupon {id} is expired and cannot be applied.")).code("coupon_expired").about(param))
+        Err(ApiError::invalid(format!("Coupon {id} is expired and cannot be applied."))
+            .code("coupon_expired")
+            .about(param))
     }
 
     /// Counts a redemption, when a session that bears the discount completes.
@@ -334,7 +337,8 @@ fn terms(params: &Params) -> Result<Terms, ApiError> {
         return hundredths(&text).map(Terms::Percent).ok_or_else(refused);
     }
     let off = params.amount("amount_off")?;
-    let off = off.ok_or_else(|| params.invalid("percent_off", "You must pass one of percent_off or amount_off."))?;
+    let off =
+        off.ok_or_else(|| params.invalid("percent_off", "You must pass one of percent_off or amount_off."))?;
     let currency = params.currency("currency")?.ok_or_else(|| ApiError::missing_parameter("currency"))?;
     Ok(Terms::Amount { off, currency })
 }

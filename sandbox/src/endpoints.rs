@@ -96,7 +96,13 @@ impl Sandbox {
     }
 
     /// The same with a secret chosen beforehand, for a shop whose configuration already holds it.
-    pub fn add_endpoint_with_secret(&mut self, url: &str, enabled_events: &[&str], secret: &str, cx: &Cx) -> String {
+    pub fn add_endpoint_with_secret(
+        &mut self,
+        url: &str,
+        enabled_events: &[&str],
+        secret: &str,
+        cx: &Cx,
+    ) -> String {
         let cx = self.local(cx);
         let enabled_events = enabled_events.iter().map(|kind| (*kind).to_owned()).collect();
         let endpoint = Endpoint::new(url, enabled_events, secret.to_owned(), &cx);

@@ -6,28 +6,30 @@ use serde_json::{Map, Value, json};
 #[derive(Clone, Debug)]
 pub(crate) struct ApiError {
     pub(crate) status: u16,
+    /// Refused before anything was executed: such an answer is never kept under an idempotency key.
+    pub(crate) before_execution: bool,
+    /// Boxed, because every handler's result has room for it.
+    details: Box<Details>,
+}
+
+#[derive(Clone, Debug)]
+struct Details {
     kind: &'static str,
     code: Option<&'static str>,
     message: String,
     param: Option<String>,
     more: Map<String, Value>,
-    pub(crate) headers: Vec<(&'static str, &'static str)>,
-    /// Refused before anything was executed: such an answer is never kept under an idempotency key.
-    pub(crate) before_execution: bool,
+    headers: Vec<(&'static str, &'static str)>,
 }
 
 impl ApiError {
     fn new(status: u16, kind: &'static str, code: Option<&'static str>, message: String) -> Self {
-        ApiError {
-            status,
-            kind,
-            code,
-            message,
-            param: None,
-            more: Map::new(),
-            headers: Vec::new(),
-            before_execution: false,
-        }
+        let details = Details { kind, code, message, param: None, more: Map::new(), headers: Vec::new() };
+        ApiError { status, before_execution: false, details: Box::new(details) }
+    }
+
+    pub(crate) fn headers(&self) -> &[(&'static str, &'static str)] {
+        &self.details.headers
     }
 
     /// A parameter that makes no sense: 400, found before execution.
@@ -90,7 +92,7 @@ impl ApiError {
         );
         let mut error = Self::new(409, "idempotency_error", Some("idempotency_key_in_use"), message);
         error.before_execution = true;
-        error.headers.push(("Stripe-Should-Retry", "true"));
+        error.details.headers.push(("Stripe-Should-Retry", "true"));
         error
     }
 
@@ -98,7 +100,7 @@ impl ApiError {
         let message = "Request rate limit exceeded. Learn more about rate limits in our documentation.";
         let mut error = Self::new(429, "invalid_request_error", Some("rate_limit"), message.into());
         error.before_execution = true;
-        error.headers.push(("Stripe-Rate-Limited-Reason", "endpoint-rate"));
+        error.details.headers.push(("Stripe-Rate-Limited-Reason", "endpoint-rate"));
         error
     }
 
@@ -112,39 +114,39 @@ impl ApiError {
         let message = "Stripe is temporarily unavailable. Please try again later.";
         let mut error = Self::new(503, "api_error", None, message.into());
         error.before_execution = true;
-        error.headers.push(("Stripe-Should-Retry", "true"));
+        error.details.headers.push(("Stripe-Should-Retry", "true"));
         error
     }
 
     pub(crate) fn code(mut self, code: &'static str) -> Self {
-        self.code = Some(code);
+        self.details.code = Some(code);
         self
     }
 
     pub(crate) fn about(mut self, param: &str) -> Self {
-        self.param = Some(param.to_owned());
+        self.details.param = Some(param.to_owned());
         self
     }
 
     pub(crate) fn with(mut self, name: &str, value: Value) -> Self {
-        self.more.insert(name.to_owned(), value);
+        self.details.more.insert(name.to_owned(), value);
         self
     }
 
     /// The `error` member, also used as a PaymentIntent's `last_payment_error`.
     pub(crate) fn inner(&self) -> Map<String, Value> {
         let mut inner = Map::new();
-        if let Some(code) = self.code {
+        if let Some(code) = self.details.code {
             let page = code.replace('_', "-");
             inner.insert("code".into(), json!(code));
             inner.insert("doc_url".into(), json!(format!("https://stripe.com/docs/error-codes/{page}")));
         }
-        inner.insert("message".into(), json!(self.message));
-        if let Some(param) = &self.param {
+        inner.insert("message".into(), json!(self.details.message));
+        if let Some(param) = &self.details.param {
             inner.insert("param".into(), json!(param));
         }
-        inner.extend(self.more.clone());
-        inner.insert("type".into(), json!(self.kind));
+        inner.extend(self.details.more.clone());
+        inner.insert("type".into(), json!(self.details.kind));
         inner
     }
 

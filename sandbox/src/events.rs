@@ -2,7 +2,7 @@
 
 use kernel::Cx;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use crate::account::{API_VERSION, Sandbox};
 use crate::call::Call;
@@ -33,9 +33,37 @@ pub struct Event {
     pub pending_webhooks: u32,
     /// Endpoints that have not taken it (yet, or ever).
     pub undelivered: u32,
-    /// Pretty-printed, up to and after the number of pending webhooks, which alone changes.
-    head: String,
-    tail: String,
+    /// Pretty-printed, without the number of pending webhooks, which alone changes.
+    text: String,
+    /// Where that number belongs.
+    pending_at: usize,
+}
+
+/// An event in Stripe's shape, as it is written down.
+#[derive(Serialize)]
+struct Envelope<'a> {
+    id: &'a str,
+    object: &'static str,
+    api_version: &'static str,
+    created: i64,
+    data: Data<'a>,
+    livemode: bool,
+    pending_webhooks: u32,
+    request: RequestRef<'a>,
+    r#type: &'a str,
+}
+
+#[derive(Serialize)]
+struct Data<'a> {
+    object: &'a Value,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    previous_attributes: Option<&'a Value>,
+}
+
+#[derive(Serialize)]
+struct RequestRef<'a> {
+    id: Option<&'a str>,
+    idempotency_key: Option<&'a str>,
 }
 
 impl Kept for Event {
@@ -47,7 +75,8 @@ impl Kept for Event {
 impl Event {
     /// The body that a webhook carries: JSON with two spaces of indentation.
     pub fn body(&self) -> String {
-        format!("{}{}{}", self.head, self.pending_webhooks, self.tail)
+        let (head, tail) = self.text.split_at(self.pending_at);
+        format!("{head}{}{tail}", self.pending_webhooks)
     }
 
     /// The event as the API shows it.
@@ -58,26 +87,24 @@ impl Event {
 
     fn new(kind: &str, object: &Value, previous: Option<&Value>, call: &Call) -> Self {
         let id = ids::long("evt_1", &call.cx);
-        let mut data = json!({ "object": object });
-        if let (Some(previous), Some(data)) = (previous, data.as_object_mut()) {
-            data.insert("previous_attributes".into(), previous.clone());
-        }
-        let request = call.origin.as_ref();
-        let whole = json!({
-            "id": id,
-            "object": "event",
-            "api_version": API_VERSION,
-            "created": call.seconds(),
-            "data": data,
-            "livemode": false,
-            "pending_webhooks": 0,
-            "request": {
-                "id": request.map(|origin| &origin.request),
-                "idempotency_key": request.and_then(|origin| origin.key.as_ref()),
+        let origin = call.origin.as_ref();
+        let envelope = Envelope {
+            id: &id,
+            object: "event",
+            api_version: API_VERSION,
+            created: call.seconds(),
+            data: Data { object, previous_attributes: previous },
+            livemode: false,
+            pending_webhooks: 0,
+            request: RequestRef {
+                id: origin.map(|origin| origin.request.as_str()),
+                idempotency_key: origin.and_then(|origin| origin.key.as_deref()),
             },
-            "type": kind,
-        });
-        let (head, tail) = split_at_pending(&format!("{whole:#}"));
+            r#type: kind,
+        };
+        // Texts, numbers and trees of them can always be written.
+        let mut text = serde_json::to_string_pretty(&envelope).unwrap_or_default();
+        let pending_at = cut_out_pending(&mut text);
         Event {
             id,
             kind: kind.to_owned(),
@@ -85,19 +112,21 @@ impl Event {
             created: call.seconds(),
             pending_webhooks: 0,
             undelivered: 0,
-            head,
-            tail,
+            text,
+            pending_at,
         }
     }
 }
 
-/// Cuts out the number of pending webhooks. Only the outermost object has exactly two spaces before this name,
-/// and no text inside can contain a line break.
-fn split_at_pending(body: &str) -> (String, String) {
+/// Removes the number of pending webhooks and says where it was. Only the outermost object has exactly two spaces
+/// before this name, and no text inside can contain a line break.
+fn cut_out_pending(text: &mut String) -> usize {
     const NAME: &str = "\n  \"pending_webhooks\": ";
-    let number_at = body.rfind(NAME).map_or(body.len(), |at| at + NAME.len());
-    let (head, rest) = body.split_at(number_at);
-    (head.to_owned(), rest.strip_prefix('0').unwrap_or(rest).to_owned())
+    let at = text.rfind(NAME).map_or(text.len(), |at| at + NAME.len());
+    if text[at..].starts_with('0') {
+        text.remove(at);
+    }
+    at
 }
 
 /// What differs between two renderings of an object, with the old values: `previous_attributes`.
@@ -162,7 +191,15 @@ impl Sandbox {
     }
 
     pub(crate) fn list_events(&self, params: &Params, call: &Call) -> Result<Value, ApiError> {
-        params.only(&["limit", "starting_after", "ending_before", "created", "type", "types", "delivery_success"])?;
+        params.only(&[
+            "limit",
+            "starting_after",
+            "ending_before",
+            "created",
+            "type",
+            "types",
+            "delivery_success",
+        ])?;
         let types = wanted_types(params)?;
         let delivered = params.flag("delivery_success")?;
         let shown_from = call.seconds() - SHOWN_SECONDS;

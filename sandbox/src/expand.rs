@@ -60,8 +60,9 @@ impl Sandbox {
     }
 }
 
+/// Found only after the work was done, so the answer is kept under the idempotency key.
 fn cannot_expand(path: &str) -> ApiError {
-    ApiError::invalid(format!(
+    ApiError::impossible(format!(
         "This property cannot be expanded ({path}). You may want to try expanding a property that is in its place."
     ))
     .about("expand")

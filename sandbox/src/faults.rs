@@ -123,7 +123,8 @@ impl Fault {
     }
 
     fn matches_event(&self, kind: &str) -> bool {
-        self.trouble.is_about_events() && self.event.as_deref().is_none_or(|wanted| kind_matches(wanted, kind))
+        self.trouble.is_about_events()
+            && self.event.as_deref().is_none_or(|wanted| kind_matches(wanted, kind))
     }
 
     fn matches_request(&self, method: &str, path: &str) -> bool {
@@ -139,7 +140,8 @@ impl Fault {
             return false;
         }
         // A sure fault uses no chance, so that adding one does not shift every later id of a seeded run.
-        let struck = self.probability >= 1.0 || (cx.below(MILLION) as f64) < self.probability * MILLION as f64;
+        let struck =
+            self.probability >= 1.0 || (cx.below(MILLION) as f64) < self.probability * MILLION as f64;
         if struck && let Some(count) = &mut self.count {
             *count -= 1;
         }

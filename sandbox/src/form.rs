@@ -24,7 +24,8 @@ pub(crate) fn decode(encoded: &[u8]) -> Result<Vec<(String, Node)>, ApiError> {
 }
 
 fn conflict(name: &str) -> ApiError {
-    ApiError::invalid(format!("Invalid parameters: `{name}` is given both as a value and as a hash.")).about(name)
+    ApiError::invalid(format!("Invalid parameters: `{name}` is given both as a value and as a hash."))
+        .about(name)
 }
 
 /// Undoes percent-encoding and `+` for a space; bytes that are not UTF-8 are replaced, as browsers do.

@@ -220,7 +220,8 @@ impl Intent {
     }
 
     fn next_action(&self) -> Option<Value> {
-        let asks = json!({ "type": "use_stripe_sdk", "use_stripe_sdk": { "type": "three_d_secure_redirect" } });
+        let asks =
+            json!({ "type": "use_stripe_sdk", "use_stripe_sdk": { "type": "three_d_secure_redirect" } });
         (self.progress == Progress::NeedsAction).then_some(asks)
     }
 }
@@ -271,7 +272,13 @@ impl Sandbox {
     }
 
     /// Changes a PaymentIntent and emits `kind` about it.
-    pub(crate) fn change_intent(&mut self, id: &str, kind: &str, call: &Call, change: impl FnOnce(&mut Intent)) {
+    pub(crate) fn change_intent(
+        &mut self,
+        id: &str,
+        kind: &str,
+        call: &Call,
+        change: impl FnOnce(&mut Intent),
+    ) {
         let Some(intent) = self.intents.get_mut(id) else { return };
         change(intent);
         let shown = intent.to_json();
@@ -355,7 +362,8 @@ impl Sandbox {
     /// The bank has decided about a debit.
     pub(crate) fn settle_debit(&mut self, id: &str, outcome: Later, call: &Call) {
         const MESSAGE: &str = "The customer's bank account has insufficient funds.";
-        let Some(intent) = self.intents.get(id).filter(|intent| intent.progress == Progress::Processing) else {
+        let Some(intent) = self.intents.get(id).filter(|intent| intent.progress == Progress::Processing)
+        else {
             return;
         };
         let (session, charge) = (intent.session.clone(), intent.charges.last().cloned().unwrap_or_default());
@@ -364,7 +372,9 @@ impl Sandbox {
             Later::Succeeds => {
                 (held.state, held.captured) = (ChargeState::Succeeded, true);
                 let shown = held.to_json();
-                self.change_intent(id, "payment_intent.succeeded", call, |i| i.progress = Progress::Succeeded);
+                self.change_intent(id, "payment_intent.succeeded", call, |i| {
+                    i.progress = Progress::Succeeded
+                });
                 self.emit("charge.succeeded", &shown, call);
                 self.agenda.push(call.now() + BOOKED_AFTER, Task::BookCharge(charge));
             }
@@ -429,9 +439,20 @@ impl Sandbox {
         }
     }
 
-    pub(crate) fn confirm_intent(&mut self, id: &str, params: &Params, call: &Call) -> Result<Value, ApiError> {
+    pub(crate) fn confirm_intent(
+        &mut self,
+        id: &str,
+        params: &Params,
+        call: &Call,
+    ) -> Result<Value, ApiError> {
         refuse_method_types(params)?;
-        params.only(&["payment_method", "return_url", "off_session", "receipt_email", "error_on_requires_action"])?;
+        params.only(&[
+            "payment_method",
+            "return_url",
+            "off_session",
+            "receipt_email",
+            "error_on_requires_action",
+        ])?;
         let intent = self.intents.get(id).ok_or_else(|| no_such_intent(id))?;
         let waits = matches!(
             intent.progress,
@@ -445,7 +466,12 @@ impl Sandbox {
         self.confirm_with(id, method, call)
     }
 
-    fn confirm_with(&mut self, id: &str, method: (Instrument, Later), call: &Call) -> Result<Value, ApiError> {
+    fn confirm_with(
+        &mut self,
+        id: &str,
+        method: (Instrument, Later),
+        call: &Call,
+    ) -> Result<Value, ApiError> {
         let (instrument, outcome) = method;
         let settles = Duration::from_secs(self.settings.debit_settles_after_seconds);
         let buyer = Buyer::default();
@@ -459,7 +485,12 @@ impl Sandbox {
         }
     }
 
-    pub(crate) fn capture_intent(&mut self, id: &str, params: &Params, call: &Call) -> Result<Value, ApiError> {
+    pub(crate) fn capture_intent(
+        &mut self,
+        id: &str,
+        params: &Params,
+        call: &Call,
+    ) -> Result<Value, ApiError> {
         params.only(&["metadata"])?;
         let intent = self.intents.get(id).ok_or_else(|| no_such_intent(id))?;
         if intent.progress != Progress::NeedsCapture {
@@ -473,10 +504,16 @@ impl Sandbox {
             self.emit("charge.captured", &shown, call);
             self.agenda.push(call.now() + BOOKED_AFTER, Task::BookCharge(charge));
         }
+        self.paid_by_capture(id);
         self.retrieve_intent(id)
     }
 
-    pub(crate) fn cancel_intent(&mut self, id: &str, params: &Params, call: &Call) -> Result<Value, ApiError> {
+    pub(crate) fn cancel_intent(
+        &mut self,
+        id: &str,
+        params: &Params,
+        call: &Call,
+    ) -> Result<Value, ApiError> {
         params.only(&["cancellation_reason"])?;
         let reasons = ["duplicate", "fraudulent", "requested_by_customer", "abandoned"];
         let reason = params.one_of("cancellation_reason", &reasons)?;
@@ -560,5 +597,7 @@ fn missing_method() -> ApiError {
 fn unexpected_state(intent: &Intent, wanted: &str) -> ApiError {
     let status = intent.progress.status();
     let message = format!("You cannot {wanted} this PaymentIntent because it has a status of {status}.");
-    ApiError::impossible(message).code("payment_intent_unexpected_state").with("payment_intent", intent.to_json())
+    ApiError::impossible(message)
+        .code("payment_intent_unexpected_state")
+        .with("payment_intent", intent.to_json())
 }

@@ -36,7 +36,7 @@ mod shelf;
 pub use account::{API_VERSION, Sandbox, Settings};
 pub use api::{Answer, ApiRequest, ApiResponse};
 pub use charges::{Charge, ChargeState};
-pub use checkout::{Authentication, Method, PayError, PayOutcome, Payment};
+pub use checkout::{Authentication, Method, PayError, PayOutcome, Payment, SessionFacts};
 pub use events::Event;
 pub use faults::{Fault, Trouble};
 pub use intents::Later;

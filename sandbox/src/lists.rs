@@ -1,5 +1,7 @@
 //! Stripe's lists: newest first, paged by ids.
 
+use std::borrow::Borrow;
+
 use serde_json::{Value, json};
 
 use crate::error::ApiError;
@@ -65,17 +67,41 @@ impl Paging {
         keep: impl Fn(&T) -> bool,
         render: impl Fn(&T) -> Value,
     ) -> Result<Value, ApiError> {
-        let list = shelf.list();
+        self.page_of(shelf.list(), |id| shelf.place(id), url, created, keep, render)
+    }
+
+    /// One page of a few objects that were found by an index, so that the whole shelf need not be searched.
+    pub(crate) fn page_of_few<T: Kept>(
+        &self,
+        few: &[&T],
+        url: &str,
+        created: impl Fn(&T) -> i64,
+        keep: impl Fn(&T) -> bool,
+        render: impl Fn(&T) -> Value,
+    ) -> Result<Value, ApiError> {
+        let place = |id: &str| few.iter().position(|object| object.id() == id);
+        self.page_of(few, place, url, created, keep, render)
+    }
+
+    fn page_of<T: Kept, R: Borrow<T>>(
+        &self,
+        list: &[R],
+        place_of: impl Fn(&str) -> Option<usize>,
+        url: &str,
+        created: impl Fn(&T) -> i64,
+        keep: impl Fn(&T) -> bool,
+        render: impl Fn(&T) -> Value,
+    ) -> Result<Value, ApiError> {
         let place = |id: &Option<String>, name: &str| match id {
             None => Ok(None),
-            Some(id) => shelf.place(id).map(Some).ok_or_else(|| ApiError::no_such("object", id, name)),
+            Some(id) => place_of(id).map(Some).ok_or_else(|| ApiError::no_such("object", id, name)),
         };
         let (after, before) = (place(&self.after, "starting_after")?, place(&self.before, "ending_before")?);
-        let oldest = list.partition_point(|object| created(object) < self.created.from);
+        let oldest = list.partition_point(|object| created(object.borrow()) < self.created.from);
         let start = before.map_or(oldest, |place| (place + 1).max(oldest));
         let end = after.unwrap_or(list.len()).max(start);
         let wanted = |object: &&T| self.created.holds(created(object)) && keep(object);
-        let window = list[start..end].iter();
+        let window = list[start..end].iter().map(Borrow::borrow);
         let mut found: Vec<&T> = match before {
             Some(_) => window.filter(wanted).take(self.limit + 1).collect(),
             None => window.rev().filter(wanted).take(self.limit + 1).collect(),

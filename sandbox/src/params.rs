@@ -65,7 +65,8 @@ impl<'a> Params<'a> {
 
     pub(crate) fn integer(&self, name: &str) -> Answer<Option<i64>> {
         let Some(text) = self.text(name)? else { return Ok(None) };
-        let refused = || self.invalid(name, &format!("Invalid integer: {text}")).code("parameter_invalid_integer");
+        let refused =
+            || self.invalid(name, &format!("Invalid integer: {text}")).code("parameter_invalid_integer");
         text.parse().map(Some).map_err(|_| refused())
     }
 
@@ -75,9 +76,9 @@ impl<'a> Params<'a> {
             Some(amount) if amount < 0 => {
                 Err(self.invalid(name, "This value must be greater than or equal to 0."))
             }
-            Some(amount) if amount > 99_999_999_999 => Err(self
-                .invalid(name, "Amount must be no more than 999,999,999.99")
-                .code("amount_too_large")),
+            Some(amount) if amount > 99_999_999_999 => {
+                Err(self.invalid(name, "Amount must be no more than 999,999,999.99").code("amount_too_large"))
+            }
             other => Ok(other),
         }
     }
@@ -147,7 +148,9 @@ impl<'a> Params<'a> {
         let Some(branch) = self.child(name)? else { return Ok(Metadata::new()) };
         let mut metadata = Metadata::new();
         for (key, node) in branch.branch {
-            let Node::Text(value) = node else { return Err(self.invalid(name, "Invalid metadata: values are strings")) };
+            let Node::Text(value) = node else {
+                return Err(self.invalid(name, "Invalid metadata: values are strings"));
+            };
             branch.check_metadata(key, value)?;
             metadata.insert(key.clone(), json!(value));
         }
@@ -220,7 +223,9 @@ fn as_json(node: &Node) -> Value {
             "false" => Value::Bool(false),
             other => other.parse::<i64>().map_or_else(|_| json!(other), |number| json!(number)),
         },
-        Node::Branch(branch) if !branch.is_empty() && branch.iter().all(|(name, _)| name.parse::<usize>().is_ok()) => {
+        Node::Branch(branch)
+            if !branch.is_empty() && branch.iter().all(|(name, _)| name.parse::<usize>().is_ok()) =>
+        {
             branch.iter().map(|(_, node)| as_json(node)).collect()
         }
         Node::Branch(branch) => branch.iter().map(|(name, node)| (name.clone(), as_json(node))).collect(),

@@ -130,7 +130,8 @@ impl Sandbox {
             return self.charges.get(&id).ok_or_else(|| ApiError::no_such("charge", &id, "charge"));
         }
         let Some(id) = params.text("payment_intent")? else {
-            let message = "One of the following params should be provided for this request: payment_intent or charge.";
+            let message =
+                "One of the following params should be provided for this request: payment_intent or charge.";
             return Err(ApiError::invalid(message));
         };
         if self.intents.get(&id).is_none() {
@@ -138,7 +139,9 @@ impl Sandbox {
         }
         let paid = |charge: &&Charge| charge.state == ChargeState::Succeeded;
         self.charges_of(&id).into_iter().find(paid).ok_or_else(|| {
-            ApiError::impossible(format!("This PaymentIntent ({id}) does not have a successful charge to refund."))
+            ApiError::impossible(format!(
+                "This PaymentIntent ({id}) does not have a successful charge to refund."
+            ))
         })
     }
 
@@ -174,7 +177,12 @@ impl Sandbox {
         self.refunds.get(id).map(Refund::to_json).ok_or_else(|| ApiError::no_such("refund", id, "id"))
     }
 
-    pub(crate) fn update_refund(&mut self, id: &str, params: &Params, call: &Call) -> Result<Value, ApiError> {
+    pub(crate) fn update_refund(
+        &mut self,
+        id: &str,
+        params: &Params,
+        call: &Call,
+    ) -> Result<Value, ApiError> {
         params.only(&["metadata"])?;
         let metadata = params.metadata("metadata")?;
         let refund = self.refunds.get_mut(id).ok_or_else(|| ApiError::no_such("refund", id, "id"))?;
@@ -189,18 +197,28 @@ impl Sandbox {
     pub(crate) fn list_refunds(&self, params: &Params) -> Result<Value, ApiError> {
         params.only(&["limit", "starting_after", "ending_before", "created", "charge", "payment_intent"])?;
         let (charge, intent) = (params.text("charge")?, params.text("payment_intent")?);
-        let keep = |refund: &Refund| {
-            charge.as_ref().is_none_or(|charge| refund.charge == *charge)
-                && intent.as_ref().is_none_or(|intent| refund.payment_intent == *intent)
+        let (paging, url) = (Paging::read(params)?, "/v1/refunds");
+        let charges = match (&charge, &intent) {
+            (Some(charge), _) => self.charges.get(charge).into_iter().collect(),
+            (None, Some(intent)) => self.charges_of(intent),
+            (None, None) => {
+                return paging.page(&self.refunds, url, |r| r.created, |_| true, Refund::to_json);
+            }
         };
-        Paging::read(params)?.page(&self.refunds, "/v1/refunds", |r| r.created, keep, Refund::to_json)
+        let ids = charges.iter().flat_map(|charge| &charge.refunds);
+        let few: Vec<&Refund> = ids.filter_map(|id| self.refunds.get(id)).collect();
+        let keep = |refund: &Refund| intent.as_ref().is_none_or(|intent| refund.payment_intent == *intent);
+        paging.page_of_few(&few, url, |r| r.created, keep, Refund::to_json)
     }
 }
 
 fn refund_amount(charge: &Charge, asked: Option<i64>, params: &Params) -> Result<i64, ApiError> {
     let left = charge.refundable();
     if charge.state != ChargeState::Succeeded || !charge.captured {
-        return Err(ApiError::impossible(format!("Charge {} cannot be refunded: it was not captured.", charge.id)));
+        return Err(ApiError::impossible(format!(
+            "Charge {} cannot be refunded: it was not captured.",
+            charge.id
+        )));
     }
     if left == 0 {
         let message = format!("Charge {} has already been refunded.", charge.id);
@@ -209,7 +227,8 @@ fn refund_amount(charge: &Charge, asked: Option<i64>, params: &Params) -> Result
     match asked.unwrap_or(left) {
         0 => Err(params.invalid("amount", "Invalid positive integer").code("parameter_invalid_integer")),
         amount if amount > left => {
-            let message = format!("Refund amount ({amount}) is greater than unrefunded amount on charge ({left}).");
+            let message =
+                format!("Refund amount ({amount}) is greater than unrefunded amount on charge ({left}).");
             Err(ApiError::impossible(message).about("amount"))
         }
         amount => Ok(amount),

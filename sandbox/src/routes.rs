@@ -37,12 +37,16 @@ impl Sandbox {
             ("GET", ["charges"]) => self.list_charges(params),
             ("GET", ["charges", id]) => only_the_id(params, self.retrieve_charge(id)),
             ("POST", ["charges", id]) => self.update_charge(id, params, call),
-            ("GET", ["balance_transactions", id]) => only_the_id(params, self.retrieve_balance_transaction(id)),
+            ("GET", ["balance_transactions", id]) => {
+                only_the_id(params, self.retrieve_balance_transaction(id))
+            }
 
             ("POST", ["refunds"]) => self.create_refund(params, call),
             ("GET", ["refunds"]) => self.list_refunds(params),
             ("GET", ["refunds", id]) => only_the_id(params, self.retrieve_refund(id)),
             ("POST", ["refunds", id]) => self.update_refund(id, params, call),
+
+            ("GET", ["account"]) => only_the_id(params, Ok(self.account_json())),
 
             ("GET", ["events"]) => self.list_events(params, call),
             ("GET", ["events", id]) => only_the_id(params, self.event(id, call).map(|event| event.to_json())),

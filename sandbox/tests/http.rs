@@ -1,5 +1,7 @@
 //! The sandbox through a real listener: API, payment page, control surface, webhooks.
 
+#![expect(clippy::unwrap_used, reason = "a test says by a panic that it failed")]
+
 mod server;
 
 use serde_json::{Value, json};
@@ -33,7 +35,8 @@ fn card(number: &str) -> String {
 async fn the_api_speaks_to_bearer_and_basic_keys_and_shows_its_headers() {
     let server = Server::start().await;
     let request = server.http.post(format!("{}/v1/customers", server.url)).body("email=a%40b.c");
-    let response = request.basic_auth("sk_test_1", Some("")).header("Idempotency-Key", "k").send().await.unwrap();
+    let response =
+        request.basic_auth("sk_test_1", Some("")).header("Idempotency-Key", "k").send().await.unwrap();
     assert_eq!(response.status(), 200);
     assert!(response.headers()["request-id"].to_str().unwrap().starts_with("req_"));
     assert_eq!(response.headers()["idempotency-key"], "k");
@@ -69,7 +72,9 @@ async fn the_page_says_why_a_card_was_declined_and_keeps_what_was_typed() {
     let path = format!("/checkout/{id}");
     let (status, _, page) = submit(&server, &path, &card("4000000000009995")).await;
     assert_eq!(status, 402);
-    assert!(page.contains("Your card has insufficient funds.") && page.contains("value=\"4000000000009995\""));
+    assert!(
+        page.contains("Your card has insufficient funds.") && page.contains("value=\"4000000000009995\"")
+    );
     let (status, _, page) = submit(&server, &path, &card("1234")).await;
     assert_eq!(status, 402);
     assert!(page.contains("Your card number is incorrect."));
@@ -111,9 +116,11 @@ async fn the_clock_is_turned_and_a_bank_debit_ends() {
 #[tokio::test]
 async fn a_lost_answer_breaks_the_connection_but_the_work_was_done() {
     let server = Server::start().await;
-    let fault = json!({ "kind": "timeout_after_executing", "method": "POST", "path": "/v1/customers", "count": 1 });
+    let fault =
+        json!({ "kind": "timeout_after_executing", "method": "POST", "path": "/v1/customers", "count": 1 });
     assert_eq!(server.control("faults", fault).await.0, 200);
-    let request = server.http.post(format!("{}/v1/customers", server.url)).header("Authorization", "Bearer sk_test_1");
+    let request =
+        server.http.post(format!("{}/v1/customers", server.url)).header("Authorization", "Bearer sk_test_1");
     assert!(request.send().await.is_err());
     assert_eq!(server.get("/v1/customers").await.1["data"].as_array().unwrap().len(), 1);
     assert_eq!(server.get("/control/faults").await.1, json!([]));
@@ -153,7 +160,8 @@ async fn it_works_under_another_path_and_remembers_across_a_restart() {
     server.shared.save(&file).unwrap();
     let clock = kernel::FixedClock::new(kernel::Timestamp::from_seconds(1_795_000_000));
     let again =
-        sandbox::http::Shared::load(&file, sandbox::Settings::default(), clock, kernel::Seeded::new(2)).unwrap();
+        sandbox::http::Shared::load(&file, sandbox::Settings::default(), clock, kernel::Seeded::new(2))
+            .unwrap();
     let path = format!("/v1/checkout/sessions/{id}");
     let response = again.with(|sandbox, cx| sandbox.handle(&sandbox::ApiRequest::get(&path), cx));
     assert_eq!(response.body["id"], json!(id));

@@ -1,5 +1,7 @@
 //! The official `stripe` packages of Python and npm drive the sandbox as they are.
 
+#![expect(clippy::unwrap_used, reason = "a test says by a panic that it failed")]
+
 mod server;
 
 use std::io::{BufRead, BufReader, Write};
@@ -48,8 +50,12 @@ fn node() -> Option<PathBuf> {
     let done = folder.join(NPM_PACKAGE);
     std::fs::create_dir_all(&folder).unwrap();
     let installed = done.exists()
-        || (runs(Command::new("npm").args(["install", "--no-audit", "--no-fund", "--prefix"]).arg(&folder).arg(NPM_PACKAGE))
-            && std::fs::write(done, "").is_ok());
+        || (runs(
+            Command::new("npm")
+                .args(["install", "--no-audit", "--no-fund", "--prefix"])
+                .arg(&folder)
+                .arg(NPM_PACKAGE),
+        ) && std::fs::write(done, "").is_ok());
     installed.then_some(folder)
 }
 

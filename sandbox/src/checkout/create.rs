@@ -99,7 +99,11 @@ impl Sandbox {
             cancel_url: params.text("cancel_url")?,
             intent_terms,
             discount,
-            tax: if taxed == Some(true) { Tax::OnceLocated(self.settings.tax_basis_points) } else { Tax::Off },
+            tax: if taxed == Some(true) {
+                Tax::OnceLocated(self.settings.tax_basis_points)
+            } else {
+                Tax::Off
+            },
             shipping: shipping_options.first().map_or(0, |option| option.amount),
             shipping_options,
             shown: shown_settings(params),
@@ -155,7 +159,9 @@ impl Sandbox {
         let quantity = item.amount("quantity")?.filter(|quantity| *quantity > 0);
         let quantity = quantity.ok_or_else(|| {
             let name = item.name_of("quantity");
-            ApiError::invalid(format!("Quantity is required. Add `{name}`.")).code("parameter_missing").about(&name)
+            ApiError::invalid(format!("Quantity is required. Add `{name}`."))
+                .code("parameter_missing")
+                .about(&name)
         })?;
         let metadata = item.metadata("metadata")?;
         let price = match item.text("price")? {
@@ -166,8 +172,10 @@ impl Sandbox {
                 self.inline_price(&data, call)?
             }
         };
-        let price =
-            self.prices.get(&price).ok_or_else(|| ApiError::no_such("price", &price, &item.name_of("price")))?;
+        let price = self
+            .prices
+            .get(&price)
+            .ok_or_else(|| ApiError::no_such("price", &price, &item.name_of("price")))?;
         if price.recurring.is_some() {
             let message = "You specified `payment` mode but passed a recurring price. Either switch to \
                            `subscription` mode or use only one-time prices.";
@@ -182,6 +190,11 @@ impl Sandbox {
             metadata,
         };
         Ok((line, price.currency.clone()))
+    }
+
+    /// The session that made this PaymentIntent.
+    fn session_of(&self, intent: &str) -> Option<&Session> {
+        self.sessions.get(self.intents.get(intent)?.session.as_ref()?)
     }
 
     pub(crate) fn session(&self, id: &str) -> Result<&Session, ApiError> {
@@ -214,11 +227,17 @@ impl Sandbox {
         let status = params.one_of("status", &["open", "complete", "expired"])?;
         let keep = |session: &Session| {
             (customer.is_none() || session.customer == customer)
-                && (intent.is_none() || session.payment_intent == intent)
                 && status.as_deref().is_none_or(|status| session.stage.status() == status)
         };
         let render = |session: &Session| self.session_json(session);
-        Paging::read(params)?.page(&self.sessions, "/v1/checkout/sessions", |s| s.created, keep, render)
+        let (paging, url) = (Paging::read(params)?, "/v1/checkout/sessions");
+        match intent {
+            Some(intent) => {
+                let few: Vec<&Session> = self.session_of(&intent).into_iter().collect();
+                paging.page_of_few(&few, url, |s| s.created, keep, render)
+            }
+            None => paging.page(&self.sessions, url, |s| s.created, keep, render),
+        }
     }
 
     pub(crate) fn list_line_items(&self, id: &str, params: &Params) -> Result<Value, ApiError> {
@@ -228,7 +247,9 @@ impl Sandbox {
         let after = params.text("starting_after")?;
         let start = match &after {
             None => 0,
-            Some(after) => lines.iter().position(|line| line["id"] == json!(after)).map_or(lines.len(), |at| at + 1),
+            Some(after) => {
+                lines.iter().position(|line| line["id"] == json!(after)).map_or(lines.len(), |at| at + 1)
+            }
         };
         let has_more = lines.len() > start + limit;
         let page = lines.into_iter().skip(start).take(limit).collect();
@@ -236,7 +257,12 @@ impl Sandbox {
         Ok(crate::lists::list_object(page, has_more, &url))
     }
 
-    pub(crate) fn expire_session(&mut self, id: &str, params: &Params, call: &Call) -> Result<Value, ApiError> {
+    pub(crate) fn expire_session(
+        &mut self,
+        id: &str,
+        params: &Params,
+        call: &Call,
+    ) -> Result<Value, ApiError> {
         params.only(&[])?;
         let session = self.session(id)?;
         if session.stage != Stage::Open {
@@ -330,7 +356,15 @@ fn read_shipping_option(option: &Params, call: &Call) -> Result<ShippingOption, 
         let message = "This sandbox keeps no shipping rates; pass `shipping_rate_data`.";
         return Err(option.invalid("shipping_rate", message));
     };
-    data.only(&["display_name", "type", "fixed_amount", "delivery_estimate", "metadata", "tax_behavior", "tax_code"])?;
+    data.only(&[
+        "display_name",
+        "type",
+        "fixed_amount",
+        "delivery_estimate",
+        "metadata",
+        "tax_behavior",
+        "tax_code",
+    ])?;
     let fixed = data.child("fixed_amount")?;
     let fixed = fixed.ok_or_else(|| ApiError::missing_parameter(&data.name_of("fixed_amount")))?;
     let amount = fixed.amount("amount")?;

@@ -119,8 +119,12 @@ impl std::fmt::Display for PayError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             PayError::NoSuchSession => f.write_str("There is no such Checkout Session."),
-            PayError::NotOpen(status) => write!(f, "This Checkout Session is {status}; nothing can be paid any more."),
-            PayError::UnknownCard => f.write_str("Your card number is incorrect. Only the test cards work here."),
+            PayError::NotOpen(status) => {
+                write!(f, "This Checkout Session is {status}; nothing can be paid any more.")
+            }
+            PayError::UnknownCard => {
+                f.write_str("Your card number is incorrect. Only the test cards work here.")
+            }
             PayError::NoSuchStep => f.write_str("This authentication is over. Please start again."),
             PayError::UnknownPromotionCode => f.write_str("This code is invalid."),
             PayError::Bug(what) => write!(f, "The sandbox contradicts itself: {what}"),
@@ -315,6 +319,14 @@ impl Sandbox {
             self.redeem(&discount);
         }
         self.emit_about_session(id, "checkout.session.completed", call);
+    }
+
+    /// The shop took the money that a session's payment only held; no event tells of it.
+    pub(crate) fn paid_by_capture(&mut self, intent: &str) {
+        let session = self.intents.get(intent).and_then(|intent| intent.session.as_ref());
+        if let Some(session) = session.and_then(|id| self.sessions.get_mut(id)) {
+            session.stage = Stage::Paid;
+        }
     }
 
     /// The bank has decided about a debit that completed a session.

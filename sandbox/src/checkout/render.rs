@@ -180,8 +180,7 @@ fn shipping_cost(session: &Session) -> Option<Value> {
 /// The address that was collected, when the shop asked for one.
 fn collected(session: &Session) -> Value {
     let buyer = session.buyer.as_ref().filter(|_| session.shown.contains_key("shipping_address_collection"));
-    let details = buyer.map(|buyer| {
-        json!({ "address": buyer.address, "name": buyer.name.as_deref().unwrap_or_default() })
-    });
+    let details = buyer
+        .map(|buyer| json!({ "address": buyer.address, "name": buyer.name.as_deref().unwrap_or_default() }));
     json!({ "business_name": null, "individual_name": null, "shipping_details": details })
 }

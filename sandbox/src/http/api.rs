@@ -45,8 +45,9 @@ fn render(response: ApiResponse) -> Response {
     for (name, value) in response.headers {
         builder = builder.header(name, value);
     }
+    let body = serde_json::to_string_pretty(&response.body).unwrap_or_default();
     // A header that the caller sent and HTTP cannot carry back is the caller's fault.
-    let answered = builder.body(Body::from(format!("{:#}\n", response.body)));
+    let answered = builder.body(Body::from(body));
     answered.unwrap_or_else(|_| StatusCode::BAD_REQUEST.into_response())
 }
 

@@ -94,7 +94,8 @@ fn send_again(sandbox: &mut Sandbox, event: &str, endpoint: Option<String>, cx: 
         return refused(StatusCode::NOT_FOUND, format!("there is no event {event}"));
     }
     let known: Vec<String> = sandbox.endpoints().map(|(id, _)| id.to_owned()).collect();
-    let wanted: Vec<String> = known.into_iter().filter(|id| endpoint.as_ref().is_none_or(|one| one == id)).collect();
+    let wanted: Vec<String> =
+        known.into_iter().filter(|id| endpoint.as_ref().is_none_or(|one| one == id)).collect();
     for endpoint in &wanted {
         sandbox.resend(event, endpoint, &call);
     }
@@ -222,7 +223,8 @@ pub(crate) async fn state(State(shared): Account) -> Json<Value> {
 impl Sandbox {
     fn summary(&mut self, cx: &Cx) -> Value {
         self.tick(cx);
-        let endpoints: Vec<Value> = self.endpoints().map(|(id, url)| json!({ "id": id, "url": url })).collect();
+        let endpoints: Vec<Value> =
+            self.endpoints().map(|(id, url)| json!({ "id": id, "url": url })).collect();
         json!({
             "now": self.now(cx),
             "next_due": self.next_due(),

@@ -1,6 +1,19 @@
 //! The sandbox over HTTP: Stripe's API under `/v1`, the payment page under `/checkout`, and `/control`, by which
 //! tests and people turn its clock and break things.
 //!
+//! | control | body |
+//! | --- | --- |
+//! | `POST /control/clock` | `{"advance_seconds": 60}` |
+//! | `POST /control/faults` | `{"kind": "delay", "seconds": 30, "event": "charge.*", "count": 1, "probability": 0.5}`; also `GET` and `DELETE` |
+//! | `POST /control/events` | `{"type": …, "object": {…}}` to emit, `{"resend": "evt_…", "endpoint": "we_…"}` to send again |
+//! | `POST /control/endpoints` | `{"url": …, "secret": "whsec_…", "enabled_events": ["*"]}` |
+//! | `POST /control/roll-secret` | `{"endpoint": "we_…", "overlap_seconds": 3600}` |
+//! | `POST /control/pay` | `{"session": "cs_test_…", "card": "4242…"}` or `"bank_debit": "succeeds"`; `"authenticate": "complete"` |
+//! | `POST /control/adjust` | `{"session": …, "tax": 120, "shipping": 500}` |
+//! | `POST /control/collect-instead` | `{"session": …, "amount": 1, "currency": "eur"}` |
+//! | `POST /control/reset` | nothing; settings and webhook endpoints stay |
+//! | `GET /control/state` | |
+//!
 //! Every handler locks the account, works, and lets go before it waits for anything.
 
 mod api;
@@ -60,7 +73,10 @@ pub fn router(shared: Arc<Shared>) -> Router {
         .route("/checkout/{session}", get(page::show).post(page::pay))
         .route("/checkout/{session}/authenticate", get(page::show_bank).post(page::return_from_bank))
         .route("/control/clock", post(control::turn_clock))
-        .route("/control/faults", get(control::list_faults).post(control::inject).delete(control::clear_faults))
+        .route(
+            "/control/faults",
+            get(control::list_faults).post(control::inject).delete(control::clear_faults),
+        )
         .route("/control/events", post(control::emit_or_resend))
         .route("/control/endpoints", post(control::add_endpoint))
         .route("/control/roll-secret", post(control::roll_secret))

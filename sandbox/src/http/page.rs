@@ -153,7 +153,9 @@ pub(crate) async fn return_from_bank(
         let result = sandbox.authenticate(&session, &step.token, at_bank.result, cx);
         // After a refusal the buyer starts again; the page stands one level up, and a redirect takes them there.
         match result {
-            Ok(PayOutcome::Declined { .. }) | Err(PayError::NoSuchStep) => see_other(&format!("../{session}?refused=1")),
+            Ok(PayOutcome::Declined { .. }) | Err(PayError::NoSuchStep) => {
+                see_other(&format!("../{session}?refused=1"))
+            }
             other => next_page(sandbox, &session, Typed::default(), other),
         }
     })
@@ -172,9 +174,7 @@ fn next_page(
             see_other(&format!("{session}/authenticate?token={token}"))
         }
         Ok(PayOutcome::Declined { message, .. }) => pay_page(sandbox, session, typed, Some(message)),
-        Err(error @ PayError::UnknownCard) => {
-            pay_page(sandbox, session, typed, Some(error.to_string()))
-        }
+        Err(error @ PayError::UnknownCard) => pay_page(sandbox, session, typed, Some(error.to_string())),
         Err(error) => closed(&error),
     }
 }
@@ -282,6 +282,6 @@ mod tests {
         assert_eq!(shown_money(4_900, "jpy"), "¥4,900");
         assert_eq!(shown_money(12_000, "kwd"), "12.000 KWD");
         assert_eq!(shown_money(-5, "eur"), "−€0.05");
-        assert_eq!(shown_money(1_000_000_00, "chf"), "1,000,000.00 CHF");
+        assert_eq!(shown_money(100_000_000, "chf"), "1,000,000.00 CHF");
     }
 }

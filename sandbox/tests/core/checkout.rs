@@ -21,7 +21,12 @@ fn a_paid_session_is_complete_and_tells_of_it_in_four_events() {
     assert_eq!(session["payment_intent"]["metadata"], json!({ "order": "7" }));
     assert_eq!(session["payment_intent"]["amount_received"], 4900);
     assert_eq!(session["payment_intent"]["latest_charge"]["metadata"], json!({ "order": "7" }));
-    let told = ["payment_intent.created", "payment_intent.succeeded", "charge.succeeded", "checkout.session.completed"];
+    let told = [
+        "payment_intent.created",
+        "payment_intent.succeeded",
+        "charge.succeeded",
+        "checkout.session.completed",
+    ];
     assert_eq!(stage.kinds(), told);
     stage.wait(2);
     assert_eq!(stage.kinds()[4..], ["charge.updated"]);
@@ -31,7 +36,9 @@ fn a_paid_session_is_complete_and_tells_of_it_in_four_events() {
 fn a_declined_card_leaves_the_session_open_for_another_try() {
     let mut stage = Stage::new();
     let id = stage.session();
-    assert!(matches!(stage.pay(&id, DECLINED_CARD), PayOutcome::Declined { code, .. } if code == "card_declined"));
+    assert!(
+        matches!(stage.pay(&id, DECLINED_CARD), PayOutcome::Declined { code, .. } if code == "card_declined")
+    );
     let session = stage.get(&format!("/v1/checkout/sessions/{id}?expand[]=payment_intent"));
     assert_eq!(session["status"], "open");
     let intent = &session["payment_intent"];
@@ -42,7 +49,12 @@ fn a_declined_card_leaves_the_session_open_for_another_try() {
     let states: Vec<bool> =
         stage.stripe.charges_of(intent).iter().map(|c| c.state == ChargeState::Succeeded).collect();
     assert_eq!(states, [false, true]);
-    let told = ["payment_intent.created", "payment_intent.payment_failed", "charge.failed", "payment_intent.succeeded"];
+    let told = [
+        "payment_intent.created",
+        "payment_intent.payment_failed",
+        "charge.failed",
+        "payment_intent.succeeded",
+    ];
     assert_eq!(stage.kinds()[..4], told);
 }
 
@@ -52,7 +64,9 @@ fn three_d_secure_is_passed_failed_and_cannot_be_used_twice() {
     let (id, cx) = (stage.session(), stage.cx());
     let PayOutcome::NeedsAuthentication { token } = stage.pay(&id, SECURE_CARD) else { panic!() };
     let failed = stage.stripe.authenticate(&id, &token, Authentication::Fail, &cx).unwrap();
-    assert!(matches!(failed, PayOutcome::Declined { code, .. } if code == "payment_intent_authentication_failure"));
+    assert!(
+        matches!(failed, PayOutcome::Declined { code, .. } if code == "payment_intent_authentication_failure")
+    );
     let again = stage.stripe.authenticate(&id, &token, Authentication::Complete, &cx);
     assert_eq!(again, Err(PayError::NoSuchStep));
     let PayOutcome::NeedsAuthentication { token } = stage.pay(&id, SECURE_CARD) else { panic!() };
@@ -96,7 +110,8 @@ fn a_session_expires_by_itself_or_on_request_but_only_while_open() {
     stage.pay(&paid, GOOD_CARD);
     let expired = stage.post(&format!("/v1/checkout/sessions/{by_hand}/expire"), "");
     assert_eq!((&expired["status"], &expired["url"]), (&json!("expired"), &json!(null)));
-    let (status, error) = stage.refused(&ApiRequest::post(&format!("/v1/checkout/sessions/{paid}/expire"), ""));
+    let (status, error) =
+        stage.refused(&ApiRequest::post(&format!("/v1/checkout/sessions/{paid}/expire"), ""));
     assert_eq!(status, 400);
     assert!(error["message"].as_str().unwrap().contains("status of complete"), "{error}");
     stage.wait(24 * 3600);
@@ -175,7 +190,10 @@ fn line_items_are_listed_with_their_price() {
     let id = stage.session();
     let lines = stage.get(&format!("/v1/checkout/sessions/{id}/line_items?expand[]=data.price.product"));
     let line = &lines["data"][0];
-    assert_eq!((&line["description"], &line["quantity"], &line["amount_total"]), (&json!("Tea"), &json!(2), &json!(4900)));
+    assert_eq!(
+        (&line["description"], &line["quantity"], &line["amount_total"]),
+        (&json!("Tea"), &json!(2), &json!(4900))
+    );
     assert_eq!(line["price"]["product"]["name"], "Tea");
     assert_eq!(lines["has_more"], false);
 }
@@ -200,4 +218,22 @@ fn a_promotion_code_is_typed_on_the_page_when_the_shop_allows_it() {
     assert_eq!(stage.get(&format!("/v1/checkout/sessions/{open}"))["amount_total"], 2450);
     let refused = stage.stripe.apply_promotion_code(&closed, "spring", &cx);
     assert_eq!(refused, Err(PayError::UnknownPromotionCode));
+}
+
+#[test]
+fn a_session_is_found_by_its_payment_intent_and_paid_by_a_later_capture() {
+    let mut stage = Stage::new();
+    let id = stage.session_with("&payment_intent_data[capture_method]=manual&client_reference_id=order-1");
+    stage.pay(&id, GOOD_CARD);
+    let facts = stage.stripe.session_facts(&id).unwrap();
+    assert_eq!((facts.status, facts.payment_status), ("complete", "unpaid"));
+    let intent = facts.payment_intent.unwrap().to_owned();
+    let found = stage.get(&format!("/v1/checkout/sessions?payment_intent={intent}"));
+    assert_eq!(found["data"][0]["id"], id);
+    assert_eq!(
+        stage.get(&format!("/v1/charges?payment_intent={intent}"))["data"].as_array().unwrap().len(),
+        1
+    );
+    stage.post(&format!("/v1/payment_intents/{intent}/capture"), "");
+    assert_eq!(stage.stripe.sessions().next_back().unwrap().payment_status, "paid");
 }

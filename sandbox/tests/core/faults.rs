@@ -27,7 +27,10 @@ fn kinds(deliveries: &[Delivery]) -> Vec<&str> {
 fn a_dropped_event_is_only_in_the_list() {
     let mut stage = Stage::paid_with(Trouble::Drop);
     assert!(!kinds(&stage.due_now()).contains(&"charge.succeeded"));
-    assert_eq!(stage.get("/v1/events?type=charge.succeeded&delivery_success=false")["data"][0]["pending_webhooks"], 0);
+    assert_eq!(
+        stage.get("/v1/events?type=charge.succeeded&delivery_success=false")["data"][0]["pending_webhooks"],
+        0
+    );
 }
 
 #[test]
@@ -81,7 +84,10 @@ fn too_many_requests_and_an_outage_leave_no_trace() {
         let request = ApiRequest::post("/v1/customers", "").under_key("k");
         let response = stage.send(&request);
         assert_eq!(response.status, status);
-        assert_eq!(response.headers.iter().any(|(name, _)| name == "Stripe-Rate-Limited-Reason"), status == 429);
+        assert_eq!(
+            response.headers.iter().any(|(name, _)| name == "Stripe-Rate-Limited-Reason"),
+            status == 429
+        );
         stage.good(&request);
     }
 }

@@ -31,7 +31,10 @@ fn a_missing_parameter_is_named() {
 #[test]
 fn payment_method_types_are_no_longer_taken() {
     let code = "payment_method_types_no_longer_supported";
-    assert_eq!(refusal(&format!("{BASKET}&payment_method_types[0]=card")), says(code, "payment_method_types"));
+    assert_eq!(
+        refusal(&format!("{BASKET}&payment_method_types[0]=card")),
+        says(code, "payment_method_types")
+    );
     let form = "amount=100&currency=usd&payment_method_types[]=card";
     let (_, error) = Stage::new().refused(&ApiRequest::post("/v1/payment_intents", form));
     assert_eq!(error["code"], code);
@@ -63,7 +66,8 @@ fn an_unknown_object_is_404_in_the_path_and_400_as_a_parameter() {
     let mut stage = Stage::new();
     let (status, error) = stage.refused(&ApiRequest::get("/v1/checkout/sessions/cs_test_none"));
     assert_eq!((status, &error["code"]), (404, &"resource_missing".into()));
-    let (status, error) = stage.refused(&ApiRequest::post("/v1/checkout/sessions", &format!("{BASKET}&customer=cus_1")));
+    let (status, error) =
+        stage.refused(&ApiRequest::post("/v1/checkout/sessions", &format!("{BASKET}&customer=cus_1")));
     assert_eq!((status, &error["param"]), (400, &"customer".into()));
 }
 

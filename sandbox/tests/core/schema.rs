@@ -11,7 +11,8 @@ const FILE: &str = "stripe-spec-trimmed-2026-10-28.endive.json";
 
 fn spec() -> Option<Value> {
     let beside = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/stripe");
-    let folder = std::env::var_os("MAKEGOOD_STRIPE_DATA").map_or_else(|| PathBuf::from(beside), PathBuf::from);
+    let folder =
+        std::env::var_os("MAKEGOOD_STRIPE_DATA").map_or_else(|| PathBuf::from(beside), PathBuf::from);
     let text = std::fs::read_to_string(folder.join(FILE)).ok()?;
     Some(serde_json::from_str(&text).unwrap())
 }
@@ -72,7 +73,9 @@ impl Validator<'_> {
             Some("number") => self.expect(value.is_number(), path, value),
             Some("boolean") => self.expect(value.is_boolean(), path, value),
             Some("array") => match value.as_array() {
-                Some(members) => members.iter().for_each(|m| self.check(m, &schema["items"], &format!("{path}[]"))),
+                Some(members) => {
+                    members.iter().for_each(|m| self.check(m, &schema["items"], &format!("{path}[]")))
+                }
                 None => self.expect(false, path, value),
             },
             Some("object") => self.check_members(value, schema, path),
@@ -93,7 +96,9 @@ impl Validator<'_> {
         let Some(known) = schema["properties"].as_object() else {
             let every = &schema["additionalProperties"];
             if every.is_object() {
-                members.iter().for_each(|(name, member)| self.check(member, every, &format!("{path}.{name}")));
+                members
+                    .iter()
+                    .for_each(|(name, member)| self.check(member, every, &format!("{path}.{name}")));
             }
             return;
         };
@@ -115,19 +120,32 @@ impl Validator<'_> {
 /// One of everything; returns all objects that the API shows at the end.
 fn full_story(stage: &mut Stage) -> Vec<Value> {
     let cx = stage.cx();
-    let mut seen = vec![stage.post("/v1/webhook_endpoints", "url=https://shop.test/hooks&enabled_events[]=*")];
-    let customer = stage.post("/v1/customers", "email=a@b.c&name=Ann&address[line1]=1+Road&address[country]=SG");
+    let mut seen =
+        vec![stage.post("/v1/webhook_endpoints", "url=https://shop.test/hooks&enabled_events[]=*")];
+    let customer =
+        stage.post("/v1/customers", "email=a@b.c&name=Ann&address[line1]=1+Road&address[country]=SG");
     let id = customer["id"].as_str().unwrap().to_owned();
     seen.push(stage.post(&format!("/v1/customers/{id}"), "phone=123&preferred_locales[]=en&metadata[a]=b"));
-    seen.push(stage.post("/v1/products", "name=Tea&default_price_data[currency]=usd&default_price_data[unit_amount]=100"));
+    seen.push(stage.post(
+        "/v1/products",
+        "name=Tea&default_price_data[currency]=usd&default_price_data[unit_amount]=100",
+    ));
     let product = seen.last().unwrap()["id"].as_str().unwrap().to_owned();
     stage.post(&format!("/v1/products/{product}"), "description=Green&images[]=https://shop.test/tea.png");
-    let price = stage.post("/v1/prices", &format!("currency=jpy&unit_amount=4900&product={product}&lookup_key=tea"));
+    let price =
+        stage.post("/v1/prices", &format!("currency=jpy&unit_amount=4900&product={product}&lookup_key=tea"));
     seen.push(price.clone());
     stage.post(&format!("/v1/prices/{}", price["id"].as_str().unwrap()), "nickname=best&active=false");
-    seen.push(stage.post("/v1/prices", "currency=usd&unit_amount=5&product_data[name]=Club&recurring[interval]=month"));
+    seen.push(
+        stage.post(
+            "/v1/prices",
+            "currency=usd&unit_amount=5&product_data[name]=Club&recurring[interval]=month",
+        ),
+    );
     seen.push(stage.post("/v1/coupons", "id=TEN&percent_off=12.5&duration=once"));
-    seen.push(stage.post("/v1/coupons", "amount_off=100&currency=usd&duration=repeating&duration_in_months=3"));
+    seen.push(
+        stage.post("/v1/coupons", "amount_off=100&currency=usd&duration=repeating&duration_in_months=3"),
+    );
     seen.push(stage.post("/v1/promotion_codes", "promotion[type]=coupon&promotion[coupon]=TEN&code=SPRING"));
     let promotion = seen.last().unwrap()["id"].as_str().unwrap().to_owned();
 
@@ -144,7 +162,9 @@ fn full_story(stage: &mut Stage) -> Vec<Value> {
     stage.pay(&rich, GOOD_CARD);
     let secure = stage.session_with(&format!("&customer={id}&discounts[0][promotion_code]={promotion}"));
     let PayOutcome::NeedsAuthentication { token } = stage.pay(&secure, SECURE_CARD) else { panic!() };
-    seen.push(stage.get(&format!("/v1/checkout/sessions/{secure}?expand[]=payment_intent&expand[]=customer")));
+    seen.push(
+        stage.get(&format!("/v1/checkout/sessions/{secure}?expand[]=payment_intent&expand[]=customer")),
+    );
     stage.stripe.authenticate(&secure, &token, Authentication::Fail, &cx).unwrap();
     let PayOutcome::NeedsAuthentication { token } = stage.pay(&secure, SECURE_CARD) else { panic!() };
     stage.stripe.authenticate(&secure, &token, Authentication::Complete, &cx).unwrap();
@@ -160,7 +180,8 @@ fn full_story(stage: &mut Stage) -> Vec<Value> {
     stage.post(&format!("/v1/checkout/sessions/{free}/expire"), "");
     for card in ["4000000000005126", "4000000000007726", "4000000000009235"] {
         let intent = stage.paid(card);
-        let refund = stage.post("/v1/refunds", &format!("payment_intent={intent}&amount=100&reason=duplicate"));
+        let refund =
+            stage.post("/v1/refunds", &format!("payment_intent={intent}&amount=100&reason=duplicate"));
         let id = refund["id"].as_str().unwrap();
         seen.push(stage.post(&format!("/v1/refunds/{id}"), "metadata[why]=test"));
     }
@@ -184,7 +205,9 @@ fn full_story(stage: &mut Stage) -> Vec<Value> {
         seen.extend(stage.get(&format!("/v1/{list}?limit=100"))["data"].as_array().unwrap().iter().cloned());
     }
     let expanded = "expand[]=data.latest_charge.balance_transaction&expand[]=data.latest_charge.refunds";
-    seen.extend(stage.get(&format!("/v1/payment_intents?{expanded}"))["data"].as_array().unwrap().iter().cloned());
+    seen.extend(
+        stage.get(&format!("/v1/payment_intents?{expanded}"))["data"].as_array().unwrap().iter().cloned(),
+    );
     let lines = stage.get(&format!("/v1/checkout/sessions/{rich}/line_items"));
     seen.extend(lines["data"].as_array().unwrap().iter().cloned());
     seen

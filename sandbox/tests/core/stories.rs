@@ -28,7 +28,10 @@ fn a_charge_is_refunded_in_parts_and_never_beyond() {
     assert_eq!(event["data"]["previous_attributes"], json!({ "amount_refunded": 1500, "refunded": false }));
     let (status, error) = stage.refused(&refund(""));
     assert_eq!((status, &error["code"]), (400, &json!("charge_already_refunded")));
-    assert_eq!(stage.get(&format!("/v1/refunds?payment_intent={intent}"))["data"].as_array().unwrap().len(), 2);
+    assert_eq!(
+        stage.get(&format!("/v1/refunds?payment_intent={intent}"))["data"].as_array().unwrap().len(),
+        2
+    );
 }
 
 #[test]
@@ -54,8 +57,12 @@ fn a_payment_intent_is_confirmed_held_captured_and_cancelled() {
     assert_eq!(stage.post(&format!("/v1/payment_intents/{id}/capture"), "")["status"], "succeeded");
     let other = stage.post("/v1/payment_intents", "amount=100&currency=usd");
     let other = other["id"].as_str().unwrap();
-    let cancelled = stage.post(&format!("/v1/payment_intents/{other}/cancel"), "cancellation_reason=abandoned");
-    assert_eq!((&cancelled["status"], &cancelled["cancellation_reason"]), (&json!("canceled"), &json!("abandoned")));
+    let cancelled =
+        stage.post(&format!("/v1/payment_intents/{other}/cancel"), "cancellation_reason=abandoned");
+    assert_eq!(
+        (&cancelled["status"], &cancelled["cancellation_reason"]),
+        (&json!("canceled"), &json!("abandoned"))
+    );
     assert_eq!(stage.refused(&ApiRequest::post(&format!("/v1/payment_intents/{other}/confirm"), "")).0, 400);
 }
 
@@ -66,7 +73,11 @@ fn a_deleted_customer_cannot_be_used_any_more() {
     let id = customer["id"].as_str().unwrap();
     assert_eq!(stage.get("/v1/customers?email=a@b.c")["data"][0]["id"], id);
     stage.good(&ApiRequest::delete(&format!("/v1/customers/{id}")));
-    assert_eq!(stage.get(&format!("/v1/customers/{id}")), json!({ "id": id, "object": "customer", "deleted": true }));
-    let (_, error) = stage.refused(&ApiRequest::post("/v1/payment_intents", &format!("amount=1&currency=usd&customer={id}")));
+    assert_eq!(
+        stage.get(&format!("/v1/customers/{id}")),
+        json!({ "id": id, "object": "customer", "deleted": true })
+    );
+    let (_, error) = stage
+        .refused(&ApiRequest::post("/v1/payment_intents", &format!("amount=1&currency=usd&customer={id}")));
     assert_eq!(error["code"], "resource_missing");
 }

@@ -59,8 +59,7 @@ fn every_retry_is_signed_afresh_and_the_pauses_grow_until_three_days_are_over() 
     stage.post("/v1/customers", "name=Ann");
     let began = stage.cx().now;
     let mut pauses = Vec::new();
-    loop {
-        let Some(delivery) = stage.due().pop() else { break };
+    while let Some(delivery) = stage.due().pop() {
         let time = parts(&delivery, "t")[0].to_owned();
         assert_eq!(time, stage.cx().now.seconds().to_string());
         assert_eq!(parts(&delivery, "v1"), [expected(&secret, &time, &delivery.body)]);
@@ -136,7 +135,10 @@ fn an_event_is_sent_again_on_request_with_the_same_id() {
     stage.post("/v1/customers", "name=Ann");
     let first = stage.due().pop().unwrap();
     stage.report(&first, Some(200));
-    stage.good(&ApiRequest::post(&format!("/v1/events/{}/retry", first.event), &format!("webhook_endpoint={endpoint}")));
+    stage.good(&ApiRequest::post(
+        &format!("/v1/events/{}/retry", first.event),
+        &format!("webhook_endpoint={endpoint}"),
+    ));
     let again = stage.due().pop().unwrap();
     assert_eq!(again.event, first.event);
     stage.report(&again, Some(500));

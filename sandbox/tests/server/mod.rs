@@ -44,7 +44,8 @@ impl Server {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let settings = Settings { public_url: url.clone(), retry_after_seconds: vec![1], ..Settings::default() };
+        let settings =
+            Settings { public_url: url.clone(), retry_after_seconds: vec![1], ..Settings::default() };
         let shared = Shared::new(Sandbox::new(settings), Arc::new(MachineClock), Seeded::new(1));
         let app = Router::new().nest("/sandbox/stripe", router(shared.clone())).merge(router(shared.clone()));
         tokio::spawn(async move { axum::serve(listener, app).await });
@@ -60,7 +61,8 @@ impl Server {
     }
 
     pub async fn get(&self, path: &str) -> (u16, serde_json::Value) {
-        answer(self.http.get(format!("{}{path}", self.url)).header("Authorization", "Bearer sk_test_123")).await
+        answer(self.http.get(format!("{}{path}", self.url)).header("Authorization", "Bearer sk_test_123"))
+            .await
     }
 
     pub async fn control(&self, path: &str, body: serde_json::Value) -> (u16, serde_json::Value) {
@@ -69,8 +71,13 @@ impl Server {
 
     pub async fn webhooks(&self, at_least: usize) -> Vec<serde_json::Value> {
         for _ in 0..200 {
-            let bodies: Vec<_> =
-                self.received.lock().unwrap().iter().map(|hook| serde_json::from_slice(&hook.body).unwrap()).collect();
+            let bodies: Vec<_> = self
+                .received
+                .lock()
+                .unwrap()
+                .iter()
+                .map(|hook| serde_json::from_slice(&hook.body).unwrap())
+                .collect();
             if bodies.len() >= at_least {
                 return bodies;
             }
