@@ -1,8 +1,10 @@
 //! Group commit: what many callers ask for at once becomes one transaction.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use kernel::{Error, Result};
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{Db, Dialect, Engine, Tx, TxError};
@@ -10,16 +12,18 @@ use crate::{Db, Dialect, Engine, Tx, TxError};
 type Act<I, O> = dyn Fn(&mut Tx<'_>, &[I]) -> Result<Vec<O>> + Send + Sync;
 type Asked<I, O> = (I, oneshot::Sender<Result<O, TxError>>);
 
+/// The way to a task that gathers; begun by the first who asks.
+type Lane<I, O> = Mutex<Option<mpsc::Sender<Asked<I, O>>>>;
+
 /// Collects items that are asked for at the same time, acts on all of them in one transaction, and gives each
 /// caller its own answer. While one transaction is being committed the next batch gathers: the busier, the larger.
 pub struct Batcher<I, O> {
     db: Db,
     name: &'static str,
     most: usize,
-    lanes: usize,
     act: Arc<Act<I, O>>,
-    queue: OnceLock<Vec<mpsc::Sender<Asked<I, O>>>>,
-    next: std::sync::atomic::AtomicUsize,
+    lanes: Vec<Lane<I, O>>,
+    next: AtomicUsize,
 }
 
 impl<I, O> Batcher<I, O>
@@ -38,8 +42,8 @@ where
         act: impl Fn(&mut Tx<'_>, &[I]) -> Result<Vec<O>> + Send + Sync + 'static,
     ) -> Self {
         let lanes = if db.dialect() == Dialect::Sqlite { 1 } else { lanes.max(1) };
-        let next = std::sync::atomic::AtomicUsize::new(0);
-        Batcher { db, name, most, lanes, act: Arc::new(act), queue: OnceLock::new(), next }
+        let lanes = (0..lanes).map(|_| Mutex::new(None)).collect();
+        Batcher { db, name, most: most.max(1), act: Arc::new(act), lanes, next: AtomicUsize::new(0) }
     }
 
     /// Acts on `item` together with whatever else is asked for now.
@@ -48,12 +52,20 @@ where
             return act_on(&self.db, self.name, &self.act, vec![item]).await.map(|mut all| all.remove(0));
         }
         let (answer, receiver) = oneshot::channel();
-        let lanes = self.queue.get_or_init(|| (0..self.lanes).map(|_| self.start()).collect());
-        let at = self.next.fetch_add(1, std::sync::atomic::Ordering::Relaxed) % lanes.len();
-        if lanes[at].try_send((item, answer)).is_err() {
+        let at = self.next.fetch_add(1, Ordering::Relaxed) % self.lanes.len();
+        if self.send(&self.lanes[at], (item, answer)).is_err() {
             return Err(TxError::Busy(format!("too much waits for `{}`", self.name)));
         }
         receiver.await.unwrap_or_else(|_| Err(TxError::Unknown(format!("`{}` was stopped", self.name))))
+    }
+
+    /// Puts `asked` into a lane; its task is begun anew when the runtime that it ran on is gone.
+    fn send(&self, lane: &Lane<I, O>, asked: Asked<I, O>) -> Result<(), TrySendError<Asked<I, O>>> {
+        let mut lane = lane.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        match lane.get_or_insert_with(|| self.start()).try_send(asked) {
+            Err(TrySendError::Closed(asked)) => lane.insert(self.start()).try_send(asked),
+            sent => sent,
+        }
     }
 
     fn start(&self) -> mpsc::Sender<Asked<I, O>> {
@@ -73,34 +85,41 @@ async fn gather<I, O>(
     I: Clone + Send + Sync + 'static,
     O: Send + 'static,
 {
-    {
-        let mut batch = Vec::with_capacity(most);
-        while asked.recv_many(&mut batch, most).await > 0 {
-            let (items, answers): (Vec<I>, Vec<_>) = batch.drain(..).unzip();
-            match act_on(&db, name, &act, items.clone()).await {
-                Ok(results) => {
-                    for (answer, result) in answers.into_iter().zip(results) {
-                        let _ = answer.send(Ok(result));
-                    }
-                }
-                // One bad item must not fail its neighbours.
-                Err(TxError::Refused(_)) if items.len() > 1 => {
-                    for (item, answer) in items.into_iter().zip(answers) {
-                        let one = act_on(&db, name, &act, vec![item]).await;
-                        let _ = answer.send(one.map(|mut all| all.remove(0)));
-                    }
-                }
-                Err(error) => {
-                    let (last, others) =
-                        answers.into_iter().fold((None, Vec::new()), |(last, mut others), next| {
-                            others.extend(last);
-                            (Some(next), others)
-                        });
-                    others.into_iter().for_each(|answer| drop(answer.send(Err(again(&error)))));
-                    last.map(|answer| answer.send(Err(error)));
+    let mut batch = Vec::with_capacity(most);
+    while asked.recv_many(&mut batch, most).await > 0 {
+        // Those who went away while they waited are not served: as if they had never asked.
+        batch.retain(|(_, answer)| !answer.is_closed());
+        let (items, answers): (Vec<I>, Vec<_>) = batch.drain(..).unzip();
+        if items.is_empty() {
+            continue;
+        }
+        match act_on(&db, name, &act, items.clone()).await {
+            Ok(results) => {
+                answers.into_iter().zip(results).for_each(|(answer, result)| tell(answer, Ok(result)))
+            }
+            // One bad item must not fail its neighbours.
+            Err(TxError::Refused(_)) if items.len() > 1 => {
+                for (item, answer) in items.into_iter().zip(answers) {
+                    let one = act_on(&db, name, &act, vec![item]).await;
+                    tell(answer, one.map(|mut all| all.remove(0)));
                 }
             }
+            Err(error) => tell_all(answers, error),
         }
+    }
+}
+
+/// The one who asked may have gone away; the work is done all the same.
+fn tell<O>(answer: oneshot::Sender<Result<O, TxError>>, end: Result<O, TxError>) {
+    let _ = answer.send(end);
+}
+
+/// The error itself can be told only once; the others hear a copy.
+fn tell_all<O>(mut answers: Vec<oneshot::Sender<Result<O, TxError>>>, error: TxError) {
+    let last = answers.pop();
+    answers.into_iter().for_each(|answer| tell(answer, Err(again(&error))));
+    if let Some(last) = last {
+        tell(last, Err(error));
     }
 }
 

@@ -51,6 +51,26 @@ impl Dialect {
 
     /// SQLite numbers its parameters `?1`; rusqlite binds `$1` by position, which would swap them silently.
     pub(crate) fn parameters(sql: &str) -> String {
-        sql.replace('$', "?")
+        let mut quoted = false;
+        let mut out = String::with_capacity(sql.len());
+        let mut rest = sql.chars().peekable();
+        while let Some(c) = rest.next() {
+            quoted ^= c == '\'';
+            let number = c == '$' && !quoted && rest.peek().is_some_and(char::is_ascii_digit);
+            out.push(if number { '?' } else { c });
+        }
+        out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_parameters_are_renumbered() {
+        let sql = "SELECT json_extract(body, '$.a'), 'it''s $1', $2 FROM t WHERE a = $1";
+        let expected = "SELECT json_extract(body, '$.a'), 'it''s $1', ?2 FROM t WHERE a = ?1";
+        assert_eq!(Dialect::parameters(sql), expected);
     }
 }

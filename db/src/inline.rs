@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 use kernel::{Error, Result};
 use rusqlite::Connection;
 
+use crate::queue::caught;
 use crate::sqlite::{SqliteTx, failed, prepare};
 use crate::tx::Side;
 use crate::{Tx, TxError, Wake};
@@ -83,8 +84,8 @@ impl Inline {
         let fate = self.faults.fate(name);
         let result = match fate {
             Fate::Refuse => Err(TxError::Busy(format!("`{name}` found no connection"))),
-            Fate::Commit | Fate::LoseAnswer => self.run(work, "COMMIT").map_err(TxError::Refused),
-            Fate::LoseBoth => self.run(work, "ROLLBACK").map_err(TxError::Refused),
+            Fate::Commit | Fate::LoseAnswer => self.run(name, work, "COMMIT").map_err(TxError::Refused),
+            Fate::LoseBoth => self.run(name, work, "ROLLBACK").map_err(TxError::Refused),
         };
         yield_now().await;
         match fate {
@@ -103,17 +104,32 @@ impl Inline {
         if self.faults.fate(name) == Fate::Refuse {
             return Err(TxError::Busy(format!("`{name}` found no connection")));
         }
-        self.run(work, "ROLLBACK").map_err(TxError::Refused)
+        self.only_reading(true)
+            .and_then(|()| {
+                let result = self.run(name, work, "ROLLBACK");
+                self.only_reading(false).and(result)
+            })
+            .map_err(TxError::Refused)
     }
 
-    fn run<R>(&self, mut work: impl FnMut(&mut Tx<'_>) -> Result<R>, end: &str) -> Result<R> {
+    /// A closure that reads must fail here too when it writes, as it does on the other engines.
+    fn only_reading(&self, yes: bool) -> Result<()> {
         let connection = self.connection.lock().map_err(|_| Error::bug("a transaction panicked"))?;
-        connection.execute_batch("BEGIN IMMEDIATE").map_err(failed)?;
+        connection.pragma_update(None, "query_only", yes).map_err(failed)
+    }
+
+    fn run<R>(&self, name: &str, mut work: impl FnMut(&mut Tx<'_>) -> Result<R>, end: &str) -> Result<R> {
+        let connection = self.connection.lock().map_err(|_| Error::bug("a transaction panicked"))?;
+        connection.execute_batch("BEGIN").map_err(failed)?;
         let mut tx = Tx::new(Side::Sqlite(SqliteTx { connection: &connection }));
-        let result = work(&mut tx).and_then(|value| tx.check_whole().map(|()| value));
+        let result = caught(name, || work(&mut tx)).and_then(|value| tx.check_whole().map(|()| value));
         let end = if result.is_ok() { end } else { "ROLLBACK" };
         let topics = tx.take_wakes();
-        connection.execute_batch(end).map_err(failed)?;
+        if let Err(error) = connection.execute_batch(end) {
+            // A rule that is checked only at COMMIT said no, and the transaction is still open.
+            let _ = connection.execute_batch("ROLLBACK");
+            return result.and(Err(failed(error)));
+        }
         if end == "COMMIT" {
             topics.into_iter().for_each(|topic| self.wake.ring(topic));
         }

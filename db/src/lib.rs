@@ -145,6 +145,18 @@ impl Db {
         }
     }
 
+    /// As [`Db::write`], with the patience that a change of the schema needs.
+    async fn write_schema<R, F>(&self, name: &'static str, work: F) -> Result<R, TxError>
+    where
+        F: FnMut(&mut Tx<'_>) -> Result<R> + Send + 'static,
+        R: Send + 'static,
+    {
+        match &*self.engine {
+            Engine::Postgres(postgres) => postgres.run(name, tx::Access::Migrate, work).await,
+            Engine::Sqlite(_) | Engine::Inline(_) => self.write(name, work).await,
+        }
+    }
+
     /// Runs `work` on a consistent view; it may not change anything.
     pub async fn read<R, F>(&self, name: &'static str, work: F) -> Result<R>
     where

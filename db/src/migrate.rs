@@ -3,7 +3,7 @@
 //! Lines between `-- only postgres` or `-- only sqlite` and `-- end` belong to one engine. A migration that ran
 //! is never edited: its checksum is kept and compared.
 
-use kernel::{Refusal, Result, Timestamp};
+use kernel::{Error, Refusal, Result, Timestamp};
 
 use crate::{Db, Dialect, Tx, TxResult};
 
@@ -45,11 +45,16 @@ const LOCK: &str = "SELECT pg_advisory_xact_lock(7261998)::text";
 
 impl Db {
     /// Runs the migrations that have not run yet, each in a transaction of its own. Several nodes may start at
-    /// once: the second waits and finds nothing left to do.
+    /// once: the second waits and finds nothing left to do. A database that knows more migrations than this
+    /// version is left alone, so that a new version can be taken back.
     pub async fn migrate(&self, migrations: &'static [Migration], now: Timestamp) -> Result<Vec<Applied>> {
+        if !migrations.is_sorted_by(|a, b| a.version < b.version) {
+            return Err(Error::bug("migrations must be listed in the order of their numbers"));
+        }
         let mut applied = Vec::new();
         for migration in migrations {
-            let ran = self.write("db.migrate", move |tx| run(tx, migration, now)).await.safe_to_repeat()?;
+            let run = move |tx: &mut Tx<'_>| run(tx, migration, now);
+            let ran = self.write_schema("db.migrate", run).await.safe_to_repeat()?;
             if ran {
                 applied.push(Applied { version: migration.version, name: migration.name.into() });
             }
@@ -59,29 +64,41 @@ impl Db {
 
     /// Which migrations have run, and which have not.
     pub async fn migrations(&self, migrations: &'static [Migration]) -> Result<Vec<MigrationState>> {
-        self.write("db.migrations", move |tx| {
-            create_table(tx)?;
-            migrations.iter().map(|migration| state(tx, migration)).collect()
+        self.read("db.migrations", move |tx| {
+            let begun = is_begun(tx)?;
+            migrations.iter().map(|migration| state(tx, migration, begun)).collect()
         })
         .await
-        .safe_to_repeat()
     }
 }
 
 fn create_table(tx: &mut Tx<'_>) -> Result<()> {
     if tx.dialect() == Dialect::Postgres {
+        // Any time for the other node; but not for a table that is in use, because all who come later for it
+        // would wait behind us.
         tx.query(LOCK, &[])?;
+        tx.execute("SET LOCAL lock_timeout='5s'", &[])?;
     }
     let sql = translate(TABLE, tx.dialect());
     tx.execute(sql.trim_end().trim_end_matches(';'), &[])?;
     Ok(())
 }
 
-fn state(tx: &mut Tx<'_>, migration: &Migration) -> Result<MigrationState> {
-    let row = tx.query_opt(
-        "SELECT applied_at FROM schema_migrations WHERE version = $1",
-        &[migration.version.into()],
-    )?;
+fn is_begun(tx: &mut Tx<'_>) -> Result<bool> {
+    let found = match tx.dialect() {
+        Dialect::Sqlite => {
+            tx.count("SELECT count(*) FROM sqlite_schema WHERE name = 'schema_migrations'", &[])?
+        }
+        Dialect::Postgres => {
+            tx.count("SELECT count(*) FROM pg_class WHERE oid = to_regclass('schema_migrations')", &[])?
+        }
+    };
+    Ok(found > 0)
+}
+
+fn state(tx: &mut Tx<'_>, migration: &Migration, begun: bool) -> Result<MigrationState> {
+    const SQL: &str = "SELECT applied_at FROM schema_migrations WHERE version = $1";
+    let row = if begun { tx.query_opt(SQL, &[migration.version.into()])? } else { None };
     let applied_at = row.map(|row| row.get("applied_at")).transpose()?;
     Ok(MigrationState { version: migration.version, name: migration.name.into(), applied_at })
 }
@@ -99,6 +116,13 @@ fn run(tx: &mut Tx<'_>, migration: &Migration, now: Timestamp) -> Result<bool> {
             false => Err(changed(migration).into()),
         };
     }
+    let later = tx.query_opt(
+        "SELECT version, name FROM schema_migrations WHERE version > $1 ORDER BY version LIMIT 1",
+        &[migration.version.into()],
+    )?;
+    if let Some(row) = later {
+        return Err(out_of_order(migration, row.get("version")?, &row.get::<String>("name")?).into());
+    }
     for statement in statements(&translate(migration.sql, tx.dialect())) {
         tx.execute(&statement, &[])?;
     }
@@ -114,6 +138,18 @@ fn changed(migration: &Migration) -> Refusal {
         "migration_changed",
         format!(
             "migration {} ({}) ran in another form than this version of makegood carries",
+            migration.version, migration.name
+        ),
+    )
+    .fix("run the version of makegood that made this database, or restore a backup")
+}
+
+fn out_of_order(migration: &Migration, version: i64, name: &str) -> Refusal {
+    Refusal::new(
+        "migration_out_of_order",
+        format!(
+            "migration {} ({}) never ran, but the later {version} ({name}) did: another line of versions made \
+             this database",
             migration.version, migration.name
         ),
     )
@@ -198,6 +234,7 @@ fn statements(sql: &str) -> Vec<String> {
     if !current.trim().is_empty() {
         all.push(current.trim().to_owned());
     }
+    all.retain(|statement| !statement.is_empty());
     all
 }
 
@@ -214,6 +251,12 @@ mod tests {
         assert!(sqlite[0].contains("id TEXT PRIMARY KEY") && sqlite[0].ends_with(") STRICT"));
         assert!(sqlite[0].contains("uuid_count INTEGER"));
         assert!(sqlite[1].contains("RAISE(ABORT, 'no');"));
+    }
+
+    #[test]
+    fn a_migration_of_the_other_engine_is_nothing() {
+        let sql = "-- only postgres\nALTER TABLE t SET (fillfactor = 90);\n-- end\n";
+        assert_eq!(statements(&translate(sql, Dialect::Sqlite)), Vec::<String>::new());
     }
 
     #[test]

@@ -4,27 +4,30 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 use futures_util::future::try_join_all;
 use kernel::{Duration, Error, Result};
 use tokio::runtime::Runtime;
 use tokio_postgres::config::{Config, SslMode};
 use tokio_postgres::error::SqlState;
-use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, private::BytesMut};
+use tokio_postgres::types::{FromSql, IsNull, Kind, ToSql, Type, private::BytesMut};
 use tokio_postgres::{AsyncMessage, Client, NoTls, Statement};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use crate::error::failure;
-use crate::queue::{End, Queue, Work, pending};
-use crate::tx::{Access, Inserted, Side};
+use crate::queue::{End, Queue, Work, join, pending, watch};
+use crate::tx::{Access, Inserted, Setback, Side};
 use crate::{DbFailure, Limits, PoolState, Row, Tx, TxError, Value, Wake};
 
 /// How often a closure is tried again after a conflict or a connection lost before COMMIT.
 const ATTEMPTS: u32 = 6;
 /// Prepared statements kept for each connection.
 const STATEMENTS: usize = 400;
+/// How long one statement of a migration may take.
+const MIGRATION_MAX: Duration = Duration::from_secs(4 * 3600);
 /// The NOTIFY channel of all nodes; its payload is the topic.
 const CHANNEL: &str = "makegood";
 /// PostgreSQL counts microseconds from 2000-01-01.
@@ -33,6 +36,7 @@ const EPOCH_MICROS: i64 = 946_684_800_000_000;
 pub(crate) struct Postgres {
     queue: Arc<Queue>,
     size: usize,
+    stop: Arc<AtomicBool>,
     threads: Vec<JoinHandle<()>>,
     listener: tokio::task::JoinHandle<()>,
 }
@@ -40,25 +44,36 @@ pub(crate) struct Postgres {
 impl Postgres {
     pub(crate) async fn connect(url: &str, limits: Limits, wake: Wake) -> Result<Self> {
         let config = Arc::new(configure(url, &limits)?);
-        let listener = tokio::spawn(listen(config.clone(), wake.clone()));
-        let queue = Arc::new(Queue::new(limits.queue_max));
-        let mut threads = Vec::new();
-        for n in 0..limits.pool_max.max(1) {
+        let (hears, listening) = tokio::sync::oneshot::channel();
+        let listener = tokio::spawn(listen(config.clone(), wake.clone(), hears));
+        let queue = Arc::new(Queue::new(limits.queue_max, limits.wait_max, "connection pool exhausted"));
+        let (size, stop) = (limits.pool_max.max(1), Arc::new(AtomicBool::new(false)));
+        let mut this = Postgres { queue, size, stop, threads: Vec::new(), listener };
+        for n in 0..size {
             let worker = Worker {
                 config: config.clone(),
-                queue: queue.clone(),
+                queue: this.queue.clone(),
                 wake: wake.clone(),
                 limits: limits.clone(),
             };
-            let thread = std::thread::Builder::new().name(format!("db-pool-{n}"));
-            threads.push(thread.spawn(move || worker.run()).map_err(|e| Error::Bug(Box::new(e)))?);
+            this.spawn(format!("db-pool-{n}"), move || worker.run())?;
         }
-        let this = Postgres { queue, size: limits.pool_max.max(1), threads, listener };
+        let (queues, stop) = ([this.queue.clone()], this.stop.clone());
+        this.spawn("db-watch".into(), move || watch(&queues, &stop))?;
         match this.run("db.connect", Access::Read, |tx| tx.count("SELECT 1::bigint", &[])).await {
-            Ok(_) => Ok(this),
-            Err(TxError::Refused(error)) => Err(error),
-            Err(TxError::Busy(text) | TxError::Unknown(text)) => Err(Error::Busy(text)),
+            Ok(_) => {}
+            Err(TxError::Refused(error)) => return Err(error),
+            Err(TxError::Busy(text) | TxError::Unknown(text)) => return Err(Error::Busy(text)),
         }
+        // Rings are a comfort: without the listener work is found by polling, only later.
+        let _ = tokio::time::timeout(limits.wait_max, listening).await;
+        Ok(this)
+    }
+
+    fn spawn(&mut self, name: String, run: impl FnOnce() + Send + 'static) -> Result<()> {
+        let thread = std::thread::Builder::new().name(name).spawn(run);
+        self.threads.push(thread.map_err(|e| Error::Bug(Box::new(e)))?);
+        Ok(())
     }
 
     pub(crate) async fn run<R, F>(&self, name: &'static str, access: Access, work: F) -> Result<R, TxError>
@@ -81,10 +96,8 @@ impl Drop for Postgres {
     fn drop(&mut self) {
         self.listener.abort();
         self.queue.close();
-        for thread in self.threads.drain(..) {
-            // A thread that panicked has nothing left to say.
-            let _ = thread.join();
-        }
+        self.stop.store(true, Ordering::SeqCst);
+        join(std::mem::take(&mut self.threads));
     }
 }
 
@@ -104,8 +117,11 @@ impl Work for Accessed {
     fn finish(self: Box<Self>, end: End) {
         self.work.finish(end);
     }
-    fn given_up(&self, wait_max: Duration) -> bool {
-        self.work.given_up(wait_max)
+    fn abandoned(&self) -> bool {
+        self.work.abandoned()
+    }
+    fn age(&self) -> Duration {
+        self.work.age()
     }
     fn name(&self) -> &'static str {
         self.work.name()
@@ -116,15 +132,18 @@ impl Work for Accessed {
 fn configure(url: &str, limits: &Limits) -> Result<Config> {
     // The driver knows no `verify-full`; here `require` verifies anyway.
     let url = url.replace("sslmode=verify-full", "sslmode=require");
-    let mut config: Config = url
-        .parse()
-        .map_err(|e: tokio_postgres::Error| Error::invalid("DATABASE_URL", format!("cannot be read: {e}")))?;
+    let mut config: Config = url.parse().map_err(|e: tokio_postgres::Error| {
+        Error::invalid("DATABASE_URL", format!("cannot be read: {}", describe(&e)))
+    })?;
     if config.get_connect_timeout().is_none() {
         config.connect_timeout(limits.wait_max);
     }
     // Seconds here, although libpq counts the same option in milliseconds.
     config.tcp_user_timeout(Duration::from_secs(5));
+    // A host that vanished without a word is noticed within half a minute, by the listener too.
     config.keepalives_idle(Duration::from_secs(10));
+    config.keepalives_interval(Duration::from_secs(5));
+    config.keepalives_retries(3);
     if config.get_application_name().is_none() {
         config.application_name("makegood");
     }
@@ -146,27 +165,24 @@ impl Worker {
         };
         let mut session = None;
         while let Some(batch) = self.queue.pop(1) {
-            for work in batch {
-                if work.given_up(self.limits.wait_max) {
-                    tracing::warn!(name = work.name(), "connection pool exhausted");
-                    work.finish(End::Busy("connection pool exhausted: waited too long".into()));
-                } else {
-                    self.serve(&runtime, &mut session, work);
-                }
-            }
+            batch.into_iter().for_each(|work| self.serve(&runtime, &mut session, work));
             self.queue.done();
         }
     }
 
     /// Runs one closure to its end; what was certainly not committed is tried again.
     fn serve(&self, runtime: &Runtime, session: &mut Option<Session>, mut work: Box<dyn Work>) {
+        let began = Instant::now();
         for attempt in 1.. {
-            let end = self.attempt(runtime, session, &mut *work);
-            match end {
-                Attempt::Again(_) if attempt < ATTEMPTS => {
+            match self.attempt(runtime, session, &mut *work) {
+                Attempt::Again(Setback { why, lost }) => {
+                    // A server that does not answer costs time at each attempt: then fewer must do.
+                    let patience = if lost { self.limits.wait_max } else { self.limits.transaction_max };
+                    if attempt == ATTEMPTS || began.elapsed() >= patience {
+                        return work.finish(End::Busy(why));
+                    }
                     std::thread::sleep(Duration::from_millis(3 << attempt));
                 }
-                Attempt::Again(why) => return work.finish(End::Busy(why)),
                 Attempt::End(end) => return work.finish(end),
             }
         }
@@ -175,35 +191,43 @@ impl Worker {
     fn attempt(&self, runtime: &Runtime, kept: &mut Option<Session>, work: &mut dyn Work) -> Attempt {
         let mut session = match kept.take().filter(|session| !session.client.is_closed()) {
             Some(session) => session,
-            None => match Session::open(runtime, &self.config) {
+            None => match Session::open(runtime, &self.config, self.limits.transaction_max) {
                 Ok(session) => session,
-                Err(error) => {
-                    tracing::warn!(%error, "Database connection failed");
-                    return Attempt::Again(error.to_string());
+                Err(failure) => {
+                    tracing::warn!(%failure, "no connection");
+                    return Attempt::Again(Setback { why: failure.to_string(), lost: true });
                 }
             },
         };
-        let side = PostgresTx {
+        let mut tx = Tx::new(Side::Postgres(PostgresTx {
             runtime,
             session: &mut session,
             begun: false,
             access: Access::Write,
-            patience: self.limits.transaction_max,
-        };
-        let mut tx = Tx::new(Side::Postgres(side));
+            transaction_max: self.limits.transaction_max,
+        }));
         let result = work.run(&mut tx);
-        let topics = tx.take_wakes();
+        let (topics, setback) = (tx.take_wakes(), tx.take_setback());
         let Side::Postgres(side) = tx.side() else { return Attempt::End(End::Committed) };
-        let end = match result {
-            Ok(()) => side.commit(&topics),
-            Err(error) => side.roll_back(error),
+        let (end, sound) = match (setback, result) {
+            // Whatever the closure made of it: what it saw may not be so, and another attempt may go well.
+            (Some(setback), _) => {
+                let sound = !setback.lost && side.roll_back();
+                (Attempt::Again(setback), sound)
+            }
+            (None, Err(error)) => {
+                let sound = side.roll_back();
+                (Attempt::End(End::RolledBack(error)), sound)
+            }
+            (None, Ok(())) => side.commit(&topics),
         };
         if matches!(end, Attempt::End(End::Committed)) {
             topics.iter().for_each(|topic| self.wake.ring(topic));
         }
         // A connection that failed in any way is not trusted again.
-        if !matches!(end, Attempt::End(End::Unknown(_))) && !session.client.is_closed() {
-            *kept = Some(session);
+        match sound {
+            true => *kept = Some(session),
+            false => session.close(runtime),
         }
         end
     }
@@ -211,79 +235,142 @@ impl Worker {
 
 enum Attempt {
     End(End),
-    Again(String),
+    Again(Setback),
 }
 
 struct Session {
     client: Client,
+    keeper: tokio::task::JoinHandle<()>,
     statements: BTreeMap<String, Statement>,
     /// The server gave up waiting for its standby: what it acknowledged may not survive a failover.
     unsafe_commit: Arc<AtomicBool>,
+    /// The server ended the session while nothing was asked of it.
+    farewell: Arc<OnceLock<String>>,
 }
 
 impl Session {
-    fn open(runtime: &Runtime, config: &Config) -> Result<Self> {
+    fn open(runtime: &Runtime, config: &Config, transaction_max: Duration) -> Result<Self, DbFailure> {
         runtime.block_on(async {
             let unsafe_commit = Arc::new(AtomicBool::new(false));
-            let client = connect(config, {
-                let flag = unsafe_commit.clone();
-                move |message| {
-                    if let AsyncMessage::Notice(notice) = message
-                        && notice.message().contains("canceling wait for synchronous replication")
-                    {
-                        flag.store(true, Ordering::SeqCst);
-                    }
+            let flag = unsafe_commit.clone();
+            let on_message = move |message| {
+                if let AsyncMessage::Notice(notice) = message
+                    && notice.message().starts_with("canceling")
+                    && notice.message().contains("wait for synchronous replication")
+                {
+                    flag.store(true, Ordering::SeqCst);
                 }
-            })
-            .await?;
-            client
-                .batch_execute(
-                    "SET timezone='UTC'; SET statement_timeout='30s'; SET lock_timeout='5s';
-                     SET idle_in_transaction_session_timeout='30s'; SET jit=off",
-                )
-                .await
-                .map_err(failed)?;
-            let setting: String =
-                client.query_one("SHOW synchronous_commit", &[]).await.map_err(failed)?.get(0);
-            if matches!(setting.as_str(), "off" | "local") {
+            };
+            let Connected { client, keeper, farewell } = connect_in_time(config, on_message).await?;
+            let lost = |e: tokio_postgres::Error| DbFailure::ConnectionLost(describe(&e));
+            let settings = format!(
+                "SET timezone='UTC'; SET statement_timeout={}; SET lock_timeout='5s';
+                 SET idle_in_transaction_session_timeout='30s'; SET jit=off",
+                transaction_max.as_millis()
+            );
+            let asked = async {
+                client.batch_execute(&settings).await?;
+                client.query_one("SHOW synchronous_commit", &[]).await
+            };
+            let row = tokio::time::timeout(patience(config), asked).await;
+            let row = row.map_err(|_| no_greeting(config))?.map_err(lost)?;
+            let setting: &str = row.get(0);
+            if matches!(setting, "off" | "local") {
                 tracing::warn!(setting, "synchronous_commit is off: an acknowledged webhook could be lost");
             }
-            Ok(Session { client, statements: BTreeMap::new(), unsafe_commit })
+            Ok(Session { client, keeper, statements: BTreeMap::new(), unsafe_commit, farewell })
         })
+    }
+
+    /// Closes the socket now, so that a server that still works on our last statement lets go of its locks.
+    fn close(self, runtime: &Runtime) {
+        self.keeper.abort();
+        let _ = runtime.block_on(self.keeper);
     }
 }
 
+struct Connected {
+    client: Client,
+    keeper: tokio::task::JoinHandle<()>,
+    farewell: Arc<OnceLock<String>>,
+}
+
+/// The driver's own limit ends when the socket is open; behind it there may be a server that says nothing.
+async fn connect_in_time(
+    config: &Config,
+    on_message: impl FnMut(AsyncMessage) + Send + 'static,
+) -> Result<Connected, DbFailure> {
+    let connected = tokio::time::timeout(patience(config), connect(config, on_message)).await;
+    connected.map_err(|_| no_greeting(config))?
+}
+
+/// Each host of the URL has its time, because the first may be the one that is down.
+fn patience(config: &Config) -> Duration {
+    let hosts = config.get_hosts().len().max(config.get_hostaddrs().len()).max(1);
+    config.get_connect_timeout().copied().unwrap_or(Duration::from_secs(5)) * hosts as u32
+}
+
+fn no_greeting(config: &Config) -> DbFailure {
+    DbFailure::ConnectionLost(format!("no greeting in {:?}", patience(config)))
+}
+
 /// Connects, with TLS when the URL asks for it, and keeps the connection going in the background.
-async fn connect(config: &Config, on_message: impl FnMut(AsyncMessage) + Send + 'static) -> Result<Client> {
+async fn connect(
+    config: &Config,
+    on_message: impl FnMut(AsyncMessage) + Send + 'static,
+) -> Result<Connected, DbFailure> {
     let lost = |e: tokio_postgres::Error| DbFailure::ConnectionLost(describe(&e));
+    let farewell = Arc::new(OnceLock::new());
     if config.get_ssl_mode() == SslMode::Require {
-        let (tls, _) = MakeRustlsConnect::with_native_certs()
-            .map_err(|e| DbFailure::ConnectionLost(format!("no certificates of this system: {e:?}")))?;
-        let (client, connection) = config.connect(tls).await.map_err(lost)?;
-        tokio::spawn(keep_going(connection, on_message));
-        return Ok(client);
+        let (client, connection) = config.connect(tls()?).await.map_err(lost)?;
+        let keeper = tokio::spawn(keep_going(connection, on_message, farewell.clone()));
+        return Ok(Connected { client, keeper, farewell });
     }
     let mut plain = config.clone();
     plain.ssl_mode(SslMode::Disable);
     let (client, connection) = plain.connect(NoTls).await.map_err(lost)?;
-    tokio::spawn(keep_going(connection, on_message));
-    Ok(client)
+    let keeper = tokio::spawn(keep_going(connection, on_message, farewell.clone()));
+    Ok(Connected { client, keeper, farewell })
+}
+
+/// The certificates of this system are read once: there are some hundred of them.
+fn tls() -> Result<MakeRustlsConnect, DbFailure> {
+    static TLS: OnceLock<MakeRustlsConnect> = OnceLock::new();
+    if let Some(tls) = TLS.get() {
+        return Ok(tls.clone());
+    }
+    // Which of several providers is meant must be said once for each process; the first word counts.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let (tls, _) = MakeRustlsConnect::with_native_certs()
+        .map_err(|e| DbFailure::ConnectionLost(format!("no certificates of this system: {e:?}")))?;
+    Ok(TLS.get_or_init(|| tls).clone())
 }
 
 async fn keep_going<S, T>(
     mut connection: tokio_postgres::Connection<S, T>,
     mut on_message: impl FnMut(AsyncMessage),
+    farewell: Arc<OnceLock<String>>,
 ) where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
     T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
 {
-    while let Some(Ok(message)) = std::future::poll_fn(|cx| connection.poll_message(cx)).await {
-        on_message(message);
+    loop {
+        match std::future::poll_fn(|cx| connection.poll_message(cx)).await {
+            Some(Ok(message)) => on_message(message),
+            // An error of the server reaches this place only while no request is under way: the driver gives
+            // all others to the request. So what was to be asked next was never sent.
+            Some(Err(error)) if error.as_db_error().is_some() => {
+                let _ = farewell.set(describe(&error));
+                return;
+            }
+            Some(Err(_)) | None => return,
+        }
     }
 }
 
 /// Rings the bells here when another node's commit asked for it. When the connection is gone, polling is the net.
-async fn listen(config: Arc<Config>, wake: Wake) {
+async fn listen(config: Arc<Config>, wake: Wake, hears: tokio::sync::oneshot::Sender<()>) {
+    let mut hears = Some(hears);
     loop {
         let closed = Arc::new(tokio::sync::Notify::new());
         let (bells, ended) = (wake.clone(), Closing(closed.clone()));
@@ -293,9 +380,13 @@ async fn listen(config: Arc<Config>, wake: Wake) {
                 bells.ring(notification.payload());
             }
         };
-        if let Ok(client) = connect(&config, on_message).await
-            && client.batch_execute(&format!("LISTEN {CHANNEL}")).await.is_ok()
+        if let Ok(connected) = connect_in_time(&config, on_message).await
+            && connected.client.batch_execute(&format!("LISTEN {CHANNEL}")).await.is_ok()
         {
+            if hears.take().is_none_or(|first| first.send(()).is_err()) {
+                // While nobody listened, somebody may have rung.
+                wake.ring_all();
+            }
             closed.notified().await;
         }
         tokio::time::sleep(Duration::from_secs(1)).await;
@@ -317,7 +408,7 @@ pub(crate) struct PostgresTx<'a> {
     session: &'a mut Session,
     begun: bool,
     access: Access,
-    patience: Duration,
+    transaction_max: Duration,
 }
 
 impl PostgresTx<'_> {
@@ -381,8 +472,12 @@ impl PostgresTx<'_> {
         if self.session.statements.len() >= STATEMENTS {
             self.session.statements.clear();
         }
-        let statement =
-            self.runtime.block_on(self.session.client.prepare(sql)).map_err(|e| failed_in(sql, e))?;
+        let (client, patience) = (&self.session.client, self.patience());
+        let answer = self
+            .runtime
+            .block_on(async { tokio::time::timeout(patience, client.prepare(sql)).await })
+            .map_err(|_| unanswered(patience, sql))?;
+        let statement = answer.map_err(|e| failed_in(sql, self.access, e))?;
         self.session.statements.insert(sql.to_owned(), statement.clone());
         Ok(statement)
     }
@@ -398,59 +493,102 @@ impl PostgresTx<'_> {
             (true, _) => None,
             (false, Access::Write) => Some("BEGIN"),
             (false, Access::Read) => Some("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"),
+            // A large table takes its time, and another node may be migrating before us.
+            (false, Access::Migrate) => {
+                Some("BEGIN; SET LOCAL statement_timeout=0; SET LOCAL lock_timeout=0")
+            }
         };
         self.begun = true;
-        let patience = self.patience;
+        let (patience, access) = (self.patience(), self.access);
         let answer = self.runtime.block_on(async move {
             tokio::time::timeout(patience, async move {
                 match begin {
-                    Some(begin) => tokio::try_join!(client.batch_execute(begin), ask(client)).map(|(_, t)| t),
+                    // In this order: BEGIN must be sent first.
+                    Some(begin) => {
+                        let both =
+                            async { tokio::try_join!(biased; client.batch_execute(begin), ask(client)) };
+                        both.await.map(|(_, answer)| answer)
+                    }
                     None => ask(client).await,
                 }
             })
             .await
         });
         match answer {
-            Ok(result) => result.map_err(|e| failed_in(sql, e)),
-            Err(_) => Err(DbFailure::ConnectionLost(format!("no answer in {patience:?} to: {sql}")).into()),
+            Ok(result) => result.map_err(|e| failed_in(sql, access, e)),
+            Err(_) => Err(unanswered(patience, sql)),
         }
     }
 
-    fn commit(&mut self, topics: &std::collections::BTreeSet<&'static str>) -> Attempt {
-        if !self.begun {
-            return Attempt::End(End::Committed);
+    /// Commits and says whether the connection may be used again.
+    ///
+    /// NOTIFY follows in a transaction of its own: inside of this one it would take a lock that all who ring share
+    /// until the disk has the commit, so that no two could share a flush; and a full queue of rings would make
+    /// the commit fail. When it gets lost, polling finds the work.
+    fn commit(&mut self, topics: &std::collections::BTreeSet<&'static str>) -> (Attempt, bool) {
+        if !self.begun && topics.is_empty() {
+            return (Attempt::End(End::Committed), true);
         }
-        let notify: String = topics.iter().map(|topic| format!("NOTIFY {CHANNEL}, '{topic}'; ")).collect();
-        let (client, patience) = (&self.session.client, self.patience);
-        let answer = self.runtime.block_on(async {
-            tokio::time::timeout(patience, client.batch_execute(&format!("{notify}COMMIT"))).await
+        let rings: String = topics.iter().map(|topic| format!("NOTIFY {CHANNEL}, '{topic}'; ")).collect();
+        let (client, patience, begun) = (&self.session.client, self.patience(), self.begun);
+        let (answer, rung) = self.runtime.block_on(async {
+            let commit = async { if begun { client.batch_execute("COMMIT").await } else { Ok(()) } };
+            let ring = async { if rings.is_empty() { Ok(()) } else { client.batch_execute(&rings).await } };
+            tokio::join!(biased; tokio::time::timeout(patience, commit), tokio::time::timeout(patience, ring))
         });
+        let sound = matches!((&answer, &rung), (Ok(Ok(())), Ok(Ok(()))));
         let unsafe_commit = self.session.unsafe_commit.swap(false, Ordering::SeqCst);
         match answer {
             Ok(Ok(())) if unsafe_commit => {
-                Attempt::End(End::Unknown("committed here, but the standby did not confirm it".into()))
+                let text = "committed here, but the standby did not confirm it";
+                (Attempt::End(End::Unknown(text.into())), false)
             }
-            Ok(Ok(())) => Attempt::End(End::Committed),
+            Ok(Ok(())) => (Attempt::End(End::Committed), sound),
+            // What was read was read, whatever became of the end.
+            _ if self.access == Access::Read => (Attempt::End(End::Committed), false),
             // The server said no: nothing was committed.
-            Ok(Err(error)) if error.as_db_error().is_some() => self.roll_back(failed(error)),
-            Ok(Err(error)) => Attempt::End(End::Unknown(describe(&error))),
-            Err(_) => Attempt::End(End::Unknown(format!("no answer to COMMIT in {patience:?}"))),
+            Ok(Err(error)) if error.as_db_error().is_some() => match failed(error) {
+                failure @ DbFailure::Conflict(_) => (again(&failure, false), true),
+                failure @ DbFailure::ConnectionLost(_) => (again(&failure, true), false),
+                failure => (Attempt::End(End::RolledBack(failure.into())), true),
+            },
+            // It hung up before COMMIT was sent.
+            Ok(Err(_)) if let Some(why) = self.session.farewell.get() => {
+                (again(&DbFailure::ConnectionLost(why.clone()), true), false)
+            }
+            Ok(Err(error)) => (Attempt::End(End::Unknown(describe(&error))), false),
+            Err(_) => (Attempt::End(End::Unknown(format!("no answer to COMMIT in {patience:?}"))), false),
         }
     }
 
-    fn roll_back(&mut self, error: Error) -> Attempt {
-        if self.begun {
-            let (client, patience) = (&self.session.client, self.patience);
-            // If even this fails, the connection is dropped and the server rolls back by itself.
-            let _ = self
-                .runtime
-                .block_on(async { tokio::time::timeout(patience, client.batch_execute("ROLLBACK")).await });
+    /// Rolls back and says whether the connection may be used again. If even this fails, the connection is
+    /// dropped, and the server rolls back by itself.
+    fn roll_back(&mut self) -> bool {
+        if !self.begun {
+            return !self.session.client.is_closed();
         }
-        match failure(&error) {
-            Some(DbFailure::Conflict(text) | DbFailure::ConnectionLost(text)) => Attempt::Again(text.clone()),
-            _ => Attempt::End(End::RolledBack(error)),
+        let (client, patience) = (&self.session.client, self.transaction_max);
+        let answer = self
+            .runtime
+            .block_on(async { tokio::time::timeout(patience, client.batch_execute("ROLLBACK")).await });
+        matches!(answer, Ok(Ok(())))
+    }
+
+    /// How long one answer may take: a little longer than the server gives itself.
+    fn patience(&self) -> Duration {
+        match self.access {
+            Access::Migrate => MIGRATION_MAX,
+            Access::Read | Access::Write => self.transaction_max + Duration::from_secs(1),
         }
     }
+}
+
+fn again(failure: &DbFailure, lost: bool) -> Attempt {
+    Attempt::Again(Setback { why: failure.to_string(), lost })
+}
+
+fn unanswered(patience: Duration, sql: &str) -> Error {
+    DbFailure::ConnectionLost(format!("no answer in {patience:?} to: {sql}")).into()
 }
 
 fn placeholders(rows: usize, width: usize) -> String {
@@ -471,7 +609,7 @@ fn read_rows(rows: &[tokio_postgres::Row]) -> Result<Vec<Row>> {
     rows.iter()
         .map(|row| {
             let cells = (0..names.len()).map(|at| row.try_get::<_, Value>(at)).collect::<Result<_, _>>();
-            Ok(Row::new(names.clone(), cells.map_err(failed)?))
+            Ok(Row::new(names.clone(), cells.map_err(|e| Error::from(failed(e)))?))
         })
         .collect()
 }
@@ -480,28 +618,31 @@ type Boxed = Box<dyn std::error::Error + Sync + Send>;
 
 impl ToSql for Value {
     fn to_sql(&self, ty: &Type, out: &mut BytesMut) -> Result<IsNull, Boxed> {
+        let text = matches!(*ty, Type::TEXT | Type::VARCHAR | Type::BPCHAR | Type::NAME | Type::UNKNOWN);
         match (self, ty) {
             (Value::Null, _) => Ok(IsNull::Yes),
-            (Value::Bool(v), _) => v.to_sql(ty, out),
+            (Value::Bool(v), &Type::BOOL) => v.to_sql(ty, out),
+            (Value::Int(v), &Type::INT8) => v.to_sql(ty, out),
             (Value::Int(v), &Type::INT4) => i32::try_from(*v)?.to_sql(ty, out),
             (Value::Int(v), &Type::INT2) => i16::try_from(*v)?.to_sql(ty, out),
             (Value::Int(v), &Type::FLOAT8) => (*v as f64).to_sql(ty, out),
-            (Value::Int(v), &Type::TEXT) => v.to_string().to_sql(ty, out),
-            (Value::Int(v), _) => v.to_sql(ty, out),
-            (Value::Float(v), _) => v.to_sql(ty, out),
+            (Value::Int(v), _) if text => v.to_string().to_sql(ty, out),
+            (Value::Float(v), &Type::FLOAT8) => v.to_sql(ty, out),
             (Value::Text(v), &Type::UUID) => v.parse::<uuid::Uuid>()?.to_sql(ty, out),
             (Value::Text(v), &Type::TIMESTAMPTZ) => v.parse().map(Value::Time)?.to_sql(ty, out),
             (Value::Text(v) | Value::Json(v), &Type::JSONB) => {
                 out.extend_from_slice(&[1]);
                 v.to_sql(&Type::TEXT, out)
             }
-            (Value::Text(v) | Value::Json(v), _) => v.to_sql(&Type::TEXT, out),
-            (Value::Time(v), &Type::TEXT) => v.to_string().to_sql(ty, out),
-            (Value::Time(v), _) => (v.micros() - EPOCH_MICROS).to_sql(&Type::INT8, out),
-            (Value::Uuid(v), &Type::TEXT) => v.to_string().to_sql(ty, out),
-            (Value::Uuid(v), _) => v.to_sql(ty, out),
-            (Value::Bytes(v), _) => v.to_sql(ty, out),
-            (Value::Array(v), _) => v.to_sql(ty, out),
+            (Value::Text(v) | Value::Json(v), _) if text || *ty == Type::JSON => v.to_sql(&Type::TEXT, out),
+            (Value::Time(v), &Type::TIMESTAMPTZ) => (v.micros() - EPOCH_MICROS).to_sql(&Type::INT8, out),
+            (Value::Time(v), _) if text => v.to_string().to_sql(ty, out),
+            (Value::Uuid(v), &Type::UUID) => v.to_sql(ty, out),
+            (Value::Uuid(v), _) if text => v.to_string().to_sql(ty, out),
+            (Value::Bytes(v), &Type::BYTEA) => v.to_sql(ty, out),
+            (Value::Array(v), ty) if matches!(ty.kind(), Kind::Array(_)) => v.to_sql(ty, out),
+            // Eight bytes of text would be read as a number without complaint.
+            (value, ty) => Err(format!("{value:?} does not fit a column of type {ty}").into()),
         }
     }
 
@@ -543,34 +684,42 @@ impl<'a> FromSql<'a> for Value {
     }
 }
 
-fn failed(error: tokio_postgres::Error) -> Error {
-    failed_in("", error)
+fn failed(error: tokio_postgres::Error) -> DbFailure {
+    classified(describe(&error), &error)
 }
 
-fn failed_in(sql: &str, error: tokio_postgres::Error) -> Error {
-    let text = if sql.is_empty() { describe(&error) } else { format!("{} in: {sql}", describe(&error)) };
+fn failed_in(sql: &str, access: Access, error: tokio_postgres::Error) -> Error {
+    let text = format!("{} in: {sql}", describe(&error));
+    // A writer that finds the server read-only was connected to a primary that is none any more.
+    let demoted = error.code() == Some(&SqlState::READ_ONLY_SQL_TRANSACTION) && access != Access::Read;
+    if demoted { DbFailure::ConnectionLost(text).into() } else { classified(text, &error).into() }
+}
+
+fn classified(text: String, error: &tokio_postgres::Error) -> DbFailure {
     let Some(code) = error.code() else {
         // Without a code from the server it is the connection, or a value that does not fit its column.
-        return match error.is_closed()
-            || std::error::Error::source(&error).is_some_and(|s| s.is::<std::io::Error>())
-        {
-            true => DbFailure::ConnectionLost(text).into(),
-            false => DbFailure::Other(text).into(),
+        let broken = std::error::Error::source(error).is_some_and(|s| s.is::<std::io::Error>());
+        return match error.is_closed() || broken {
+            true => DbFailure::ConnectionLost(text),
+            false => DbFailure::Other(text),
         };
     };
     match code {
         &SqlState::T_R_SERIALIZATION_FAILURE
         | &SqlState::T_R_DEADLOCK_DETECTED
-        | &SqlState::LOCK_NOT_AVAILABLE => DbFailure::Conflict(text),
-        &SqlState::ADMIN_SHUTDOWN | &SqlState::CRASH_SHUTDOWN | &SqlState::CANNOT_CONNECT_NOW => {
-            DbFailure::ConnectionLost(text)
-        }
+        | &SqlState::LOCK_NOT_AVAILABLE
+        | &SqlState::QUERY_CANCELED => DbFailure::Conflict(text),
+        &SqlState::ADMIN_SHUTDOWN
+        | &SqlState::CRASH_SHUTDOWN
+        | &SqlState::CANNOT_CONNECT_NOW
+        | &SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT => DbFailure::ConnectionLost(text),
         // A prepared statement whose table changed under it: a new connection prepares it anew.
         &SqlState::FEATURE_NOT_SUPPORTED if text.contains("cached plan") => DbFailure::ConnectionLost(text),
+        // Prepared statements that the server does not know: a proxy gave us another one.
+        &SqlState::INVALID_SQL_STATEMENT_NAME => DbFailure::ConnectionLost(text),
         code if code.code().starts_with("23") => DbFailure::Constraint(text),
         _ => DbFailure::Other(text),
     }
-    .into()
 }
 
 /// The driver's own text says only "db error"; the sentence is in its source.

@@ -1,8 +1,10 @@
 //! Work that waits for a thread with a connection: bounded in number and in time.
 
+use std::any::Any;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Condvar, Mutex, MutexGuard};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Instant;
 
 use kernel::{Duration, Error, Result};
@@ -23,8 +25,10 @@ pub(crate) enum End {
 pub(crate) trait Work: Send {
     fn run(&mut self, tx: &mut Tx<'_>) -> Result<()>;
     fn finish(self: Box<Self>, end: End);
-    /// Nobody waits any more, or it waited too long.
-    fn given_up(&self, wait_max: Duration) -> bool;
+    /// Nobody waits for it any more.
+    fn abandoned(&self) -> bool;
+    /// How long it has existed.
+    fn age(&self) -> Duration;
     fn name(&self) -> &'static str;
 }
 
@@ -56,10 +60,7 @@ where
 {
     fn run(&mut self, tx: &mut Tx<'_>) -> Result<()> {
         self.result = None;
-        // A panic in one closure must not take the writer thread, and with it every webhook, along.
-        let result = catch_unwind(AssertUnwindSafe(|| (self.work)(tx)))
-            .unwrap_or_else(|_| Err(Error::bug(format!("the transaction `{}` panicked", self.name))));
-        self.result = Some(result?);
+        self.result = Some(caught(self.name, || (self.work)(tx))?);
         tx.check_whole()
     }
 
@@ -75,8 +76,12 @@ where
         let _ = self.answer.send(answer);
     }
 
-    fn given_up(&self, wait_max: Duration) -> bool {
-        self.answer.is_closed() || self.since.elapsed() > wait_max
+    fn abandoned(&self) -> bool {
+        self.answer.is_closed()
+    }
+
+    fn age(&self) -> Duration {
+        self.since.elapsed()
     }
 
     fn name(&self) -> &'static str {
@@ -84,11 +89,26 @@ where
     }
 }
 
+/// Runs `work`. A panic in one closure must not take the writer thread, and with it every webhook, along.
+pub(crate) fn caught<R>(name: &str, work: impl FnOnce() -> Result<R>) -> Result<R> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+        Err(Error::bug(format!("the transaction `{name}` panicked: {}", said_by(&*panic))))
+    })
+}
+
+fn said_by(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("it did not say why")
+}
+
 /// A first-in, first-out queue for threads.
 pub(crate) struct Queue {
     state: Mutex<State>,
     more: Condvar,
     max: usize,
+    wait_max: Duration,
+    /// What is told to those for whom there is no room or no time.
+    full: &'static str,
 }
 
 #[derive(Default)]
@@ -99,8 +119,8 @@ struct State {
 }
 
 impl Queue {
-    pub(crate) fn new(max: usize) -> Self {
-        Queue { state: Mutex::default(), more: Condvar::new(), max }
+    pub(crate) fn new(max: usize, wait_max: Duration, full: &'static str) -> Self {
+        Queue { state: Mutex::default(), more: Condvar::new(), max, wait_max, full }
     }
 
     /// Puts work in, or says that the queue is full.
@@ -109,8 +129,8 @@ impl Queue {
         if state.closed || state.waiting.len() >= self.max {
             let waiting = state.waiting.len();
             drop(state);
-            tracing::warn!(waiting, "connection pool exhausted");
-            return Err(TxError::Busy(format!("connection pool exhausted: {waiting} wait already")));
+            tracing::warn!(waiting, "{}", self.full);
+            return Err(TxError::Busy(format!("{}: {waiting} wait already", self.full)));
         }
         state.waiting.push_back(work);
         drop(state);
@@ -120,6 +140,17 @@ impl Queue {
 
     /// Waits for work; takes up to `most` pieces at once. `None` when the database was closed and all is done.
     pub(crate) fn pop(&self, most: usize) -> Option<Vec<Box<dyn Work>>> {
+        loop {
+            let taken = self.take(most)?;
+            let wanted: Vec<_> = taken.into_iter().filter_map(|work| self.dismiss(work)).collect();
+            if !wanted.is_empty() {
+                return Some(wanted);
+            }
+            self.done();
+        }
+    }
+
+    fn take(&self, most: usize) -> Option<Vec<Box<dyn Work>>> {
         let mut state = self.lock();
         while state.waiting.is_empty() {
             if state.closed {
@@ -130,6 +161,31 @@ impl Queue {
         let take = state.waiting.len().min(most);
         state.busy += 1;
         Some(state.waiting.drain(..take).collect())
+    }
+
+    /// Gives the work back, unless it waited too long or nobody waits for it: then it never begins.
+    fn dismiss(&self, work: Box<dyn Work>) -> Option<Box<dyn Work>> {
+        if work.abandoned() {
+            return None;
+        }
+        if work.age() <= self.wait_max {
+            return Some(work);
+        }
+        tracing::warn!(name = work.name(), "{}", self.full);
+        let text = format!("{}: `{}` waited {:?}", self.full, work.name(), self.wait_max);
+        work.finish(End::Busy(text));
+        None
+    }
+
+    /// Tells those in front who waited too long, although no thread is free to take their work.
+    fn dismiss_late(&self) {
+        loop {
+            let mut state = self.lock();
+            let late = |work: &mut Box<dyn Work>| work.abandoned() || work.age() > self.wait_max;
+            let Some(work) = state.waiting.pop_front_if(late) else { return };
+            drop(state);
+            self.dismiss(work);
+        }
     }
 
     /// The thread that popped is free again.
@@ -150,5 +206,25 @@ impl Queue {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+/// Looks at the queues until `stop`, so that nobody waits longer than promised behind work that hangs.
+pub(crate) fn watch(queues: &[Arc<Queue>], stop: &AtomicBool) {
+    let shortest = queues.iter().map(|queue| queue.wait_max).min().unwrap_or_default();
+    let pause = (shortest / 4).clamp(Duration::from_millis(5), Duration::from_millis(250));
+    while !stop.load(Ordering::SeqCst) {
+        std::thread::park_timeout(pause);
+        queues.iter().for_each(|queue| queue.dismiss_late());
+    }
+}
+
+/// Waits for threads to end, save for the one that asks: the last handle to a database may die in a closure.
+pub(crate) fn join(threads: Vec<std::thread::JoinHandle<()>>) {
+    let others = threads.into_iter().filter(|thread| thread.thread().id() != std::thread::current().id());
+    for thread in others {
+        thread.thread().unpark();
+        // A thread that panicked has nothing left to say.
+        let _ = thread.join();
     }
 }

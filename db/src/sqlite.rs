@@ -1,7 +1,7 @@
 //! SQLite: one writer thread whose queued closures share a commit, a few readers, and a thread that copies the
 //! write-ahead log back into the file, away from the write path.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -10,7 +10,7 @@ use kernel::{Duration, Error, Result};
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ErrorCode, ToSql};
 
-use crate::queue::{End, Queue, Work, pending};
+use crate::queue::{End, Queue, Work, join, pending, watch};
 use crate::tx::{Inserted, Side};
 use crate::{DbFailure, Dialect, Limits, PoolState, Row, Tx, TxError, Value, Wake};
 
@@ -18,6 +18,8 @@ use crate::{DbFailure, Dialect, Limits, PoolState, Row, Tx, TxError, Value, Wake
 const SHARED_COMMIT: usize = 256;
 const READERS: usize = 4;
 const CHECKPOINT_EVERY: Duration = Duration::from_millis(250);
+/// How long a checkpoint may hold up the writer while it waits for a long read to end.
+const CHECKPOINT_WAIT: Duration = Duration::from_millis(50);
 
 pub(crate) struct Sqlite {
     writes: Arc<Queue>,
@@ -33,24 +35,35 @@ impl Sqlite {
             std::fs::create_dir_all(folder)
                 .map_err(|e| DbFailure::Other(format!("cannot create {}: {e}", folder.display())))?;
         }
-        let writes = Arc::new(Queue::new(limits.queue_max));
-        let reads = Arc::new(Queue::new(limits.queue_max));
+        // All connections first: when one cannot be had, no thread is left behind.
+        let writer = connect(path)?;
+        let readers = (0..READERS).map(|_| connect_reader(path)).collect::<Result<Vec<_>>>()?;
+        let copier = connect(path)?;
+        copier.busy_timeout(CHECKPOINT_WAIT).map_err(failed)?;
+
+        let writes = Arc::new(Queue::new(limits.queue_max, limits.wait_max, "the writer is busy"));
+        let reads = Arc::new(Queue::new(limits.queue_max, limits.wait_max, "all readers are busy"));
         let healthy = Arc::new(AtomicBool::new(true));
         let stop = Arc::new(AtomicBool::new(false));
-        let mut threads = Vec::new();
+        let mut this = Sqlite { writes, reads, healthy, stop, threads: Vec::new() };
 
-        let writer = connect(path)?;
-        let (queue, well, wait) = (writes.clone(), healthy.clone(), limits.wait_max);
-        threads.push(spawn("db-writer", move || write_all(&writer, &queue, &well, &wake, wait))?);
-        for _ in 0..READERS {
-            let reader = connect(path)?;
-            reader.pragma_update(None, "query_only", true).map_err(failed)?;
-            let (queue, wait) = (reads.clone(), limits.wait_max);
-            threads.push(spawn("db-reader", move || read_all(&reader, &queue, wait))?);
+        let (queue, well) = (this.writes.clone(), this.healthy.clone());
+        this.spawn("db-writer", move || write_all(&writer, &queue, &well, &wake))?;
+        for reader in readers {
+            let queue = this.reads.clone();
+            this.spawn("db-reader", move || read_all(&reader, &queue))?;
         }
-        let (path, ended) = (path.to_owned(), stop.clone());
-        threads.push(spawn("db-checkpoint", move || checkpoint(path, &ended))?);
-        Ok(Sqlite { writes, reads, healthy, stop, threads })
+        let stop = this.stop.clone();
+        this.spawn("db-checkpoint", move || checkpoint(&copier, &stop))?;
+        let (queues, stop) = ([this.writes.clone(), this.reads.clone()], this.stop.clone());
+        this.spawn("db-watch", move || watch(&queues, &stop))?;
+        Ok(this)
+    }
+
+    fn spawn(&mut self, name: &str, run: impl FnOnce() + Send + 'static) -> Result<()> {
+        let thread = std::thread::Builder::new().name(name.into()).spawn(run);
+        self.threads.push(thread.map_err(|e| Error::Bug(Box::new(e)))?);
+        Ok(())
     }
 
     pub(crate) async fn write<R, F>(&self, name: &'static str, work: F) -> Result<R, TxError>
@@ -58,9 +71,6 @@ impl Sqlite {
         F: FnMut(&mut Tx<'_>) -> Result<R> + Send + 'static,
         R: Send + 'static,
     {
-        if !self.is_healthy() {
-            return Err(TxError::Busy("the disk failed under a commit; restart makegood".into()));
-        }
         submit(&self.writes, name, work).await
     }
 
@@ -88,11 +98,7 @@ impl Drop for Sqlite {
         self.writes.close();
         self.reads.close();
         self.stop.store(true, Ordering::SeqCst);
-        for thread in self.threads.drain(..) {
-            thread.thread().unpark();
-            // A thread that panicked has nothing left to say.
-            let _ = thread.join();
-        }
+        join(std::mem::take(&mut self.threads));
     }
 }
 
@@ -104,10 +110,6 @@ where
     let (work, answer) = pending(name, work);
     queue.push(work)?;
     answer.await.unwrap_or_else(|_| Err(TxError::Unknown(format!("the database closed during `{name}`"))))
-}
-
-fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
-    std::thread::Builder::new().name(name.into()).spawn(run).map_err(|e| Error::Bug(Box::new(e)))
 }
 
 /// Opens the file as it must be: WAL with full sync, because WAL with `synchronous=NORMAL` loses acknowledged
@@ -129,6 +131,12 @@ pub(crate) fn connect(path: &Path) -> Result<Connection> {
     Ok(connection)
 }
 
+fn connect_reader(path: &Path) -> Result<Connection> {
+    let reader = connect(path)?;
+    reader.pragma_update(None, "query_only", true).map_err(failed)?;
+    Ok(reader)
+}
+
 pub(crate) fn prepare(connection: &Connection) -> Result<()> {
     connection.busy_timeout(Duration::from_secs(5)).map_err(failed)?;
     connection
@@ -141,26 +149,25 @@ pub(crate) fn prepare(connection: &Connection) -> Result<()> {
     Ok(())
 }
 
-fn write_all(connection: &Connection, queue: &Queue, healthy: &AtomicBool, wake: &Wake, wait_max: Duration) {
+fn write_all(connection: &Connection, queue: &Queue, healthy: &AtomicBool, wake: &Wake) {
     while let Some(batch) = queue.pop(SHARED_COMMIT) {
-        let (batch, late): (Vec<_>, Vec<_>) = batch.into_iter().partition(|work| !work.given_up(wait_max));
-        late.into_iter().for_each(|work| work.finish(End::Busy("waited too long for the writer".into())));
-        if !batch.is_empty() {
-            write_batch(connection, batch, healthy, wake);
-        }
+        write_batch(connection, batch, healthy, wake);
         queue.done();
     }
 }
 
 /// Runs a batch of closures, each in a savepoint of its own, and commits them together.
 fn write_batch(connection: &Connection, batch: Vec<Box<dyn Work>>, healthy: &AtomicBool, wake: &Wake) {
-    if let Err(error) = connection.execute_batch("BEGIN IMMEDIATE") {
-        let text = error.to_string();
-        return batch.into_iter().for_each(|work| work.finish(End::Busy(text.clone())));
+    if !healthy.load(Ordering::SeqCst) {
+        return refuse(batch, "the disk failed under a commit; restart makegood");
+    }
+    if let Err(error) = cached(connection, "BEGIN IMMEDIATE") {
+        return refuse(batch, &error.to_string());
     }
     let mut kept = Vec::with_capacity(batch.len());
     let mut topics = std::collections::BTreeSet::new();
-    for mut work in batch {
+    let mut batch = batch.into_iter();
+    while let Some(mut work) = batch.next() {
         let mut tx = Tx::new(Side::Sqlite(SqliteTx { connection }));
         match in_savepoint(connection, &mut *work, &mut tx) {
             Ok(()) => {
@@ -169,11 +176,31 @@ fn write_batch(connection: &Connection, batch: Vec<Box<dyn Work>>, healthy: &Ato
             }
             Err(error) => work.finish(End::RolledBack(error)),
         }
+        // After some failures (a full disk, an unreadable page) SQLite rolls back the whole transaction by itself:
+        // what the neighbours did is undone, and what follows must not run outside of any transaction.
+        if connection.is_autocommit() {
+            refuse(kept, "a neighbour's failure undid this transaction");
+            return write_batch(connection, batch.collect(), healthy, wake);
+        }
     }
     match connection.execute_batch("COMMIT") {
         Ok(()) => {
             kept.into_iter().for_each(|work| work.finish(End::Committed));
             topics.into_iter().for_each(|topic| wake.ring(topic));
+        }
+        // A rule that is checked only at COMMIT: alone, each hears whether it was the one that broke it.
+        Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {
+            let _ = connection.execute_batch("ROLLBACK");
+            match kept.len() {
+                1 => {
+                    let error = failed(error).to_string();
+                    let refused = |work: Box<dyn Work>| {
+                        work.finish(End::RolledBack(DbFailure::Constraint(error.clone()).into()));
+                    };
+                    kept.into_iter().for_each(refused);
+                }
+                _ => kept.into_iter().for_each(|work| write_batch(connection, vec![work], healthy, wake)),
+            }
         }
         Err(error) => {
             // A disk that fails under COMMIT leaves it open whether the log holds the commit: acknowledge
@@ -187,25 +214,29 @@ fn write_batch(connection: &Connection, batch: Vec<Box<dyn Work>>, healthy: &Ato
     }
 }
 
+fn refuse(batch: Vec<Box<dyn Work>>, why: &str) {
+    batch.into_iter().for_each(|work| work.finish(End::Busy(why.to_owned())));
+}
+
 fn in_savepoint(connection: &Connection, work: &mut dyn Work, tx: &mut Tx<'_>) -> Result<()> {
     let step = |sql| cached(connection, sql);
     step("SAVEPOINT closure")?;
     let result = work.run(tx);
     if result.is_err() {
         tracing::debug!(name = work.name(), "rolled back");
-        step("ROLLBACK TO closure")?;
     }
-    step("RELEASE closure")?;
-    result
+    let undone = if result.is_err() { step("ROLLBACK TO closure") } else { Ok(()) };
+    let closed = undone.and_then(|()| step("RELEASE closure"));
+    if closed.is_err() && !connection.is_autocommit() {
+        // What this closure did cannot be told apart any more from what its neighbours did: undo all.
+        let _ = step("ROLLBACK");
+    }
+    result.and(closed)
 }
 
-fn read_all(connection: &Connection, queue: &Queue, wait_max: Duration) {
+fn read_all(connection: &Connection, queue: &Queue) {
     while let Some(batch) = queue.pop(1) {
         for mut work in batch {
-            if work.given_up(wait_max) {
-                work.finish(End::Busy("waited too long for a reader".into()));
-                continue;
-            }
             let mut tx = Tx::new(Side::Sqlite(SqliteTx { connection }));
             let result = cached(connection, "BEGIN").and_then(|()| work.run(&mut tx));
             let closed = cached(connection, "COMMIT").or_else(|_| cached(connection, "ROLLBACK"));
@@ -224,14 +255,17 @@ fn cached(connection: &Connection, sql: &str) -> Result<()> {
 }
 
 /// Copies the log into the file again and again, so that no commit has to. Restarts the log when it has grown.
-fn checkpoint(path: PathBuf, stop: &AtomicBool) {
-    let Ok(connection) = connect(&path) else { return };
+fn checkpoint(connection: &Connection, stop: &AtomicBool) {
     while !stop.load(Ordering::SeqCst) {
         std::thread::park_timeout(CHECKPOINT_EVERY);
         let pages = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| row.get::<_, i64>(1));
-        // 16,000 pages are 64 MiB: past that, wait for readers and writers once and start the log anew.
-        if matches!(pages, Ok(pages) if pages > 16_000) {
-            let _ = connection.query_row("PRAGMA wal_checkpoint(RESTART)", [], |_| Ok(()));
+        match pages {
+            // 16,000 pages are 64 MiB: past that, hold up the writer for a moment and start the log anew.
+            Ok(pages) if pages > 16_000 => {
+                let _ = connection.query_row("PRAGMA wal_checkpoint(RESTART)", [], |_| Ok(()));
+            }
+            Ok(_) => {}
+            Err(error) => tracing::warn!(%error, "the write-ahead log could not be copied back; it grows"),
         }
     }
     let _ = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
@@ -253,11 +287,13 @@ impl SqliteTx<'_> {
     pub(crate) fn query(&mut self, sql: &str, params: &[Value]) -> Result<Vec<Row>> {
         let sql = Dialect::parameters(sql);
         let mut statement = self.connection.prepare_cached(&sql).map_err(|e| failed_in(&sql, e))?;
-        let names: Arc<[String]> = statement.column_names().into_iter().map(str::to_owned).collect();
         bind(&mut statement, params).map_err(|e| failed_in(&sql, e))?;
         let mut rows = statement.raw_query();
+        let mut names: Option<Arc<[String]>> = None;
         let mut all = Vec::new();
         while let Some(row) = rows.next().map_err(|e| failed_in(&sql, e))? {
+            // Asked only now: the first step compiles a kept statement anew when its table has changed.
+            let names = names.get_or_insert_with(|| row.as_ref().column_names().map(str::to_owned).collect());
             let cells = (0..names.len()).map(|at| row.get_ref(at).map(cell)).collect::<Result<_, _>>();
             all.push(Row::new(names.clone(), cells.map_err(|e| failed_in(&sql, e))?));
         }
@@ -281,6 +317,10 @@ impl SqliteTx<'_> {
 }
 
 fn bind(statement: &mut rusqlite::Statement<'_>, params: &[Value]) -> rusqlite::Result<()> {
+    // SQLite reads a parameter that was not bound as NULL; PostgreSQL refuses, and so do we.
+    if statement.parameter_count() != params.len() {
+        return Err(rusqlite::Error::InvalidParameterCount(params.len(), statement.parameter_count()));
+    }
     for (at, value) in params.iter().enumerate() {
         statement.raw_bind_parameter(at + 1, value)?;
     }

@@ -4,15 +4,18 @@ use std::collections::BTreeSet;
 
 use kernel::{Error, Result};
 
+use crate::error::failure;
 use crate::postgres::PostgresTx;
 use crate::sqlite::SqliteTx;
-use crate::{Dialect, Row, Value};
+use crate::{DbFailure, Dialect, Row, Value};
 
 /// Whether a transaction may change anything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Access {
     Read,
     Write,
+    /// Changes the schema: may take long.
+    Migrate,
 }
 
 /// One open transaction. Rooms take `&mut Tx` and never see which engine it is, save through
@@ -21,6 +24,14 @@ pub struct Tx<'a> {
     side: Side<'a>,
     wakes: BTreeSet<&'static str>,
     broken: Option<String>,
+    setback: Option<Setback>,
+}
+
+/// What makes another attempt worth while, whatever the closure made of it.
+pub(crate) struct Setback {
+    pub(crate) why: String,
+    /// The connection is of no use any more.
+    pub(crate) lost: bool,
 }
 
 pub(crate) enum Side<'a> {
@@ -39,7 +50,7 @@ pub struct Inserted {
 
 impl<'a> Tx<'a> {
     pub(crate) fn new(side: Side<'a>) -> Self {
-        Tx { side, wakes: BTreeSet::new(), broken: None }
+        Tx { side, wakes: BTreeSet::new(), broken: None, setback: None }
     }
 
     /// Which engine speaks.
@@ -130,9 +141,19 @@ impl<'a> Tx<'a> {
         &mut self.side
     }
 
+    pub(crate) fn take_setback(&mut self) -> Option<Setback> {
+        self.setback.take()
+    }
+
+    /// Keeps the first failure: those that follow only say that the transaction is aborted.
     fn note<T>(&mut self, result: Result<T>) -> Result<T> {
-        if let Err(error) = &result {
+        if let (Err(error), None) = (&result, &self.broken) {
             self.broken = Some(error.to_string());
+            self.setback = failure(error).and_then(|failure| {
+                let lost = matches!(failure, DbFailure::ConnectionLost(_));
+                let again = lost || matches!(failure, DbFailure::Conflict(_));
+                again.then(|| Setback { why: failure.to_string(), lost })
+            });
         }
         result
     }

@@ -19,6 +19,12 @@ impl Wake {
         bells.entry(topic.to_owned()).or_default().clone()
     }
 
+    /// Rings every bell: when rings may have been missed, looking once too often is the safe side.
+    pub(crate) fn ring_all(&self) {
+        let bells = self.bells.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        bells.values().for_each(|bell| bell.notify_one());
+    }
+
     /// Rings the bell of `topic`.
     pub fn ring(&self, topic: &str) {
         self.on(topic).notify_one();
