@@ -1,5 +1,7 @@
 //! All SQL on `jobs`.
 
+use std::collections::BTreeSet;
+
 use db::{Row, Tx, Value};
 use kernel::{Cx, Duration, Error, Result, Timestamp};
 
@@ -14,6 +16,12 @@ pub struct Counts {
     pub failed: i64,
 }
 
+/// A job that is queued already is run at the earlier of the two times. Its fence grows: a worker that is doing it now
+/// may have looked before this transaction, so its end does not count and the job is done again.
+const AGAIN: &str =
+    "ON CONFLICT (kind, unique_key) WHERE status = 'queued' DO UPDATE SET fence = jobs.fence + 1,
+    run_at = CASE WHEN excluded.run_at < jobs.run_at THEN excluded.run_at ELSE jobs.run_at END";
+
 /// Asks for work, in the transaction that needs it.
 pub fn enqueue(tx: &mut Tx<'_>, cx: &Cx, new: Vec<NewJob>) -> Result<()> {
     if new.is_empty() {
@@ -22,10 +30,15 @@ pub fn enqueue(tx: &mut Tx<'_>, cx: &Cx, new: Vec<NewJob>) -> Result<()> {
     if new.iter().any(|job| job.run_at <= cx.now) {
         tx.wake(TOPIC);
     }
-    let rows: Vec<Vec<Value>> = new.into_iter().map(|job| row(cx, job)).collect();
+    let mut seen = BTreeSet::new();
+    let rows: Vec<Vec<Value>> = new
+        .into_iter()
+        .filter(|job| job.key.is_none() || seen.insert((job.kind, job.key.clone())))
+        .map(|job| row(cx, job))
+        .collect();
     tx.insert_many(
         "INSERT INTO jobs (id, kind, unique_key, payload, status, run_at, attempts, fence, created_at, updated_at)",
-        "ON CONFLICT (kind, unique_key) WHERE status = 'queued' DO NOTHING",
+        AGAIN,
         &rows,
     )?;
     Ok(())

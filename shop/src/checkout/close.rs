@@ -9,7 +9,7 @@ use stripe::{CallError, Reading, SessionStatus, read_object};
 
 use super::{Checkout, CheckoutState, store};
 use crate::ids::OrderId;
-use crate::orders::{self, CancelReason, Learned};
+use crate::orders::{self, CancelReason, Learned, State};
 use crate::shop::Shop;
 
 /// After a session's own end Stripe's clock and ours may still differ by this much.
@@ -28,8 +28,12 @@ pub enum Closing {
 /// Stripe first, so that nobody pays for stock that is given back; whatever Stripe answers is a fact and settles the
 /// order.
 pub async fn close(shop: &Shop, order: OrderId) -> Result<Closing> {
-    let found = shop.db.read("checkout.find", move |tx| store::find(tx, order)).await?;
-    let Some(checkout) = found else { return Ok(Closing::Done) };
+    let found =
+        shop.db.read("checkout.find", move |tx| Ok((store::find(tx, order)?, orders::find(tx, order)?)));
+    let (Some(checkout), Some(bought)) = found.await? else { return Ok(Closing::Done) };
+    if !matches!(bought.state, State::Pending | State::Cancelled { .. }) {
+        return settled(shop, order).await;
+    }
     match (checkout.state, &checkout.session) {
         (CheckoutState::Closed | CheckoutState::Failed, _) => Ok(Closing::Done),
         (CheckoutState::Open | CheckoutState::Creating, Some(session)) => {
@@ -38,6 +42,16 @@ pub async fn close(shop: &Shop, order: OrderId) -> Result<Closing> {
         }
         (CheckoutState::Open | CheckoutState::Creating, None) => never_opened(shop, &checkout).await,
     }
+}
+
+/// The money is there; Stripe has nothing to add about this session.
+async fn settled(shop: &Shop, order: OrderId) -> Result<Closing> {
+    let cx = shop.cx();
+    shop.db
+        .write("checkout.settled", move |tx| store::set_state(tx, &cx, order, CheckoutState::Closed))
+        .await
+        .safe_to_repeat()?;
+    Ok(Closing::Done)
 }
 
 /// Nobody knows whether Stripe made a session. If it did, that session ends by itself at `expires_at`; until then the

@@ -50,7 +50,8 @@ async fn settle_claims(shop: &Shop, claims: Vec<Claimed>) -> Result<Processed> {
     }
     let endings = match try_batch(shop, &claims).await {
         Ok(endings) => endings,
-        Err(Error::Busy(_) | Error::Unknown(_)) if claims.len() == 1 => Vec::new(),
+        // Not now, or nobody knows: the lease brings back what is not finished.
+        Err(Error::Busy(_) | Error::Unknown(_)) => Vec::new(),
         Err(_) => one_by_one(shop, &claims).await?,
     };
     for ending in endings {
