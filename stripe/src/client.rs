@@ -399,14 +399,26 @@ async fn read(response: reqwest::Response) -> (Result<Value, CallError>, Hints) 
         }
     };
     let outcome = match serde_json::from_slice::<Value>(&body) {
-        Ok(value) if (200..300).contains(&status) => Ok(value),
-        Ok(value) => Err(refused(api_error(status, &value, request_id), hints.retry_after)),
+        Ok(value) => answered(status, value, request_id, hints.retry_after),
         Err(_) if (200..300).contains(&status) => {
             Err(CallError::Unknown(format!("answer {status} is not JSON (request {request_id:?})")))
         }
         Err(_) => Err(refused(api_error(status, &Value::Null, request_id), hints.retry_after)),
     };
     (outcome, hints)
+}
+
+/// What an answer with this status and body means to the caller. Public for doubles, so that they mean the same.
+pub fn answered(
+    status: u16,
+    body: Value,
+    request_id: Option<String>,
+    retry_after: Option<Duration>,
+) -> Result<Value, CallError> {
+    match status {
+        200..300 => Ok(body),
+        _ => Err(refused(api_error(status, &body, request_id), retry_after)),
+    }
 }
 
 fn refused(error: ApiError, retry_after: Option<Duration>) -> CallError {
@@ -499,8 +511,9 @@ fn trusting_nobody() -> Result<rustls::ClientConfig, ClientError> {
     Ok(config.with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth())
 }
 
-/// `application/x-www-form-urlencoded`; brackets in names stay, as Stripe's documentation writes them.
-fn form(params: &[(String, String)]) -> String {
+/// `application/x-www-form-urlencoded`; brackets in names stay, as Stripe's documentation writes them. Public for
+/// doubles, so that they are asked with the same bytes.
+pub fn form(params: &[(String, String)]) -> String {
     let mut text = String::new();
     for (name, value) in params {
         if !text.is_empty() {
