@@ -2,5 +2,6 @@
 
 pub mod databases;
 pub mod stripe_data;
+pub mod stripe_double;
 
 pub use databases::{Engine, TestDb};
