@@ -1,16 +1,19 @@
 //! Charges: each attempt to move money that reached a bank.
 
-use serde::{Deserialize, Serialize};
+use serde::ser::SerializeMap;
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Value, json};
 
 use crate::account::Sandbox;
 use crate::call::Call;
 use crate::cards::{Decline, Instrument};
 use crate::error::ApiError;
+use crate::events::Event;
 use crate::ids;
 use crate::intents::{Buyer, Intent};
 use crate::lists::Paging;
 use crate::params::{Metadata, Params, merge};
+use crate::shape::{NULL, Shown, members};
 use crate::shelf::Kept;
 
 /// How an attempt stands.
@@ -109,63 +112,7 @@ impl Charge {
     }
 
     pub(crate) fn to_json(&self) -> Value {
-        let (status, failure) = match &self.state {
-            ChargeState::Pending => ("pending", None),
-            ChargeState::Succeeded => ("succeeded", None),
-            ChargeState::Failed { code, message, .. } => ("failed", Some((code, message))),
-        };
-        let paid = self.state == ChargeState::Succeeded;
-        let receipt = paid.then(|| format!("https://pay.stripe.com/receipts/payment/{}", self.id));
-        json!({
-            "id": self.id,
-            "object": "charge",
-            "amount": self.amount,
-            "amount_captured": if self.captured { self.amount } else { 0 },
-            "amount_refunded": self.amount_refunded,
-            "application": null,
-            "application_fee": null,
-            "application_fee_amount": null,
-            "balance_transaction": self.balance_transaction(),
-            "billing_details": {
-                "address": self.buyer.address,
-                "email": self.buyer.email,
-                "name": self.buyer.name,
-                "phone": self.buyer.phone,
-                "tax_id": null,
-            },
-            "calculated_statement_descriptor": "SANDBOX SHOP",
-            "captured": self.captured,
-            "created": self.created,
-            "currency": self.currency,
-            "customer": self.customer,
-            "description": self.description,
-            "disputed": false,
-            "failure_balance_transaction": null,
-            "failure_code": failure.map(|(code, _)| code),
-            "failure_message": failure.map(|(_, message)| message),
-            "fraud_details": {},
-            "livemode": false,
-            "metadata": self.metadata,
-            "on_behalf_of": null,
-            "outcome": self.outcome(),
-            "paid": paid,
-            "payment_intent": self.payment_intent,
-            "payment_method": self.method,
-            "payment_method_details": self.method_details(),
-            "receipt_email": self.receipt_email,
-            "receipt_number": null,
-            "receipt_url": receipt,
-            "refunded": paid && self.captured && self.amount_refunded == self.amount,
-            "review": null,
-            "shipping": self.shipping,
-            "source": null,
-            "source_transfer": null,
-            "statement_descriptor": null,
-            "statement_descriptor_suffix": null,
-            "status": status,
-            "transfer_data": null,
-            "transfer_group": null,
-        })
+        Shown(self).to_json()
     }
 
     fn outcome(&self) -> Value {
@@ -232,6 +179,70 @@ impl Charge {
     }
 }
 
+impl Serialize for Shown<&Charge> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let charge = self.0;
+        let (status, failure) = match &charge.state {
+            ChargeState::Pending => ("pending", None),
+            ChargeState::Succeeded => ("succeeded", None),
+            ChargeState::Failed { code, message, .. } => ("failed", Some((code, message))),
+        };
+        let paid = charge.state == ChargeState::Succeeded;
+        let receipt = paid.then(|| format!("https://pay.stripe.com/receipts/payment/{}", charge.id));
+        members!(serializer, {
+            "id": charge.id,
+            "object": "charge",
+            "amount": charge.amount,
+            "amount_captured": if charge.captured { charge.amount } else { 0 },
+            "amount_refunded": charge.amount_refunded,
+            "application": NULL,
+            "application_fee": NULL,
+            "application_fee_amount": NULL,
+            "balance_transaction": charge.balance_transaction(),
+            "billing_details": json!({
+                "address": charge.buyer.address,
+                "email": charge.buyer.email,
+                "name": charge.buyer.name,
+                "phone": charge.buyer.phone,
+                "tax_id": null,
+            }),
+            "calculated_statement_descriptor": "SANDBOX SHOP",
+            "captured": charge.captured,
+            "created": charge.created,
+            "currency": charge.currency,
+            "customer": charge.customer,
+            "description": charge.description,
+            "disputed": false,
+            "failure_balance_transaction": NULL,
+            "failure_code": failure.map(|(code, _)| code),
+            "failure_message": failure.map(|(_, message)| message),
+            "fraud_details": json!({}),
+            "livemode": false,
+            "metadata": charge.metadata,
+            "on_behalf_of": NULL,
+            "outcome": charge.outcome(),
+            "paid": paid,
+            "payment_intent": charge.payment_intent,
+            "payment_method": charge.method,
+            "payment_method_details": charge.method_details(),
+            "receipt_email": charge.receipt_email,
+            "receipt_number": NULL,
+            "receipt_url": receipt,
+            "refunded": paid && charge.captured && charge.amount_refunded == charge.amount,
+            "review": NULL,
+            "shipping": charge.shipping,
+            "source": NULL,
+            "source_transfer": NULL,
+            "statement_descriptor": NULL,
+            "statement_descriptor_suffix": NULL,
+            "status": status,
+            "transfer_data": NULL,
+            "transfer_group": NULL,
+        })
+        .end()
+    }
+}
+
 impl From<Decline> for ChargeState {
     fn from(decline: Decline) -> Self {
         ChargeState::Failed {
@@ -255,13 +266,20 @@ impl Sandbox {
         self.charges.list()
     }
 
+    pub(crate) fn emit_about_charge(&mut self, id: &str, kind: &str, call: &Call) {
+        if let Some(charge) = self.charges.get(id) {
+            let event = Event::new(kind, id, &Shown(charge), None, call);
+            self.publish(event, call);
+        }
+    }
+
     /// The balance transaction arrives; Stripe tells of it by `charge.updated`.
     pub(crate) fn book_charge(&mut self, id: &str, call: &Call) {
         let Some(charge) = self.charges.get_mut(id) else { return };
-        let before = charge.to_json();
         charge.booked = true;
-        let after = charge.to_json();
-        self.emit_if_changed("charge.updated", &before, &after, call);
+        let before = json!({ "balance_transaction": null });
+        let event = Event::new("charge.updated", id, &Shown(&*charge), Some(&before), call);
+        self.publish(event, call);
     }
 
     pub(crate) fn retrieve_charge(&self, id: &str) -> Result<Value, ApiError> {

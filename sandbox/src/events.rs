@@ -41,12 +41,12 @@ pub struct Event {
 
 /// An event in Stripe's shape, as it is written down.
 #[derive(Serialize)]
-struct Envelope<'a> {
+struct Envelope<'a, T> {
     id: &'a str,
     object: &'static str,
     api_version: &'static str,
     created: i64,
-    data: Data<'a>,
+    data: Data<'a, T>,
     livemode: bool,
     pending_webhooks: u32,
     request: RequestRef<'a>,
@@ -54,8 +54,8 @@ struct Envelope<'a> {
 }
 
 #[derive(Serialize)]
-struct Data<'a> {
-    object: &'a Value,
+struct Data<'a, T> {
+    object: &'a T,
     #[serde(skip_serializing_if = "Option::is_none")]
     previous_attributes: Option<&'a Value>,
 }
@@ -85,7 +85,14 @@ impl Event {
         serde_json::from_str(&self.body()).unwrap_or(Value::Null)
     }
 
-    fn new(kind: &str, object: &Value, previous: Option<&Value>, call: &Call) -> Self {
+    /// An event about `object`, whose id is `of`.
+    pub(crate) fn new(
+        kind: &str,
+        of: &str,
+        object: &impl Serialize,
+        previous: Option<&Value>,
+        call: &Call,
+    ) -> Self {
         let id = ids::long("evt_1", &call.cx);
         let origin = call.origin.as_ref();
         let envelope = Envelope {
@@ -108,13 +115,22 @@ impl Event {
         Event {
             id,
             kind: kind.to_owned(),
-            object: object["id"].as_str().unwrap_or_default().to_owned(),
+            object: of.to_owned(),
             created: call.seconds(),
             pending_webhooks: 0,
             undelivered: 0,
             text,
             pending_at,
         }
+    }
+}
+
+impl Event {
+    /// The same news under another id.
+    fn twin(&self, call: &Call) -> Self {
+        let id = ids::long("evt_1", &call.cx);
+        // Both ids have the same length, so that the place of the number stays.
+        Event { text: self.text.replacen(&self.id, &id, 1), id, ..self.clone() }
     }
 }
 
@@ -154,7 +170,6 @@ impl Sandbox {
         self.emit_change(kind, object, None, call)
     }
 
-    /// Writes the event down and puts it on its way to every endpoint that wants it.
     pub(crate) fn emit_change(
         &mut self,
         kind: &str,
@@ -162,17 +177,25 @@ impl Sandbox {
         previous: Option<&Value>,
         call: &Call,
     ) -> String {
-        let troubles = self.faults.on_event(kind, &call.cx);
-        let twins = if troubles.contains(&Trouble::Twin) { 2 } else { 1 };
-        let mut id = String::new();
-        for _ in 0..twins {
-            let mut event = Event::new(kind, object, previous, call);
-            id.clone_from(&event.id);
-            self.send_to_endpoints(&mut event, &troubles, call);
-            self.events.put(event);
+        let of = object["id"].as_str().unwrap_or_default();
+        self.publish(Event::new(kind, of, object, previous, call), call)
+    }
+
+    /// Puts an event on its shelf and on its way to every endpoint that wants it.
+    pub(crate) fn publish(&mut self, event: Event, call: &Call) -> String {
+        let troubles = self.faults.on_event(&event.kind, &call.cx);
+        if troubles.contains(&Trouble::Twin) {
+            self.send(event.twin(call), &troubles, call);
         }
+        let id = event.id.clone();
+        self.send(event, &troubles, call);
         self.forget_old_events(call.seconds());
         id
+    }
+
+    fn send(&mut self, mut event: Event, troubles: &[Trouble], call: &Call) {
+        self.send_to_endpoints(&mut event, troubles, call);
+        self.events.put(event);
     }
 
     /// Emits `kind` with what changed between `before` and `after`, or nothing when nothing did.

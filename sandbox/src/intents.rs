@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use kernel::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::ser::SerializeMap;
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Value, json};
 
 use crate::account::{Sandbox, Task};
@@ -12,9 +13,11 @@ use crate::cards::{self, Card, Decline, Instrument, Verdict};
 use crate::charges::{Charge, ChargeState};
 use crate::customers::shipping;
 use crate::error::ApiError;
+use crate::events::Event;
 use crate::ids;
 use crate::lists::Paging;
 use crate::params::{Metadata, Params, merge};
+use crate::shape::{NULL, Shown, members};
 use crate::shelf::Kept;
 
 /// How long a captured charge waits for its balance transaction.
@@ -162,67 +165,75 @@ impl Intent {
     }
 
     pub(crate) fn to_json(&self) -> Value {
-        let (canceled_at, reason) = match &self.progress {
-            Progress::Canceled { at, reason } => (Some(at), reason.as_ref()),
-            _ => (None, None),
-        };
-        let received = if self.progress == Progress::Succeeded { self.amount } else { 0 };
-        let types = match &self.method {
-            Some((_, instrument)) if self.session.is_some() => vec![instrument.kind()],
-            _ => vec!["card", "us_bank_account"],
-        };
-        json!({
-            "id": self.id,
-            "object": "payment_intent",
-            "allowed_payment_method_types": null,
-            "amount": self.amount,
-            "amount_capturable": if self.progress == Progress::NeedsCapture { self.amount } else { 0 },
-            "amount_details": { "tip": {} },
-            "amount_received": received,
-            "application": null,
-            "application_fee_amount": null,
-            "automatic_payment_methods": self.session.is_none().then(|| json!({ "allow_redirects": "always", "enabled": true })),
-            "canceled_at": canceled_at,
-            "cancellation_reason": reason,
-            "capture_method": if self.manual_capture { "manual" } else { "automatic_async" },
-            "client_secret": self.client_secret,
-            "confirmation_method": "automatic",
-            "created": self.created,
-            "currency": self.currency,
-            "customer": self.customer,
-            "customer_account": null,
-            "description": self.description,
-            "excluded_payment_method_types": null,
-            "last_payment_error": self.last_error,
-            "latest_charge": self.charges.last(),
-            "livemode": false,
-            "managed_payments": null,
-            "metadata": self.metadata,
-            "next_action": self.next_action(),
-            "on_behalf_of": null,
-            "payment_method": self.method.as_ref().map(|(id, _)| id),
-            "payment_method_configuration_details": null,
-            "payment_method_options": {},
-            "payment_method_types": types,
-            "payment_record": null,
-            "processing": null,
-            "receipt_email": self.receipt_email,
-            "review": null,
-            "setup_future_usage": self.setup_future_usage,
-            "shipping": self.shipping,
-            "source": null,
-            "statement_descriptor": self.statement_descriptor,
-            "statement_descriptor_suffix": self.statement_descriptor_suffix,
-            "status": self.progress.status(),
-            "transfer_data": null,
-            "transfer_group": self.transfer_group,
-        })
+        Shown(self).to_json()
     }
 
     fn next_action(&self) -> Option<Value> {
         let asks =
             json!({ "type": "use_stripe_sdk", "use_stripe_sdk": { "type": "three_d_secure_redirect" } });
         (self.progress == Progress::NeedsAction).then_some(asks)
+    }
+}
+
+impl Serialize for Shown<&Intent> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let intent = self.0;
+        let (canceled_at, reason) = match &intent.progress {
+            Progress::Canceled { at, reason } => (Some(at), reason.as_ref()),
+            _ => (None, None),
+        };
+        let received = if intent.progress == Progress::Succeeded { intent.amount } else { 0 };
+        let types = match &intent.method {
+            Some((_, instrument)) if intent.session.is_some() => vec![instrument.kind()],
+            _ => vec!["card", "us_bank_account"],
+        };
+        members!(serializer, {
+            "id": intent.id,
+            "object": "payment_intent",
+            "allowed_payment_method_types": NULL,
+            "amount": intent.amount,
+            "amount_capturable": if intent.progress == Progress::NeedsCapture { intent.amount } else { 0 },
+            "amount_details": json!({ "tip": {} }),
+            "amount_received": received,
+            "application": NULL,
+            "application_fee_amount": NULL,
+            "automatic_payment_methods": intent.session.is_none().then(|| json!({ "allow_redirects": "always", "enabled": true })),
+            "canceled_at": canceled_at,
+            "cancellation_reason": reason,
+            "capture_method": if intent.manual_capture { "manual" } else { "automatic_async" },
+            "client_secret": intent.client_secret,
+            "confirmation_method": "automatic",
+            "created": intent.created,
+            "currency": intent.currency,
+            "customer": intent.customer,
+            "customer_account": NULL,
+            "description": intent.description,
+            "excluded_payment_method_types": NULL,
+            "last_payment_error": intent.last_error,
+            "latest_charge": intent.charges.last(),
+            "livemode": false,
+            "managed_payments": NULL,
+            "metadata": intent.metadata,
+            "next_action": intent.next_action(),
+            "on_behalf_of": NULL,
+            "payment_method": intent.method.as_ref().map(|(id, _)| id),
+            "payment_method_configuration_details": NULL,
+            "payment_method_options": json!({}),
+            "payment_method_types": types,
+            "payment_record": NULL,
+            "processing": NULL,
+            "receipt_email": intent.receipt_email,
+            "review": NULL,
+            "setup_future_usage": intent.setup_future_usage,
+            "shipping": intent.shipping,
+            "source": NULL,
+            "statement_descriptor": intent.statement_descriptor,
+            "statement_descriptor_suffix": intent.statement_descriptor_suffix,
+            "status": intent.progress.status(),
+            "transfer_data": NULL,
+            "transfer_group": intent.transfer_group,
+        })
+        .end()
     }
 }
 
@@ -247,7 +258,7 @@ pub(crate) enum Attempted {
 impl Sandbox {
     /// Puts a new PaymentIntent on its shelf and tells of it.
     pub(crate) fn begin_intent(&mut self, intent: Intent, call: &Call) {
-        self.emit("payment_intent.created", &intent.to_json(), call);
+        self.publish(Event::new("payment_intent.created", &intent.id, &Shown(&intent), None, call), call);
         self.intents.put(intent);
     }
 
@@ -281,23 +292,23 @@ impl Sandbox {
     ) {
         let Some(intent) = self.intents.get_mut(id) else { return };
         change(intent);
-        let shown = intent.to_json();
-        self.emit(kind, &shown, call);
+        let event = Event::new(kind, &intent.id, &Shown(&*intent), None, call);
+        self.publish(event, call);
     }
 
     /// Makes a charge in this state; it becomes the PaymentIntent's latest. Its event is left to the caller,
     /// because it comes after the PaymentIntent's.
-    fn charge(&mut self, id: &str, state: ChargeState, buyer: &Buyer, call: &Call) -> (String, Value) {
-        let Some(intent) = self.intents.get_mut(id) else { return (String::new(), Value::Null) };
+    fn charge(&mut self, id: &str, state: ChargeState, buyer: &Buyer, call: &Call) -> String {
+        let Some(intent) = self.intents.get_mut(id) else { return String::new() };
         let charge = Charge::new(intent, state, buyer, call);
         intent.charges.push(charge.id.clone());
-        let face = (charge.id.clone(), charge.to_json());
+        let charge_id = charge.id.clone();
         self.charges.put(charge);
-        face
+        charge_id
     }
 
     fn collect(&mut self, id: &str, buyer: &Buyer, call: &Call) -> Attempted {
-        let (charge, shown) = self.charge(id, ChargeState::Succeeded, buyer, call);
+        let charge = self.charge(id, ChargeState::Succeeded, buyer, call);
         let held = self.intents.get(id).is_some_and(|intent| intent.manual_capture);
         let (progress, kind) = match held {
             true => (Progress::NeedsCapture, "payment_intent.amount_capturable_updated"),
@@ -307,7 +318,7 @@ impl Sandbox {
             intent.progress = progress;
             intent.last_error = None;
         });
-        self.emit("charge.succeeded", &shown, call);
+        self.emit_about_charge(&charge, "charge.succeeded", call);
         if !held {
             self.agenda.push(call.now() + BOOKED_AFTER, Task::BookCharge(charge));
         }
@@ -315,19 +326,19 @@ impl Sandbox {
     }
 
     fn debit(&mut self, id: &str, attempt: &Attempt, call: &Call) -> Attempted {
-        let (_, shown) = self.charge(id, ChargeState::Pending, attempt.buyer, call);
+        let charge = self.charge(id, ChargeState::Pending, attempt.buyer, call);
         self.change_intent(id, "payment_intent.processing", call, |intent| {
             intent.progress = Progress::Processing;
             intent.last_error = None;
         });
-        self.emit("charge.pending", &shown, call);
+        self.emit_about_charge(&charge, "charge.pending", call);
         let (outcome, at) = attempt.debit;
         self.agenda.push(at, Task::SettleDebit { intent: id.to_owned(), outcome });
         Attempted::Processing
     }
 
     fn decline(&mut self, id: &str, decline: Decline, buyer: &Buyer, call: &Call) -> ApiError {
-        let (charge, shown) = self.charge(id, decline.into(), buyer, call);
+        let charge = self.charge(id, decline.into(), buyer, call);
         let mut error = ApiError::declined(decline.code, decline.message)
             .with("advice_code", json!(decline.advice))
             .with("charge", json!(charge));
@@ -335,7 +346,7 @@ impl Sandbox {
             error = error.with("decline_code", json!(decline_code));
         }
         self.fail_intent(id, error.inner().into(), call);
-        self.emit("charge.failed", &shown, call);
+        self.emit_about_charge(&charge, "charge.failed", call);
         error
     }
 
@@ -371,20 +382,18 @@ impl Sandbox {
         match outcome {
             Later::Succeeds => {
                 (held.state, held.captured) = (ChargeState::Succeeded, true);
-                let shown = held.to_json();
                 self.change_intent(id, "payment_intent.succeeded", call, |i| {
                     i.progress = Progress::Succeeded
                 });
-                self.emit("charge.succeeded", &shown, call);
+                self.emit_about_charge(&charge, "charge.succeeded", call);
                 self.agenda.push(call.now() + BOOKED_AFTER, Task::BookCharge(charge));
             }
             Later::Fails => {
                 let code = "insufficient_funds".to_owned();
                 held.state = ChargeState::Failed { code, decline_code: None, message: MESSAGE.into() };
-                let shown = held.to_json();
                 let error = ApiError::declined("insufficient_funds", MESSAGE).with("charge", json!(charge));
                 self.fail_intent(id, error.inner().into(), call);
-                self.emit("charge.failed", &shown, call);
+                self.emit_about_charge(&charge, "charge.failed", call);
             }
         }
         if let Some(session) = session {
@@ -500,8 +509,7 @@ impl Sandbox {
         self.change_intent(id, "payment_intent.succeeded", call, |i| i.progress = Progress::Succeeded);
         if let Some(held) = self.charges.get_mut(&charge) {
             held.captured = true;
-            let shown = held.to_json();
-            self.emit("charge.captured", &shown, call);
+            self.emit_about_charge(&charge, "charge.captured", call);
             self.agenda.push(call.now() + BOOKED_AFTER, Task::BookCharge(charge));
         }
         self.paid_by_capture(id);

@@ -31,6 +31,7 @@ mod params;
 mod queue;
 mod refunds;
 mod routes;
+mod shape;
 mod shelf;
 
 pub use account::{API_VERSION, Sandbox, Settings};

@@ -7,10 +7,12 @@ use crate::account::{Sandbox, Task};
 use crate::call::Call;
 use crate::checkout::session::{Line, Session, ShippingOption, Stage, Tax};
 use crate::error::ApiError;
+use crate::events::Event;
 use crate::ids;
 use crate::intents::{IntentTerms, TERMS};
 use crate::lists::Paging;
 use crate::params::{Params, merge};
+use crate::shape::Shown;
 
 const HOUR: i64 = 3600;
 /// More lines than this Stripe does not take.
@@ -291,8 +293,8 @@ impl Sandbox {
 
     pub(crate) fn emit_about_session(&mut self, id: &str, kind: &str, call: &Call) {
         if let Some(session) = self.sessions.get(id) {
-            let shown = self.session_json(session);
-            self.emit(kind, &shown, call);
+            let event = Event::new(kind, &session.id, &Shown((&*self, session)), None, call);
+            self.publish(event, call);
         }
     }
 }

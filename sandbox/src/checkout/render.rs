@@ -1,17 +1,21 @@
 //! A session in Stripe's shape.
 
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
 use crate::account::Sandbox;
 use crate::checkout::session::{Session, Stage, Tax};
 use crate::intents::Buyer;
 use crate::lists::list_object;
+use crate::shape::{EMPTY, NULL, Shown, members};
 
-impl Sandbox {
-    pub(crate) fn session_json(&self, session: &Session) -> Value {
+impl Serialize for Shown<(&Sandbox, &Session)> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let (sandbox, session) = self.0;
         let totals = session.totals();
         let open = session.stage == Stage::Open;
-        let url = open.then(|| format!("{}/checkout/{}", self.settings.public_url, session.id));
+        let url = open.then(|| format!("{}/checkout/{}", sandbox.settings.public_url, session.id));
         let discounts: Vec<Value> = session
             .discount
             .iter()
@@ -22,81 +26,97 @@ impl Sandbox {
             .iter()
             .map(|option| json!({ "shipping_amount": option.amount, "shipping_rate": option.rate }))
             .collect();
-        let mut shown = json!({
+        let mut map = members!(serializer, {
             "id": session.id,
             "object": "checkout.session",
-            "adaptive_pricing": null,
-            "after_expiration": null,
-            "allow_promotion_codes": null,
-            "allowed_payment_method_types": null,
+            "adaptive_pricing": NULL,
+            "after_expiration": NULL,
+            "allow_promotion_codes": session.setting("allow_promotion_codes"),
+            "allowed_payment_method_types": session.setting("allowed_payment_method_types"),
             "amount_subtotal": totals.subtotal,
             "amount_total": totals.total,
             "automatic_tax": automatic_tax(session.tax),
-            "billing_address_collection": null,
+            "billing_address_collection": session.setting("billing_address_collection"),
             "cancel_url": session.cancel_url,
             "client_reference_id": session.client_reference_id,
-            "client_secret": null,
+            "client_secret": NULL,
             "collected_information": collected(session),
-            "consent": null,
-            "consent_collection": null,
+            "consent": NULL,
+            "consent_collection": session.setting("consent_collection"),
             "created": session.created,
             "currency": session.currency,
-            "currency_conversion": null,
-            "custom_fields": [],
-            "custom_text": {
+            "currency_conversion": NULL,
+            "custom_fields": EMPTY,
+            "custom_text": session.setting("custom_text").cloned().unwrap_or_else(|| json!({
                 "after_submit": null,
                 "shipping_address": null,
                 "submit": null,
                 "terms_of_service_acceptance": null,
-            },
+            })),
             "customer": session.customer,
-            "customer_account": null,
+            "customer_account": NULL,
             "customer_creation": session.customer_creation,
-            "customer_details": self.customer_details(session),
+            "customer_details": sandbox.customer_details(session),
             "customer_email": session.customer_email,
             "discounts": discounts,
             "expires_at": session.expires_at,
-            "integration_identifier": null,
-            "invoice": null,
-            "invoice_creation": null,
+            "integration_identifier": session.setting("integration_identifier"),
+            "invoice": NULL,
+            "invoice_creation": NULL,
             "livemode": false,
-            "locale": null,
-            "managed_payments": null,
+            "locale": session.setting("locale"),
+            "managed_payments": NULL,
             "metadata": session.metadata,
             "mode": "payment",
-            "origin_context": null,
+            "origin_context": session.setting("origin_context"),
             "payment_intent": session.payment_intent,
-            "payment_link": null,
-            "payment_method_collection": "if_required",
-            "payment_method_configuration_details": null,
-            "payment_method_options": {},
+            "payment_link": NULL,
+            "payment_method_collection": session.setting("payment_method_collection").cloned().unwrap_or_else(|| json!("if_required")),
+            "payment_method_configuration_details": NULL,
+            "payment_method_options": session.setting("payment_method_options").cloned().unwrap_or_else(|| json!({})),
             "payment_method_types": ["card", "us_bank_account"],
             "payment_status": session.stage.payment_status(),
-            "permissions": null,
-            "phone_number_collection": { "enabled": false },
-            "recovered_from": null,
-            "saved_payment_method_options": null,
-            "setup_intent": null,
-            "shipping_address_collection": null,
+            "permissions": NULL,
+            "phone_number_collection": session.setting("phone_number_collection").cloned().unwrap_or_else(|| json!({ "enabled": false })),
+            "recovered_from": NULL,
+            "saved_payment_method_options": session.setting("saved_payment_method_options"),
+            "setup_intent": NULL,
+            "shipping_address_collection": session.setting("shipping_address_collection"),
             "shipping_cost": shipping_cost(session),
             "shipping_options": shipping_options,
             "status": session.stage.status(),
-            "submit_type": null,
-            "subscription": null,
+            "submit_type": session.setting("submit_type"),
+            "subscription": NULL,
             "success_url": session.success_url,
-            "total_details": {
+            "total_details": json!({
                 "amount_discount": totals.discount,
                 "amount_shipping": totals.shipping,
                 "amount_tax": totals.tax,
-            },
+            }),
             "ui_mode": "hosted_page",
             "url": url,
-            "wallet_options": null,
+            "wallet_options": NULL,
         });
-        for (name, value) in &session.shown {
-            shown[name] = value.clone();
+        // These are left out unless the shop set them.
+        for name in ["excluded_payment_method_types", "tax_id_collection"] {
+            if let Some(setting) = session.setting(name) {
+                map.serialize_entry(name, setting)?;
+            }
         }
-        shown
+        map.end()
+    }
+}
+
+impl Session {
+    /// A setting that is shown as it was sent.
+    fn setting(&self, name: &str) -> Option<&Value> {
+        self.shown.get(name)
+    }
+}
+
+impl Sandbox {
+    pub(crate) fn session_json(&self, session: &Session) -> Value {
+        Shown((self, session)).to_json()
     }
 
     /// Known once the buyer has paid; before that, only what the shop said.

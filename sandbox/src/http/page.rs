@@ -7,7 +7,7 @@ use axum::Form;
 use axum::extract::{Path, Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
-use kernel::Currency;
+use kernel::{Currency, Money};
 use serde::Deserialize;
 
 use crate::account::Sandbox;
@@ -216,7 +216,10 @@ fn order(sandbox: &Sandbox, id: &str) -> Result<Order, PayError> {
     if session.stage.status() != "open" {
         return Err(PayError::NotOpen(session.stage.status()));
     }
-    let money = |minor: i64| shown_money(minor, &session.currency);
+    let money = |minor: i64| match session.currency.parse::<Currency>() {
+        Ok(currency) => Money::new(minor, currency).tag(),
+        Err(_) => format!("{minor} {}", session.currency),
+    };
     let totals = session.totals_once_located();
     let lines = session.lines.iter().map(|line| LineView {
         name: line.description.clone(),
@@ -237,51 +240,4 @@ fn order(sandbox: &Sandbox, id: &str) -> Result<Order, PayError> {
         cancel_url: session.cancel_url.clone(),
         takes_codes: session.shown.get("allow_promotion_codes") == Some(&true.into()),
     })
-}
-
-/// `$1,234.50`, `¥4,900`, `12.000 KWD`.
-fn shown_money(minor: i64, currency: &str) -> String {
-    let decimals = currency.parse::<Currency>().map_or(2, |currency| currency.decimals());
-    let unit = 10_u64.pow(decimals);
-    let (whole, part) = (minor.unsigned_abs() / unit, minor.unsigned_abs() % unit);
-    let mut number = grouped(whole);
-    if decimals > 0 {
-        number.push_str(&format!(".{part:0width$}", width = decimals as usize));
-    }
-    let sign = if minor < 0 { "−" } else { "" };
-    match currency {
-        "usd" => format!("{sign}${number}"),
-        "eur" => format!("{sign}€{number}"),
-        "gbp" => format!("{sign}£{number}"),
-        "jpy" => format!("{sign}¥{number}"),
-        "sgd" => format!("{sign}S${number}"),
-        other => format!("{sign}{number} {}", other.to_uppercase()),
-    }
-}
-
-/// With a comma after every third digit from the right.
-fn grouped(whole: u64) -> String {
-    let digits = whole.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn money_is_shown_as_its_currency_is_written() {
-        assert_eq!(shown_money(123_450, "usd"), "$1,234.50");
-        assert_eq!(shown_money(4_900, "jpy"), "¥4,900");
-        assert_eq!(shown_money(12_000, "kwd"), "12.000 KWD");
-        assert_eq!(shown_money(-5, "eur"), "−€0.05");
-        assert_eq!(shown_money(100_000_000, "chf"), "1,000,000.00 CHF");
-    }
 }
