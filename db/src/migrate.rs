@@ -216,14 +216,15 @@ fn make_strict(sql: &str) -> String {
 
 /// Splits at semicolons that end a line, outside of `BEGIN … END` bodies and `$$ … $$` texts.
 fn statements(sql: &str) -> Vec<String> {
-    let (mut all, mut current, mut inside) = (Vec::new(), String::new(), false);
+    let (mut all, mut current) = (Vec::new(), String::new());
+    // A function's text on PostgreSQL, the body of a trigger on SQLite.
+    let (mut quoted, mut body) = (false, false);
     for line in sql.lines() {
         let trimmed = line.trim();
-        if line.matches("$$").count() % 2 == 1 || trimmed == "BEGIN" || (inside && trimmed == "END;") {
-            inside = !inside;
-        }
+        quoted ^= line.matches("$$").count() % 2 == 1;
+        body = !quoted && (trimmed == "BEGIN" || (body && trimmed != "END;"));
         current.push_str(line);
-        if !inside && trimmed.ends_with(';') {
+        if !quoted && !body && trimmed.ends_with(';') {
             let statement = current.trim().trim_end_matches(';').to_owned();
             all.push(statement);
             current.clear();
@@ -257,6 +258,12 @@ mod tests {
     fn a_migration_of_the_other_engine_is_nothing() {
         let sql = "-- only postgres\nALTER TABLE t SET (fillfactor = 90);\n-- end\n";
         assert_eq!(statements(&translate(sql, Dialect::Sqlite)), Vec::<String>::new());
+    }
+
+    #[test]
+    fn the_body_of_a_function_is_one_statement() {
+        let sql = "CREATE FUNCTION f() RETURNS trigger AS $$\nBEGIN\n  RAISE EXCEPTION 'no';\nEND\n$$;\nSELECT 1;";
+        assert_eq!(statements(sql).len(), 2, "{:?}", statements(sql));
     }
 
     #[test]

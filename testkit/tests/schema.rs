@@ -1,0 +1,138 @@
+//! Both engines get the same schema from the one migration text.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use db::{Db, Dialect, Tx};
+use kernel::Timestamp;
+use testkit::{Engine, TestDb};
+
+/// Table or view → column → (type as PostgreSQL names it, may be null).
+type Columns = BTreeMap<String, BTreeMap<String, (String, bool)>>;
+
+#[test]
+fn both_engines_have_the_same_tables_columns_and_indexes() {
+    testkit::databases::runtime().block_on(async {
+        let sqlite = TestDb::migrated(Engine::Sqlite, shop::MIGRATIONS).await.unwrap();
+        let Some(postgres) = TestDb::migrated(Engine::Postgres, shop::MIGRATIONS).await else { return };
+        let (ours, theirs) = (columns(&sqlite.db).await, columns(&postgres.db).await);
+        assert!(ours.len() > 15, "{:?}", ours.keys());
+        assert_eq!(ours.keys().collect::<Vec<_>>(), theirs.keys().collect::<Vec<_>>());
+        for (table, columns) in &theirs {
+            let names =
+                |columns: &BTreeMap<String, (String, bool)>| columns.keys().cloned().collect::<Vec<_>>();
+            assert_eq!(names(&ours[table]), names(columns), "{table}");
+            for (column, (kind, nullable)) in columns {
+                let (stored, also_nullable) = &ours[table][column];
+                // A view's columns have no types of their own on SQLite.
+                if !stored.is_empty() {
+                    assert_eq!(*stored, sqlite_type(kind), "{table}.{column} is {kind} on PostgreSQL");
+                    assert_eq!(also_nullable, nullable, "{table}.{column} may be null");
+                }
+            }
+        }
+        assert_eq!(indexes(&sqlite.db).await, indexes(&postgres.db).await);
+    });
+}
+
+#[test]
+fn postgres_has_its_native_types() {
+    testkit::databases::runtime().block_on(async {
+        let Some(postgres) = TestDb::migrated(Engine::Postgres, shop::MIGRATIONS).await else { return };
+        let columns = columns(&postgres.db).await;
+        let kind = |table: &str, column: &str| columns[table][column].0.clone();
+        assert_eq!(kind("orders", "id"), "uuid");
+        assert_eq!(kind("orders", "created_at"), "timestamp with time zone");
+        assert_eq!(kind("orders", "requires_review"), "boolean");
+        assert_eq!(kind("order_timeline", "meta"), "jsonb");
+        assert_eq!(kind("stripe_events", "payload"), "text");
+    });
+}
+
+testkit::on_both_engines! {
+    migrated by shop::MIGRATIONS;
+
+    /// A ledger that can be edited explains nothing.
+    async fn the_ledger_and_the_audit_log_only_grow(test: TestDb) {
+        let at = Timestamp::from_seconds(1_790_000_000);
+        test.db.write("test", move |tx| {
+            tx.execute("INSERT INTO inventory (sku, stock_count, reserved_count, updated_at) VALUES ('mug', 5, 0, $1)",
+                &[at.into()])?;
+            tx.execute("INSERT INTO inventory_ledger (id, sku, quantity_change, reason, reference_id, created_at)
+                VALUES ($1, 'mug', 5, 'import', 'x', $2)", &[uuid::Uuid::from_u128(1).into(), at.into()])?;
+            tx.execute("INSERT INTO audit_logs (id, at, event_type, actor, actor_type, subject_type, subject_id, data)
+                VALUES ($1, $2, 't', 'a', 'system', 's', 'i', $3)",
+                &[uuid::Uuid::from_u128(2).into(), at.into(), db::Value::Json("{}".into())])
+        }).await.unwrap();
+        for sql in ["UPDATE inventory_ledger SET quantity_change = 6", "DELETE FROM inventory_ledger",
+                    "UPDATE audit_logs SET actor = 'b'", "DELETE FROM audit_logs"] {
+            let error = test.db.write("test", move |tx| tx.execute(sql, &[])).await.unwrap_err();
+            assert!(format!("{error:?}").contains("only grow"), "{sql}: {error:?}");
+        }
+    }
+
+    /// Whatever a statement forgets, the table refuses.
+    async fn stock_cannot_go_below_what_is_set_aside(test: TestDb) {
+        let at = Timestamp::from_seconds(1_790_000_000);
+        let error = test.db.write("test", move |tx| {
+            tx.execute("INSERT INTO inventory (sku, stock_count, reserved_count, updated_at) VALUES ('mug', 5, 6, $1)",
+                &[at.into()])
+        }).await.unwrap_err();
+        assert!(matches!(error, db::TxError::Refused(ref e) if db::violates(e)), "{error:?}");
+    }
+
+    /// Two nodes of one version start at once.
+    async fn migrating_again_changes_nothing(test: TestDb) {
+        let applied = test.db.migrate(shop::MIGRATIONS, Timestamp::from_seconds(1_790_000_000)).await.unwrap();
+        assert!(applied.is_empty(), "{applied:?}");
+    }
+}
+
+fn sqlite_type(postgres: &str) -> String {
+    match postgres {
+        "bigint" | "boolean" => "INTEGER",
+        "bytea" => "BLOB",
+        _ => "TEXT",
+    }
+    .to_owned()
+}
+
+async fn columns(db: &Db) -> Columns {
+    let rows = db
+        .read("schema", |tx| match tx.dialect() {
+            Dialect::Postgres => tx.query(
+                "SELECT table_name::text AS t, column_name::text AS c, data_type::text AS k,
+                        (is_nullable = 'YES') AS n
+                 FROM information_schema.columns WHERE table_schema = 'public'",
+                &[],
+            ),
+            Dialect::Sqlite => tx.query(
+                "SELECT m.name AS t, p.name AS c, p.type AS k, (p.\"notnull\" = 0 AND p.pk = 0) AS n
+                 FROM sqlite_master m JOIN pragma_table_info(m.name) p WHERE m.type IN ('table', 'view')",
+                &[],
+            ),
+        })
+        .await
+        .unwrap();
+    let mut all = Columns::new();
+    for row in rows {
+        let (table, column): (String, String) = (row.get("t").unwrap(), row.get("c").unwrap());
+        let kind = (row.get("k").unwrap(), row.get("n").unwrap());
+        all.entry(table).or_default().insert(column, kind);
+    }
+    all
+}
+
+/// The names of the indexes that the migrations name, with their tables.
+async fn indexes(db: &Db) -> BTreeSet<(String, String)> {
+    let sql = |tx: &Tx<'_>| match tx.dialect() {
+        Dialect::Postgres => {
+            "SELECT indexname::text AS i, tablename::text AS t FROM pg_indexes WHERE schemaname = 'public'
+             AND indexname NOT LIKE '%\\_pkey'"
+        }
+        Dialect::Sqlite => {
+            "SELECT name AS i, tbl_name AS t FROM sqlite_master WHERE type = 'index' AND name NOT LIKE 'sqlite_%'"
+        }
+    };
+    let rows = db.read("schema", move |tx| tx.query(sql(tx), &[])).await.unwrap();
+    rows.iter().map(|row| (row.get("i").unwrap(), row.get("t").unwrap())).collect()
+}
