@@ -91,9 +91,42 @@ impl Money {
     pub const fn new(minor: i64, currency: Currency) -> Self {
         Money { minor, currency }
     }
+
+    /// As a price tag shows it: `$1,234.50`, `¥4,900`, `12.000 KWD`.
+    pub fn tag(&self) -> String {
+        let decimals = self.currency.decimals();
+        let unit = 10_u64.pow(decimals);
+        let (whole, part) = (self.minor.unsigned_abs() / unit, self.minor.unsigned_abs() % unit);
+        let mut number = grouped(whole);
+        if decimals > 0 {
+            number.push_str(&format!(".{part:0width$}", width = decimals as usize));
+        }
+        let sign = if self.minor < 0 { "−" } else { "" };
+        match self.currency.as_str() {
+            "usd" => format!("{sign}${number}"),
+            "eur" => format!("{sign}€{number}"),
+            "gbp" => format!("{sign}£{number}"),
+            "jpy" => format!("{sign}¥{number}"),
+            "sgd" => format!("{sign}S${number}"),
+            other => format!("{sign}{number} {}", other.to_uppercase()),
+        }
+    }
 }
 
-/// For people: `49.00 usd`, `4900 jpy`.
+/// With a comma before every third digit from the right.
+fn grouped(whole: u64) -> String {
+    let digits = whole.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// For logs and terminals: `49.00 usd`, `4900 jpy`.
 impl fmt::Display for Money {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let unit = 10_i64.pow(self.currency.decimals());
@@ -119,6 +152,17 @@ mod tests {
         assert_eq!(print(4900, "jpy"), "4900 jpy");
         assert_eq!(print(1234, "kwd"), "1.234 kwd");
         assert_eq!(print(i64::MIN, "usd"), "-92233720368547758.08 usd");
+    }
+
+    #[test]
+    fn a_price_tag_is_written_as_its_currency_is() {
+        let tag = |minor, code: &str| Money::new(minor, code.parse().unwrap()).tag();
+        assert_eq!(tag(123_450, "usd"), "$1,234.50");
+        assert_eq!(tag(4_900, "jpy"), "¥4,900");
+        assert_eq!(tag(12_000, "kwd"), "12.000 KWD");
+        assert_eq!(tag(-5, "eur"), "−€0.05");
+        assert_eq!(tag(100_000_000, "chf"), "1,000,000.00 CHF");
+        assert_eq!(tag(0, "sgd"), "S$0.00");
     }
 
     #[test]
