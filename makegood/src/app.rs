@@ -1,0 +1,145 @@
+//! The shop opened for the doors: database, Stripe, clock and chance, put together once.
+
+use std::sync::Arc;
+
+use db::{Db, Target};
+use kernel::{Clock, Entropy, Error};
+use ops::Runner;
+use shop::Shop;
+use stripe::{Answer, Call, CallError, HttpStripe, Stripe};
+
+use crate::clock::{OsEntropy, SystemClock};
+use crate::config::{Config, Problem, explain};
+
+/// What every door holds.
+pub struct App {
+    /// The rooms.
+    pub shop: Arc<Shop>,
+    /// How operations are run.
+    pub runner: Runner,
+    /// What was configured.
+    pub config: Arc<Config>,
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// Gives chance.
+    pub entropy: Arc<dyn Entropy>,
+}
+
+/// Why the shop did not open.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The configuration is wrong, or something is missing in it.
+    #[error("{}", explain(.0))]
+    Config(Vec<Problem>),
+    /// The database does not open.
+    #[error("Bootstrap failed: {variable}: {source}")]
+    Database {
+        /// Which key names the database.
+        variable: &'static str,
+        /// What it said.
+        source: Error,
+    },
+    /// The schema is older than this version, and nobody may change it at start.
+    #[error(
+        "Bootstrap failed: {count} migrations have not run on this database (the next is {next}) and AUTO_MIGRATE is \
+         false; run `makegood db migrate`"
+    )]
+    NotMigrated {
+        /// How many are missing.
+        count: usize,
+        /// The next of them, by number and name.
+        next: String,
+    },
+    /// The schema could not be brought up to date.
+    #[error("Bootstrap failed: the database could not be migrated: {0}")]
+    Migration(Error),
+    /// No client for Stripe could be made.
+    #[error("configuration: STRIPE_SECRET or STRIPE_API_BASE: {0}")]
+    Stripe(#[from] stripe::client::ClientError),
+}
+
+/// Opens the database, brings its schema up to date where that is allowed, and puts the shop together.
+pub async fn open(config: Config) -> Result<Arc<App>, OpenError> {
+    let (clock, entropy) = (Arc::new(SystemClock), Arc::new(OsEntropy));
+    let stripe = stripe_client(&config, entropy.clone())?;
+    let db = open_database(&config).await?;
+    bring_up_to_date(&config, &db, &*clock).await?;
+    Ok(App::new(config, db, stripe, clock, entropy))
+}
+
+impl App {
+    /// The shop on a database that is open and migrated. [`open`] is the way in production; tests and `makegood dev`
+    /// bring their own parts.
+    pub fn new(
+        config: Config,
+        db: Db,
+        stripe: Arc<dyn Stripe>,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Arc<App> {
+        let shop = Shop::new(db.clone(), stripe, config.shop_settings(), clock.clone(), entropy.clone());
+        Arc::new(App {
+            shop: Arc::new(shop),
+            runner: Runner { db },
+            config: Arc::new(config),
+            clock,
+            entropy,
+        })
+    }
+}
+
+/// Opens the database that the configuration names, and does nothing else with it.
+pub async fn open_database(config: &Config) -> Result<Db, OpenError> {
+    let variable = if config.is_set("DATABASE_URL") || !config.is_set("DB_CONNECTION") {
+        "DATABASE_URL"
+    } else {
+        "DB_CONNECTION"
+    };
+    if let Target::Sqlite(path) = &config.database
+        && let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty())
+    {
+        std::fs::create_dir_all(folder).map_err(|error| {
+            let what = format!("the folder {} cannot be made: {error}", folder.display());
+            OpenError::Database { variable, source: Error::Busy(what) }
+        })?;
+    }
+    let db = Db::open(&config.database, config.db_limits()).await;
+    let db = db.map_err(|source| OpenError::Database { variable, source })?;
+    tracing::info!(engine = ?db.dialect(), "[db] connected");
+    Ok(db)
+}
+
+async fn bring_up_to_date(config: &Config, db: &Db, clock: &dyn Clock) -> Result<(), OpenError> {
+    if config.auto_migrate {
+        let applied = db.migrate(shop::MIGRATIONS, clock.now()).await.map_err(OpenError::Migration)?;
+        for step in applied {
+            tracing::info!(version = step.version, name = step.name, "migrated");
+        }
+        return Ok(());
+    }
+    let all = db.migrations(shop::MIGRATIONS).await.map_err(OpenError::Migration)?;
+    let missing: Vec<_> = all.iter().filter(|step| step.applied_at.is_none()).collect();
+    match missing.first() {
+        None => Ok(()),
+        Some(next) => Err(OpenError::NotMigrated {
+            count: missing.len(),
+            next: format!("{} ({})", next.version, next.name),
+        }),
+    }
+}
+
+fn stripe_client(config: &Config, entropy: Arc<dyn Entropy>) -> Result<Arc<dyn Stripe>, OpenError> {
+    Ok(match &config.stripe_secret {
+        Some(key) => Arc::new(HttpStripe::new(&config.stripe_api_base, key, entropy)?),
+        None => Arc::new(NoKey),
+    })
+}
+
+/// Stands where Stripe would when there is no key: the command line reads and repairs without one.
+struct NoKey;
+
+impl Stripe for NoKey {
+    fn call(&self, _: Call) -> Answer<'_> {
+        Box::pin(async { Err(CallError::NotSent("STRIPE_SECRET is not set".into())) })
+    }
+}

@@ -1,0 +1,130 @@
+//! Why a command did not do what it was asked: the same words whether the work was done here or by a server.
+
+use kernel::Error;
+use serde_json::{Value, json};
+
+use super::exit::Exit;
+
+/// A failure as it is shown: what, why, and what to do next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// Its stable name, like `refused_by_guard`; its page is `docs/errors/<code>.md`.
+    pub code: String,
+    /// A few words.
+    pub title: String,
+    /// What was seen and what was expected.
+    pub detail: String,
+    /// What to do next; empty where the page is enough.
+    pub fix: String,
+    /// How the program ends.
+    pub exit: Exit,
+}
+
+impl Failure {
+    /// A failure of this name; the name decides the exit code.
+    pub fn new(code: &str, detail: impl Into<String>) -> Self {
+        let title = titled(code);
+        Failure { code: code.into(), title, detail: detail.into(), fix: String::new(), exit: Exit::of(code) }
+    }
+
+    /// The same, with what to do next.
+    pub fn fix(mut self, fix: impl Into<String>) -> Self {
+        self.fix = fix.into();
+        self
+    }
+
+    /// The command line cannot be followed.
+    pub fn usage(detail: impl Into<String>) -> Self {
+        Failure::new("usage", detail)
+    }
+
+    /// Nothing more to say: what was to be said has been said. The program ends so.
+    pub fn said(exit: Exit) -> Self {
+        Failure { code: String::new(), title: String::new(), detail: String::new(), fix: String::new(), exit }
+    }
+
+    /// True when nothing is left to be printed.
+    pub fn is_said(&self) -> bool {
+        self.code.is_empty()
+    }
+
+    /// What a server answered instead of a result (RFC 9457).
+    pub fn from_problem(status: u16, problem: &Value) -> Self {
+        let text = |key: &str| problem[key].as_str().unwrap_or_default().to_owned();
+        let (mut code, mut detail) = (text("code"), text("detail"));
+        if code.is_empty() {
+            code = code_of_status(status).into();
+        }
+        if detail.is_empty() {
+            detail = format!("the server answered {status}");
+        }
+        let title = Some(text("title")).filter(|title| !title.is_empty()).unwrap_or_else(|| titled(&code));
+        Failure { exit: Exit::of(&code), fix: text("hint"), code, title, detail }
+    }
+
+    /// As problem JSON, for `--json`.
+    pub fn problem(&self) -> Value {
+        json!({
+            "type": format!("docs/errors/{}", self.code), "title": self.title, "detail": self.detail,
+            "code": self.code, "hint": self.fix, "exit_code": self.exit as u8,
+        })
+    }
+}
+
+/// For an answer that names no code: a proxy's, or another program's.
+fn code_of_status(status: u16) -> &'static str {
+    match status {
+        400 | 405 | 411..=415 | 422 => "invalid_input",
+        401 => "unauthorized",
+        403 => "forbidden",
+        404 => "not_found",
+        409 => "conflict",
+        429 | 502..=504 => "busy",
+        _ => "internal_error",
+    }
+}
+
+/// `refused_by_guard` → `Refused by guard`.
+fn titled(code: &str) -> String {
+    let words = code.replace('_', " ");
+    let mut letters = words.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        let code = error.code();
+        match error {
+            Error::Refused(refusal) => Failure::new(code, refusal.why).fix(refusal.fix),
+            Error::Unknown(what) => Failure::new(code, format!("{what}: it may or may not have been done"))
+                .fix("look at it before you try again"),
+            Error::Busy(what) => Failure::new(code, what).fix("try again in a moment"),
+            other => Failure::new(code, other.to_string()),
+        }
+    }
+}
+
+impl From<serde_json::Error> for Failure {
+    fn from(error: serde_json::Error) -> Self {
+        Failure::new("internal_error", error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_servers_problem_ends_as_the_same_error_would_end_here() {
+        let problem = json!({ "code": "stale_plan", "title": "Stale plan", "detail": "it changed", "hint": "look again" });
+        let failure = Failure::from_problem(409, &problem);
+        assert_eq!((failure.exit, failure.fix.as_str()), (Exit::Conflict, "look again"));
+    }
+
+    #[test]
+    fn an_answer_without_a_code_is_judged_by_its_status() {
+        for (status, exit) in [(401, Exit::Forbidden), (404, Exit::NotFound), (502, Exit::Down), (500, Exit::Error)] {
+            assert_eq!(Failure::from_problem(status, &Value::Null).exit, exit, "{status}");
+        }
+    }
+}

@@ -1,0 +1,448 @@
+//! The configuration: read from flags, environment, `.env` and `makegood.toml`, judged as a whole. All problems are
+//! told at once, and no text ever shows a secret.
+
+mod keys;
+mod network;
+mod sources;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use db::Target;
+use kernel::{Currency, Duration};
+use stripe::{ApiKey, Secret};
+
+pub use keys::{Form, KEYS, Key, Secrecy, Use};
+pub use network::Network;
+pub use sources::{CONFIG_FILE, Source, Sources};
+
+/// Something that is wrong with the configuration, or worth a warning: which key, and what was seen and expected.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The key, the variable or the place in a file.
+    pub key: String,
+    /// What was seen and what was expected; never a secret.
+    pub what: String,
+}
+
+impl Problem {
+    fn new(key: impl Into<String>, what: impl Into<String>) -> Self {
+        Problem { key: key.into(), what: what.into() }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.is_about_the_database(), self.what.as_str()) {
+            // "DATABASE_URL is wrapped in quotes" reads as a sentence; "DATABASE_URL Invalid scheme" does not.
+            (_, what)
+                if what.starts_with("is ") || what.starts_with("has ") || what.starts_with("names ") =>
+            {
+                write!(f, "{} {what}", self.key)
+            }
+            (_, what) => write!(f, "{}: {what}", self.key),
+        }
+    }
+}
+
+impl Problem {
+    fn is_about_the_database(&self) -> bool {
+        self.key == "DATABASE_URL" || self.key.starts_with("DB_")
+    }
+}
+
+/// All that is wrong, for people. A wrong database comes first, in the words that start-up promises.
+pub fn explain(problems: &[Problem]) -> String {
+    let (database, others): (Vec<_>, Vec<_>) = problems.iter().partition(|p| p.is_about_the_database());
+    let database = database.iter().map(|problem| format!("Bootstrap failed: {problem}"));
+    database
+        .chain(others.iter().map(|problem| format!("configuration: {problem}")))
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+/// How log lines are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// A text that is never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Hidden(String);
+
+impl Hidden {
+    /// The text itself, for the one who compares or sends it.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Hidden {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("…redacted")
+    }
+}
+
+/// One key as `config show` shows it.
+#[derive(Debug, Clone)]
+pub struct Setting {
+    /// Which key.
+    pub key: &'static Key,
+    /// Its value; secrets are redacted. `None` when nothing is set.
+    pub shown: Option<String>,
+    /// Where it came from.
+    pub source: Source,
+}
+
+/// A configuration in which every value has the right form.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where buyers and operators reach this shop, without a slash at the end.
+    pub app_url: String,
+    /// Where the data lies.
+    pub database: Target,
+    /// Connections to PostgreSQL at most.
+    pub pool_max: usize,
+    /// Whether the schema is brought up to date at start.
+    pub auto_migrate: bool,
+    /// The secret API key.
+    pub stripe_secret: Option<ApiKey>,
+    /// The publishable API key.
+    pub stripe_key: Option<String>,
+    /// Signing secrets that count now; two during a roll.
+    pub webhook_secrets: Vec<Secret>,
+    /// Where Stripe is.
+    pub stripe_api_base: String,
+    /// Where the server listens.
+    pub listen: SocketAddr,
+    /// Where metrics are served, when not beside everything else.
+    pub metrics_listen: Option<SocketAddr>,
+    /// Proxies whose word about the client's address is believed.
+    pub trusted_proxies: Vec<Network>,
+    /// The first admin's token.
+    pub admin_token: Option<Hidden>,
+    /// Where the embedded database lies.
+    pub data_dir: PathBuf,
+    /// The currency of a basket that names none.
+    pub currency: Currency,
+    /// How long stock is set aside for a checkout.
+    pub reservation: Duration,
+    /// Workers for events in this process.
+    pub workers: usize,
+    /// How log lines are written.
+    pub log_format: LogFormat,
+    /// What is worth a warning at start.
+    pub warnings: Vec<Problem>,
+    settings: Vec<Setting>,
+}
+
+impl Config {
+    /// Reads the configuration.
+    ///
+    /// # Errors
+    /// All problems, not only the first.
+    pub fn load(sources: &Sources) -> Result<Config, Vec<Problem>> {
+        let mut reading = Reading::of(sources);
+        reading.warn_of_near_misses(sources);
+        reading.warn_of_foreign_keys(sources);
+        reading.check_forms();
+        let target = reading.database();
+        match (target, reading.problems.is_empty()) {
+            (Some(target), true) => reading.build(target),
+            _ => Err(reading.problems),
+        }
+    }
+
+    /// Every key with its value, redacted, and where it came from.
+    pub fn settings(&self) -> &[Setting] {
+        &self.settings
+    }
+
+    /// Whether a key was set anywhere, rather than left to its default.
+    pub fn is_set(&self, name: &str) -> bool {
+        self.settings.iter().any(|setting| setting.key.name == name && setting.source != Source::Default)
+    }
+
+    /// What is missing to serve webhooks and checkouts; empty when nothing is. Reading and repairing on the command
+    /// line needs none of it.
+    pub fn missing_for_serving(&self) -> Vec<Problem> {
+        let mut missing = Vec::new();
+        if self.stripe_secret.is_none() {
+            missing
+                .push(Problem::new("STRIPE_SECRET", "is not set; expected the secret API key, sk_… or rk_…"));
+        }
+        if self.webhook_secrets.is_empty() {
+            let what = "is not set; expected the signing secret of the webhook endpoint, whsec_…";
+            missing.push(Problem::new("STRIPE_WEBHOOK_SECRET", what));
+        }
+        missing
+    }
+
+    /// Whether the key at Stripe moves real money.
+    pub fn is_live(&self) -> bool {
+        self.stripe_secret.as_ref().is_some_and(ApiKey::is_live)
+    }
+
+    /// Limits of the database.
+    pub fn db_limits(&self) -> db::Limits {
+        db::Limits { pool_max: self.pool_max, ..db::Limits::default() }
+    }
+
+    /// What the shop wants to know.
+    pub fn shop_settings(&self) -> shop::Settings {
+        shop::Settings {
+            app_url: self.app_url.clone(),
+            livemode: self.is_live(),
+            currency: self.currency,
+            reservation: self.reservation,
+        }
+    }
+}
+
+/// The values of all keys while they are judged.
+struct Reading {
+    values: BTreeMap<&'static str, (String, Source)>,
+    problems: Vec<Problem>,
+    warnings: Vec<Problem>,
+}
+
+impl Reading {
+    fn of(sources: &Sources) -> Reading {
+        let mut problems = Vec::new();
+        let dotenv =
+            sources.dotenv.as_deref().map(|text| sources::dotenv(text, &mut problems)).unwrap_or_default();
+        let (path, toml) = match &sources.toml {
+            Some((path, text)) => (path.clone(), sources::toml(path, text, &mut problems)),
+            None => (PathBuf::new(), BTreeMap::new()),
+        };
+        let places = [
+            (&sources.flags, Source::Flag),
+            (&sources.environment, Source::Environment),
+            (&dotenv, Source::DotEnv),
+            (&toml, Source::Toml(path)),
+        ];
+        let mut reading = Reading { values: BTreeMap::new(), problems, warnings: Vec::new() };
+        for key in KEYS {
+            if let Some(found) = reading.find(key, &places) {
+                reading.values.insert(key.name, found);
+            }
+        }
+        reading
+    }
+
+    /// The value of the first place that has one. An empty value is as good as none, as in every `.env` template.
+    fn find(
+        &mut self,
+        key: &'static Key,
+        places: &[(&BTreeMap<String, String>, Source)],
+    ) -> Option<(String, Source)> {
+        for (values, source) in places {
+            let plain = values.get(key.name).filter(|value| !value.is_empty());
+            let file = key.file_variable().and_then(|name| values.get(&name)).filter(|path| !path.is_empty());
+            let found = match (plain, file) {
+                (Some(_), Some(_)) => {
+                    let what = format!("is set, and {}_FILE is too; keep one", key.name);
+                    self.problems.push(Problem::new(key.name, what));
+                    return None;
+                }
+                (Some(value), None) if key.secrecy == Secrecy::Secret => {
+                    self.secret(key, value, source.clone())
+                }
+                (Some(value), None) => Some((value.clone(), source.clone())),
+                (None, Some(path)) => self.secret_file(key, path.into()),
+                (None, None) => continue,
+            };
+            return found;
+        }
+        None
+    }
+
+    fn secret_file(&mut self, key: &'static Key, path: PathBuf) -> Option<(String, Source)> {
+        match std::fs::read_to_string(&path) {
+            Ok(text) => self.secret(key, &text, Source::File(path)),
+            Err(error) => {
+                let what = format!("{}: {error}", path.display());
+                self.problems.push(Problem::new(format!("{}_FILE", key.name), what));
+                None
+            }
+        }
+    }
+
+    fn secret(&mut self, key: &'static Key, text: &str, source: Source) -> Option<(String, Source)> {
+        // A database URL with a line break is a mistake that has words of its own.
+        let file = matches!(source, Source::File(_));
+        let text =
+            if file || text.starts_with('{') { sources::secret_text(key, text) } else { Ok(text.to_owned()) };
+        match text {
+            Ok(text) => Some((text, source)),
+            Err(what) => {
+                self.problems.push(Problem::new(key.name, what));
+                None
+            }
+        }
+    }
+
+    fn warn_of_near_misses(&mut self, sources: &Sources) {
+        let dotenv =
+            sources.dotenv.as_deref().map(|text| sources::dotenv(text, &mut Vec::new())).unwrap_or_default();
+        for name in sources.environment.keys().chain(dotenv.keys()) {
+            if let Some(near) = sources::near(name) {
+                self.warnings
+                    .push(Problem::new(name, format!("is no key of makegood; did you mean {near}?")));
+            }
+        }
+    }
+
+    fn warn_of_foreign_keys(&mut self, sources: &Sources) {
+        if sources.environment.contains_key("MONGO_URI") {
+            let what = "is set, but makegood keeps its data in SQLite or PostgreSQL and does not read it; set \
+                        DATABASE_URL to a connection string that starts with postgres:// or sqlite:";
+            self.warnings.push(Problem::new("MONGO_URI", what));
+        }
+        if self.text("QUEUE_CONNECTION") == Some("sync") {
+            let what =
+                "is `sync`; the queue lies in the database all the same, and its workers run in this process";
+            self.warnings.push(Problem::new("QUEUE_CONNECTION", what));
+        }
+    }
+
+    fn check_forms(&mut self) {
+        for key in KEYS {
+            if let Some((value, _)) = self.values.get(key.name)
+                && let Err(what) = key.form.check(value)
+            {
+                self.problems.push(Problem::new(key.name, what));
+            }
+        }
+    }
+
+    /// `DATABASE_URL`, or what `DB_*` describe, or the embedded database in `DATA_DIR`.
+    fn database(&mut self) -> Option<Target> {
+        if let Some(url) = self.text("DATABASE_URL") {
+            // A wrong one was told by its form.
+            return Target::parse(url).ok();
+        }
+        match self.text("DB_CONNECTION") {
+            Some("pgsql") => self.postgres_of_parts(),
+            _ => {
+                let beside = format!("{}/makegood.db", self.value("DATA_DIR"));
+                let file = self.text("DB_DATABASE").map_or(beside, str::to_owned);
+                Some(Target::Sqlite(file.into()))
+            }
+        }
+    }
+
+    fn postgres_of_parts(&mut self) -> Option<Target> {
+        let (Some(name), Some(user)) = (self.text("DB_DATABASE"), self.text("DB_USERNAME")) else {
+            let what = "is pgsql, which needs DB_DATABASE and DB_USERNAME too";
+            self.problems.push(Problem::new("DB_CONNECTION", what));
+            return None;
+        };
+        let password = self.text("DB_PASSWORD").map(|p| format!(":{}", encoded(p))).unwrap_or_default();
+        let (host, port) = (self.value("DB_HOST"), self.value("DB_PORT"));
+        let url = format!("postgres://{}{password}@{host}:{port}/{}", encoded(user), encoded(name));
+        Some(Target::Postgres(url))
+    }
+
+    fn text(&self, name: &str) -> Option<&str> {
+        self.values.get(name).map(|(value, _)| value.as_str())
+    }
+
+    /// The value, or the key's default.
+    fn value(&self, name: &str) -> &str {
+        self.text(name).or_else(|| Key::find(name).map(|key| key.default)).unwrap_or_default()
+    }
+
+    fn number(&self, name: &str) -> u64 {
+        self.value(name).parse().unwrap_or_default()
+    }
+
+    /// Every form was checked before; what still does not fit is told like any other problem.
+    fn build(self, database: Target) -> Result<Config, Vec<Problem>> {
+        let wrong = |name: &'static str| move |what: String| vec![Problem::new(name, what)];
+        let address = |name| parse::<SocketAddr>(self.value(name)).map_err(wrong(name));
+        let metrics_listen = self.text("METRICS_LISTEN").map(|_| address("METRICS_LISTEN")).transpose()?;
+        let secrets = self.text("STRIPE_WEBHOOK_SECRET").into_iter().flat_map(|text| text.split(','));
+        let key = self.text("STRIPE_SECRET").map(ApiKey::new).transpose();
+        Ok(Config {
+            app_url: self.value("APP_URL").trim_end_matches('/').to_owned(),
+            database,
+            pool_max: self.number("DB_POOL_MAX") as usize,
+            auto_migrate: self.value("AUTO_MIGRATE") == "true",
+            stripe_secret: key.map_err(|e| wrong("STRIPE_SECRET")(e.to_string()))?,
+            stripe_key: self.text("STRIPE_KEY").map(str::to_owned),
+            webhook_secrets: secrets
+                .map(Secret::new)
+                .collect::<Result<_, _>>()
+                .map_err(|e| wrong("STRIPE_WEBHOOK_SECRET")(e.to_string()))?,
+            stripe_api_base: self.value("STRIPE_API_BASE").to_owned(),
+            listen: address("LISTEN")?,
+            metrics_listen,
+            trusted_proxies: self
+                .text("TRUSTED_PROXIES")
+                .into_iter()
+                .flat_map(|text| text.split(','))
+                .map(Network::parse)
+                .collect::<Result<_, _>>()
+                .map_err(wrong("TRUSTED_PROXIES"))?,
+            admin_token: self.text("ADMIN_TOKEN").map(|token| Hidden(token.to_owned())),
+            data_dir: self.value("DATA_DIR").into(),
+            currency: parse(self.value("CURRENCY")).map_err(wrong("CURRENCY"))?,
+            reservation: Duration::from_secs(self.number("RESERVATION_MINUTES") * 60),
+            workers: self.number("WORKERS") as usize,
+            log_format: if self.value("LOG_FORMAT") == "json" { LogFormat::Json } else { LogFormat::Text },
+            settings: KEYS.iter().map(|key| self.shown(key)).collect(),
+            warnings: self.warnings,
+        })
+    }
+
+    fn shown(&self, key: &'static Key) -> Setting {
+        let (value, source) = match self.values.get(key.name) {
+            Some((value, source)) => (Some(value.as_str()), source.clone()),
+            None => (Some(key.default).filter(|text| !text.is_empty()), Source::Default),
+        };
+        let shown = value.map(|value| match key.secrecy {
+            Secrecy::Open => value.to_owned(),
+            Secrecy::Secret => redacted(key, value),
+        });
+        Setting { key, shown, source }
+    }
+}
+
+fn parse<T: std::str::FromStr>(text: &str) -> Result<T, String>
+where
+    T::Err: fmt::Display,
+{
+    text.parse().map_err(|error: T::Err| error.to_string())
+}
+
+/// Enough to tell a test key from a live one and a server from another, and nothing that helps a thief.
+fn redacted(key: &Key, value: &str) -> String {
+    if key.form == Form::Database {
+        let (scheme, rest) = value.split_once(':').unwrap_or(("", ""));
+        let place = rest.rsplit_once('@').map_or(rest.trim_start_matches("//"), |(_, place)| place);
+        let place = place.split('?').next().unwrap_or_default();
+        return format!("{scheme}:…{place}");
+    }
+    let kinds = ["sk_live_", "sk_test_", "rk_live_", "rk_test_", "whsec_"];
+    let kind = kinds.iter().find(|kind| value.starts_with(**kind)).copied().unwrap_or_default();
+    format!("{kind}…redacted")
+}
+
+/// Percent-encoded for a part of a URL.
+fn encoded(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => out.push(byte as char),
+            other => out.push_str(&format!("%{other:02X}")),
+        }
+    }
+    out
+}

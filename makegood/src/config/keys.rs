@@ -1,0 +1,240 @@
+//! Every key of the configuration, said once: `config show`, `config check`, `config env`, the documents and the
+//! reading itself follow from this list.
+
+use std::net::SocketAddr;
+
+use db::Target;
+use kernel::Currency;
+use stripe::{ApiKey, Secret};
+
+use super::network::Network;
+
+/// Whether a value may be shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Secrecy {
+    /// Shown as it is.
+    Open,
+    /// Never shown; may come from a file named by `<KEY>_FILE`.
+    Secret,
+}
+
+/// Whether this version acts on a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Use {
+    /// It does.
+    Now,
+    /// The key is known and its form is checked, but nothing acts on it yet.
+    NotYet,
+}
+
+/// What a value must look like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// Any text.
+    Text,
+    /// `https://…` or `http://…`.
+    Url,
+    /// A connection string of a database.
+    Database,
+    /// `true` or `false`.
+    Bool,
+    /// A whole number from the first to the second.
+    Number(u64, u64),
+    /// An address and a port.
+    Address,
+    /// A folder.
+    Folder,
+    /// A currency code.
+    Currency,
+    /// One of these words.
+    Choice(&'static [&'static str]),
+    /// Addresses or networks, separated by commas.
+    Networks,
+    /// A secret key of Stripe's.
+    StripeKey,
+    /// A publishable key of Stripe's.
+    StripePublishable,
+    /// Signing secrets of Stripe's, separated by commas.
+    SigningSecrets,
+    /// A token of ours: long enough not to be guessed.
+    Token,
+}
+
+/// One key.
+#[derive(Debug, Clone, Copy)]
+pub struct Key {
+    /// Its name in the environment and in `.env`; in lower case it is its name in `makegood.toml`.
+    pub name: &'static str,
+    /// What it is for.
+    pub help: &'static str,
+    /// What counts when nothing is set; empty where there is no default.
+    pub default: &'static str,
+    /// What a value must look like.
+    pub form: Form,
+    /// Whether it may be shown.
+    pub secrecy: Secrecy,
+    /// Whether this version acts on it.
+    pub used: Use,
+}
+
+impl Key {
+    /// The key with this name.
+    pub fn find(name: &str) -> Option<&'static Key> {
+        KEYS.iter().find(|key| key.name == name)
+    }
+
+    /// Its name in `makegood.toml`.
+    pub fn toml_name(&self) -> String {
+        self.name.to_ascii_lowercase()
+    }
+
+    /// The variable that names a file with the value; secrets only.
+    pub fn file_variable(&self) -> Option<String> {
+        (self.secrecy == Secrecy::Secret).then(|| format!("{}_FILE", self.name))
+    }
+}
+
+const fn key(name: &'static str, form: Form, default: &'static str, help: &'static str) -> Key {
+    Key { name, help, default, form, secrecy: Secrecy::Open, used: Use::Now }
+}
+const fn secret(name: &'static str, form: Form, help: &'static str) -> Key {
+    Key { name, help, default: "", form, secrecy: Secrecy::Secret, used: Use::Now }
+}
+const fn later(key: Key) -> Key {
+    Key { used: Use::NotYet, ..key }
+}
+
+/// All keys, in the order in which `config show` prints them.
+pub const KEYS: &[Key] = &[
+    key("APP_URL", Form::Url, "http://127.0.0.1:3001", "where buyers and operators reach this shop"),
+    secret("DATABASE_URL", Form::Database, "postgres://user:password@host/name or sqlite:path/to/file"),
+    key("DB_CONNECTION", Form::Choice(&["sqlite", "pgsql"]), "", "instead of DATABASE_URL: which engine"),
+    key("DB_HOST", Form::Text, "127.0.0.1", "with DB_CONNECTION=pgsql: where the server is"),
+    key("DB_PORT", Form::Number(1, 65_535), "5432", "with DB_CONNECTION=pgsql: its port"),
+    key("DB_DATABASE", Form::Text, "", "the database's name, or the file of SQLite"),
+    key("DB_USERNAME", Form::Text, "", "with DB_CONNECTION=pgsql: as whom to connect"),
+    secret("DB_PASSWORD", Form::Text, "with DB_CONNECTION=pgsql: the password"),
+    key("DB_POOL_MAX", Form::Number(1, 1_000), "20", "connections to PostgreSQL at most"),
+    key("AUTO_MIGRATE", Form::Bool, "true", "bring the schema up to date at start"),
+    secret("STRIPE_SECRET", Form::StripeKey, "the secret API key, sk_… or rk_…"),
+    key("STRIPE_KEY", Form::StripePublishable, "", "the publishable API key, pk_…"),
+    secret(
+        "STRIPE_WEBHOOK_SECRET",
+        Form::SigningSecrets,
+        "whsec_…; two, separated by a comma, during a roll",
+    ),
+    key(
+        "STRIPE_API_BASE",
+        Form::Url,
+        stripe::client::BASE_URL,
+        "where Stripe is; a sandbox answers elsewhere",
+    ),
+    key("LISTEN", Form::Address, "127.0.0.1:3001", "the address and port of the server"),
+    key("METRICS_LISTEN", Form::Address, "", "serve /metrics here, and no longer at LISTEN"),
+    key("TRUSTED_PROXIES", Form::Networks, "", "proxies whose X-Forwarded-For is believed, like 10.0.0.0/8"),
+    secret("ADMIN_TOKEN", Form::Token, "the first admin's token, to make others with"),
+    key("DATA_DIR", Form::Folder, "data", "where the embedded database lies"),
+    key("CURRENCY", Form::Currency, "usd", "the currency of a basket that names none"),
+    key("RESERVATION_MINUTES", Form::Number(1, 1_440), "30", "how long stock is set aside for a checkout"),
+    key("WORKERS", Form::Number(0, 64), "2", "workers for events in this process; 0 for none at all"),
+    key("QUEUE_CONNECTION", Form::Choice(&["database", "sync"]), "database", "the queue is the database's"),
+    key("LOG_FORMAT", Form::Choice(&["text", "json"]), "text", "how log lines are written"),
+    later(key(
+        "CLEANUP_FAILED_PAYMENT_MINUTES",
+        Form::Number(1, 525_600),
+        "60",
+        "age of a failed payment to cancel",
+    )),
+    later(key("MAIL_MAILER", Form::Choice(&["smtp", "log", "none"]), "", "how mail is sent")),
+    later(key("MAIL_HOST", Form::Text, "", "the mail server")),
+    later(key("MAIL_PORT", Form::Number(1, 65_535), "", "its port")),
+    later(key("MAIL_USERNAME", Form::Text, "", "as whom to send")),
+    later(secret("MAIL_PASSWORD", Form::Text, "the mail server's password")),
+    later(key("MAIL_ENCRYPTION", Form::Choice(&["tls", "ssl", "none"]), "", "how the connection is secured")),
+    later(key("MAIL_FROM_ADDRESS", Form::Text, "", "the sender's address")),
+    later(key("MAIL_FROM_NAME", Form::Text, "", "the sender's name")),
+    later(key("CF_STREAM_IFRAME_BASE_URL", Form::Url, "", "the player of Cloudflare Stream")),
+    later(key("CF_STREAM_SIGNED_URLS_ENABLED", Form::Bool, "", "whether streams are signed")),
+    later(key("CF_STREAM_TOKEN_TTL_SECONDS", Form::Number(1, 604_800), "", "how long a signed stream lasts")),
+    later(key("CF_STREAM_ACCOUNT_ID", Form::Text, "", "the account at Cloudflare")),
+    later(secret("CF_STREAM_API_TOKEN", Form::Text, "the API token of Cloudflare Stream")),
+    later(key("CF_STREAM_CUSTOMER_CODE", Form::Text, "", "the customer code of Cloudflare Stream")),
+    later(key("COURSE_RESOURCES_DISK", Form::Choice(&["local", "s3"]), "", "where resources lie")),
+    later(key("AWS_ACCESS_KEY_ID", Form::Text, "", "the key of the S3 or R2 disk")),
+    later(secret("AWS_SECRET_ACCESS_KEY", Form::Text, "the secret of the S3 or R2 disk")),
+    later(key("AWS_DEFAULT_REGION", Form::Text, "", "its region; auto for R2")),
+    later(key("AWS_BUCKET", Form::Text, "", "its bucket")),
+    later(key("AWS_ENDPOINT", Form::Url, "", "its endpoint; R2 has one for each account")),
+    later(key("AWS_URL", Form::Url, "", "its public address")),
+    later(key("AWS_USE_PATH_STYLE_ENDPOINT", Form::Bool, "", "whether the bucket stands in the path")),
+    later(key("CLOUDINARY_CLOUD_NAME", Form::Text, "", "the cloud at Cloudinary")),
+    later(key("CLOUDINARY_API_KEY", Form::Text, "", "the API key at Cloudinary")),
+    later(secret("CLOUDINARY_API_SECRET", Form::Text, "the API secret at Cloudinary")),
+];
+
+impl Form {
+    /// What is wrong with `value`, and what was expected. The text never repeats a secret.
+    pub fn check(self, value: &str) -> Result<(), String> {
+        match self {
+            Form::Database => Target::parse(value).map(drop).map_err(|e| e.to_string()),
+            _ if value.trim() != value => Err("has spaces or line breaks around it; remove them".into()),
+            Form::Text | Form::Folder => Ok(()),
+            Form::Url => check_url(value),
+            Form::Bool => one_of(value, &["true", "false"]),
+            Form::Choice(words) => one_of(value, words),
+            Form::Number(least, most) => match value.parse::<u64>() {
+                Ok(number) if (least..=most).contains(&number) => Ok(()),
+                _ => Err(format!("`{value}` is not a whole number from {least} to {most}")),
+            },
+            Form::Address => value
+                .parse::<SocketAddr>()
+                .map(drop)
+                .map_err(|_| format!("`{value}` is not an address with a port, like 127.0.0.1:3001")),
+            Form::Currency => value.parse::<Currency>().map(drop).map_err(|e| e.to_string()),
+            Form::Networks => value.split(',').try_for_each(|one| Network::parse(one).map(drop)),
+            Form::StripeKey => check_stripe_key(value),
+            Form::StripePublishable if value.starts_with("pk_") => Ok(()),
+            Form::StripePublishable => Err("is no publishable key; expected pk_test_… or pk_live_…".into()),
+            Form::SigningSecrets => value.split(',').try_for_each(check_signing_secret),
+            Form::Token if value.len() >= 16 => Ok(()),
+            Form::Token => Err("can be guessed; expected at least 16 characters".into()),
+        }
+    }
+}
+
+fn check_url(value: &str) -> Result<(), String> {
+    let host = value.strip_prefix("https://").or_else(|| value.strip_prefix("http://"));
+    match host {
+        Some(host) if !host.is_empty() && !host.starts_with('/') && !value.contains(char::is_whitespace) => {
+            Ok(())
+        }
+        _ => Err(format!("`{value}` is not an address; expected https://host")),
+    }
+}
+
+fn one_of(value: &str, words: &[&str]) -> Result<(), String> {
+    if words.contains(&value) { Ok(()) } else { Err(format!("`{value}`; expected {}", words.join(" or "))) }
+}
+
+fn check_stripe_key(value: &str) -> Result<(), String> {
+    if value.starts_with("pk_") {
+        return Err("is a publishable key; expected the secret one, sk_… or rk_…".into());
+    }
+    if !value.starts_with("sk_") && !value.starts_with("rk_") {
+        return Err("is no secret key of Stripe's; expected sk_… or rk_…".into());
+    }
+    ApiKey::new(value).map(drop).map_err(|e| e.to_string())
+}
+
+fn check_signing_secret(value: &str) -> Result<(), String> {
+    if value.starts_with("sk_") || value.starts_with("pk_") {
+        return Err("is an API key; expected the signing secret of the webhook endpoint, whsec_…".into());
+    }
+    match Secret::new(value) {
+        Ok(secret) if secret.has_surrounding_whitespace() => {
+            Err("has a secret with spaces around it; no signature would ever match".into())
+        }
+        Ok(_) => Ok(()),
+        Err(error) => Err(error.to_string()),
+    }
+}

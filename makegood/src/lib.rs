@@ -1,0 +1,5 @@
+//! The doors: HTTP, the command line, background work. They translate; what is decided is decided in the shop.
+
+pub mod app;
+pub mod clock;
+pub mod config;
