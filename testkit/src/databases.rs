@@ -6,6 +6,8 @@
 
 use std::future::Future;
 use std::hash::{BuildHasher, Hasher, RandomState};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
 use std::sync::Once;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -175,6 +177,93 @@ pub fn postgres() -> Option<String> {
         SAID.call_once(|| say(&format!("not run on PostgreSQL: {ADMIN} is not set; ./check sets it up")));
     }
     url
+}
+
+/// A PostgreSQL server of one test alone, which may stop it.
+pub struct Server {
+    folder: tempfile::TempDir,
+    port: u16,
+    bin: PathBuf,
+}
+
+impl Server {
+    /// Starts one. `None` when no PostgreSQL is asked for at all; then a line on stderr says so.
+    pub fn start() -> Option<Server> {
+        postgres()?;
+        let bin =
+            programs().expect("initdb and pg_ctl in MAKEGOOD_POSTGRES_BIN, PATH or /usr/lib/postgresql");
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let free = std::net::TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr());
+        let server = Server { folder, port: free.expect("a free port").port(), bin };
+        if is_root() {
+            let owned = Command::new("chown").arg("postgres").arg(server.folder.path()).status();
+            assert!(owned.is_ok_and(|status| status.success()), "the folder belongs to postgres");
+        }
+        server.run("initdb", &["-D", &server.data(), "-U", "postgres", "-A", "trust", "-N"]);
+        server.up();
+        Some(server)
+    }
+
+    /// Its database.
+    pub fn target(&self) -> Target {
+        Target::Postgres(format!("postgres://postgres@127.0.0.1:{}/postgres", self.port))
+    }
+
+    /// Starts it again.
+    pub fn up(&self) {
+        let options = format!("-p {} -k {} -c listen_addresses=127.0.0.1", self.port, self.path(""));
+        self.run("pg_ctl", &["-D", &self.data(), "-l", &self.path("log"), "-w", "-o", &options, "start"]);
+    }
+
+    /// Stops it: `fast` as an operator does, `immediate` as a power cut.
+    pub fn stop(&self, how: &str) {
+        self.run("pg_ctl", &["-D", &self.data(), "-w", "-m", how, "stop"]);
+    }
+
+    fn data(&self) -> String {
+        self.path("data")
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.folder.path().join(name).display().to_string()
+    }
+
+    fn run(&self, program: &str, arguments: &[&str]) {
+        let status = self.command(program).args(arguments).stdout(Stdio::null()).status();
+        assert!(status.is_ok_and(|status| status.success()), "{program} {arguments:?}");
+    }
+
+    /// initdb refuses to work for root; then the user whom the package made does.
+    fn command(&self, program: &str) -> Command {
+        let program = self.bin.join(program);
+        if !is_root() {
+            return Command::new(program);
+        }
+        let mut command = Command::new("runuser");
+        command.args(["-u", "postgres", "--"]).arg(program);
+        command
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.command("pg_ctl").args(["-D", &self.data(), "-m", "immediate", "stop"]).output();
+    }
+}
+
+fn is_root() -> bool {
+    Command::new("id").arg("-u").output().is_ok_and(|id| id.stdout.starts_with(b"0\n"))
+}
+
+/// Where the server's programs are.
+fn programs() -> Option<PathBuf> {
+    let named = std::env::var_os("MAKEGOOD_POSTGRES_BIN").map(PathBuf::from);
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let debian = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let mut places: Vec<PathBuf> = named.into_iter().chain(std::env::split_paths(&path)).collect();
+    places.extend(debian.map(|version| version.path().join("bin")));
+    let has_all = |place: &PathBuf| place.join("initdb").exists() && place.join("pg_ctl").exists();
+    places.into_iter().find(has_all)
 }
 
 /// Where the data of a test lies until the test is over.

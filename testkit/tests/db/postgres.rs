@@ -1,12 +1,12 @@
 //! What only a server can do to us: conflicts, killed connections, a restart.
 
-use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Barrier};
 
 use db::{Db, DbFailure, Limits, Target, Tx, TxError};
 use kernel::{Duration, Error, Result};
-use testkit::{Engine, TestDb, databases::runtime};
+use testkit::databases::{Server, runtime};
+use testkit::{Engine, TestDb};
 
 use crate::{TABLES, database_said};
 
@@ -232,90 +232,12 @@ fn a_wrong_url_is_refused_without_its_password() {
     });
 }
 
-/// A server of its own that the test may stop.
-struct Server {
-    folder: tempfile::TempDir,
-    port: u16,
-    bin: std::path::PathBuf,
-}
-
-impl Server {
-    /// `None` where this machine has no PostgreSQL of its own; a required one must have it.
-    fn start() -> Option<Server> {
-        testkit::databases::postgres()?;
-        let bin = std::path::PathBuf::from(std::env::var_os("MAKEGOOD_POSTGRES_BIN")?);
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let port = std::net::TcpListener::bind("127.0.0.1:0")
-            .expect("a port")
-            .local_addr()
-            .expect("its number")
-            .port();
-        let server = Server { folder, port, bin };
-        if is_root() {
-            let owned = Command::new("chown").arg("postgres").arg(server.folder.path()).status();
-            assert!(owned.is_ok_and(|status| status.success()), "the folder belongs to postgres");
-        }
-        let data = server.data();
-        server.run("initdb", &["-D", &data, "-U", "postgres", "-A", "trust", "-N"]);
-        server.up();
-        Some(server)
-    }
-
-    fn up(&self) {
-        let options =
-            format!("-p {} -k {} -c listen_addresses=127.0.0.1", self.port, self.folder.path().display());
-        let log = self.folder.path().join("log").display().to_string();
-        self.run("pg_ctl", &["-D", &self.data(), "-l", &log, "-w", "-o", &options, "start"]);
-    }
-
-    fn stop(&self, how: &str) {
-        self.run("pg_ctl", &["-D", &self.data(), "-w", "-m", how, "stop"]);
-    }
-
-    fn data(&self) -> String {
-        self.folder.path().join("data").display().to_string()
-    }
-
-    fn run(&self, program: &str, arguments: &[&str]) {
-        let program = self.bin.join(program);
-        let mut command = match is_root() {
-            true => {
-                let mut command = Command::new("runuser");
-                command.args(["-u", "postgres", "--"]).arg(program);
-                command
-            }
-            false => Command::new(program),
-        };
-        let status = command.args(arguments).stdout(std::process::Stdio::null()).status();
-        assert!(status.is_ok_and(|status| status.success()), "{command:?}");
-    }
-}
-
-/// initdb refuses to work for root.
-fn is_root() -> bool {
-    let id = Command::new("id").arg("-u").output().expect("`id` runs");
-    id.stdout.starts_with(b"0\n")
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let data = self.data();
-        let program = self.bin.join("pg_ctl");
-        let mut command = Command::new(if is_root() { "runuser".into() } else { program.clone() });
-        if is_root() {
-            command.args(["-u", "postgres", "--"]).arg(program);
-        }
-        let _ = command.args(["-D", &data, "-m", "immediate", "stop"]).output();
-    }
-}
-
 #[test]
 fn a_server_that_stops_is_named_and_found_again() {
     let Some(server) = Server::start() else { return };
     runtime().block_on(async {
-        let url = format!("postgres://postgres@127.0.0.1:{}/postgres", server.port);
         let limits = Limits { wait_max: Duration::from_secs(1), ..Limits::default() };
-        let db = Db::open(&Target::Postgres(url), limits).await.unwrap();
+        let db = Db::open(&server.target(), limits).await.unwrap();
         db.migrate(TABLES, kernel::Timestamp::from_seconds(0)).await.unwrap();
         let add = |n: i64| {
             db.write("test", move |tx| {
