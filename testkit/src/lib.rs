@@ -3,5 +3,7 @@
 pub mod databases;
 pub mod stripe_data;
 pub mod stripe_double;
+pub mod world;
 
 pub use databases::{Engine, TestDb};
+pub use world::World;

@@ -159,8 +159,10 @@ pub async fn deliver(shop: &Shop, delivery: &Delivery, secrets: &[Secret]) -> u1
 /// What the door does before it stores: the signature over the raw bytes, then the envelope.
 fn accept(body: &[u8], signature: Option<&str>, secrets: &[Secret], now: Timestamp) -> Result<Incoming, u16> {
     stripe::verify(signature, body, secrets, now, TOLERANCE).map_err(|error| match error {
-        stripe::SignatureError::NoMatch | stripe::SignatureError::TooOld { .. } => 401_u16,
-        stripe::SignatureError::Missing | stripe::SignatureError::Malformed(_) => 400,
+        stripe::SignatureError::Missing => 400_u16,
+        stripe::SignatureError::NoMatch
+        | stripe::SignatureError::TooOld { .. }
+        | stripe::SignatureError::Malformed(_) => 401,
     })?;
     let envelope = Envelope::parse(body).map_err(|_| 400_u16)?;
     Ok(Incoming {

@@ -1,0 +1,90 @@
+//! Events in every state that an event can end in.
+
+use kernel::Duration;
+use testkit::World;
+
+async fn status_of(world: &World, id: &str) -> String {
+    let event = world.view("events.show", serde_json::json!({ "event": id })).await.unwrap();
+    event["status"].as_str().unwrap().to_owned()
+}
+
+testkit::on_both_engines! {
+    migrated by shop::MIGRATIONS;
+
+    async fn what_is_not_ours_is_kept_and_ignored(test: TestDb) {
+        let world = World::open(test).await;
+        let foreign = serde_json::json!({
+            "id": "pi_foreign", "object": "payment_intent", "amount": 700, "amount_received": 700, "currency": "usd",
+            "status": "succeeded", "metadata": { "shop": "another" },
+        });
+        let cx = world.stripe.cx();
+        let event = world.account().emit_event("payment_intent.succeeded", &foreign, &cx);
+        let customer = serde_json::json!({ "id": "cus_1", "object": "customer" });
+        let other = world.account().emit_event("customer.created", &customer, &cx);
+        world.settle().await;
+        assert_eq!(status_of(&world, &event).await, "ignored");
+        assert_eq!(status_of(&world, &other).await, "ignored");
+        world.close().await;
+    }
+
+    async fn an_event_without_a_needed_field_is_an_error_that_names_it(test: TestDb) {
+        let world = World::open(test).await;
+        let broken = serde_json::json!({
+            "id": "pi_broken", "object": "payment_intent", "amount": 700, "amount_received": 700, "status": "succeeded",
+            "metadata": {},
+        });
+        let cx = world.stripe.cx();
+        let id = world.account().emit_event("payment_intent.succeeded", &broken, &cx);
+        world.settle().await;
+        let event = world.view("events.show", serde_json::json!({ "event": id })).await.unwrap();
+        assert_eq!(event["status"], "error");
+        assert!(event["last_error"].as_str().unwrap().contains("currency"), "{event}");
+        world.close_with(&["events_not_finalized"]).await;
+    }
+
+    /// A restored backup, or events that overtake the order: nothing is dropped.
+    async fn our_metadata_on_an_unknown_order_waits_until_the_order_appears(test: TestDb) {
+        let world = World::open(test).await;
+        let order: shop::ids::OrderId = world.shop.cx().id();
+        let early = serde_json::json!({
+            "id": "pi_early", "object": "payment_intent", "amount": 1500, "amount_received": 1500, "currency": "usd",
+            "status": "succeeded", "metadata": { "orderId": order },
+        });
+        let cx = world.stripe.cx();
+        let event = world.account().emit_event("payment_intent.succeeded", &early, &cx);
+        world.settle().await;
+        assert_eq!(status_of(&world, &event).await, "unmatched");
+        assert_eq!(world.shop.sweep().await.unwrap(), 0);
+        let at = world.shop.cx();
+        world.shop.db.write("test", move |tx| {
+            let amounts = shop::orders::Amounts {
+                currency: "usd".parse().unwrap(), subtotal: 1500, discount: 0, tax: 0, shipping: 0 };
+            let line = shop::orders::Line { product_id: "rust-course".into(), kind: shop::catalog::ProductKind::Course,
+                name: "Rust".into(), sku: None, quantity: 1, unit_amount: 1500 };
+            let draft = shop::orders::Draft { id: order, profile: None, email: None, amounts, lines: vec![line] };
+            shop::orders::place(tx, &at, vec![draft])
+        }).await.unwrap();
+        assert_eq!(world.shop.sweep().await.unwrap(), 1);
+        world.settle().await;
+        assert_eq!(status_of(&world, &event).await, "processed");
+        assert_eq!(world.order(order).await.state.status(), "completed");
+        world.close().await;
+    }
+
+    /// A worker that dies with events in its hands: the lease brings them back.
+    async fn events_of_a_dead_worker_are_taken_over(test: TestDb) {
+        let world = World::open(test).await;
+        let started = world.check_out(&[("mug", 1)]).await.unwrap();
+        world.pay(&started, "4242424242424242");
+        testkit::stripe_double::deliver_due(&world.shop, &world.stripe, &world.secrets).await;
+        let leased = world.shop.now() + Duration::from_secs(60);
+        world.shop.db.write("test", move |tx| tx.execute(
+            "UPDATE stripe_events SET next_attempt_at = $1, fence = fence + 1, attempts = attempts + 1", &[leased.into()]
+        )).await.unwrap();
+        assert_eq!(world.work().await, 0);
+        world.advance(Duration::from_secs(61));
+        world.settle().await;
+        assert_eq!(world.order(started.order).await.state.status(), "confirmed");
+        world.close().await;
+    }
+}

@@ -1,0 +1,7 @@
+//! Scenarios: whole stories through the shop's own verbs, with the sandbox Stripe and a hand-turned clock, on both
+//! engines. Each ends with every check finding nothing.
+
+mod checkout;
+mod events;
+mod operators;
+mod payments;

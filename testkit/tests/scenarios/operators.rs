@@ -1,0 +1,132 @@
+//! What operators do, and what is refused to them.
+
+use testkit::World;
+
+testkit::on_both_engines! {
+    migrated by shop::MIGRATIONS;
+
+    async fn shipping_completes_a_confirmed_order_and_nothing_else(test: TestDb) {
+        let world = World::open(test).await;
+        let started = world.check_out(&[("mug", 1)]).await.unwrap();
+        let ship = serde_json::json!({ "order": started.order, "tracking": "XY1" });
+        assert_eq!(world.operate("orders.ship", ship.clone()).await.unwrap_err().code(), "refused_by_guard");
+        world.pay(&started, "4242424242424242");
+        world.settle().await;
+        let receipt = world.operate("orders.ship", ship.clone()).await.unwrap();
+        assert!(receipt.is_verified() && receipt.audit_id.is_some(), "{receipt:?}");
+        assert_eq!(world.order(started.order).await.state.status(), "completed");
+        assert_eq!(world.operate("orders.ship", ship).await.unwrap().status, ops::Status::Already);
+        world.close().await;
+    }
+
+    async fn what_an_operator_revoked_stays_revoked_whatever_is_replayed(test: TestDb) {
+        let world = World::open(test).await;
+        let ada = world.buyer("ada@example.com").await;
+        let started = world.check_out_for(ada, &[("rust-course", 1)]).await.unwrap();
+        world.pay(&started, "4242424242424242");
+        world.settle().await;
+        assert!(world.may_use(ada, "rust-course").await);
+        let revoke = serde_json::json!({ "user": ada, "course": "rust-course" });
+        world.operate("entitlements.revoke", revoke).await.unwrap();
+        let events = world.view("events.list", serde_json::json!({ "limit": 100 })).await.unwrap();
+        for event in events["data"].as_array().unwrap() {
+            world.operate("events.replay", serde_json::json!({ "event": event["id"] })).await.unwrap();
+        }
+        assert!(!world.may_use(ada, "rust-course").await);
+        let grant = serde_json::json!({ "user": ada, "course": "rust-course", "order": started.order });
+        world.operate("entitlements.grant", grant).await.unwrap();
+        assert!(world.may_use(ada, "rust-course").await);
+        world.close().await;
+    }
+
+    async fn a_reservation_is_confirmed_by_its_uuid_and_sold_once(test: TestDb) {
+        let world = World::open(test).await;
+        let started = world.check_out(&[("mug", 2)]).await.unwrap();
+        let order = started.order;
+        let held = world.shop.db.read("test", move |tx| shop::inventory::reservations_of(tx, order)).await.unwrap();
+        let by_uuid = serde_json::json!({ "reservation": held[0].id.uuid().to_string() });
+        world.operate("reservations.confirm", by_uuid.clone()).await.unwrap();
+        assert_eq!(world.operate("reservations.confirm", by_uuid).await.unwrap().status, ops::Status::Already);
+        assert_eq!(world.stock("MUG").await, (3, 3));
+        world.pay(&started, "4242424242424242");
+        world.settle().await;
+        assert_eq!(world.stock("MUG").await, (3, 3));
+        assert_eq!(world.order(started.order).await.state.status(), "confirmed");
+        world.close().await;
+    }
+
+    async fn stock_is_corrected_by_the_ledger_and_never_below_what_is_set_aside(test: TestDb) {
+        let world = World::open(test).await;
+        world.check_out(&[("mug", 2)]).await.unwrap();
+        let adjust = |change: i64| serde_json::json!({ "sku": "MUG", "change": change });
+        assert_eq!(world.operate("inventory.adjust", adjust(-4)).await.unwrap_err().code(), "refused_by_guard");
+        world.operate("inventory.adjust", adjust(-3)).await.unwrap();
+        assert_eq!(world.stock("MUG").await, (2, 0));
+        world.close().await;
+    }
+
+    async fn a_plan_whose_facts_have_changed_is_refused(test: TestDb) {
+        let world = World::open(test).await;
+        let definition = shop::OPERATIONS.iter().find(|def| def.name == "inventory.adjust").unwrap();
+        let runner = ops::Runner { db: world.shop.db.clone() };
+        let by = ops::By { actor: ops::Actor::operator("ada"), role: ops::Role::Admin,
+            reason: Some("counted".into()), request_id: None };
+        let input = serde_json::json!({ "sku": "MUG", "change": 1 });
+        let plan = runner.run(definition, input.clone(), ops::Mode::Preview, by.clone(), world.shop.cx()).await.unwrap();
+        world.operate("inventory.adjust", serde_json::json!({ "sku": "MUG", "change": 2 })).await.unwrap();
+        let mode = ops::Mode::Apply { plan_id: Some(plan.plan_id) };
+        let refused = runner.run(definition, input, mode, by, world.shop.cx()).await.unwrap_err();
+        assert_eq!(refused.code(), "stale_plan");
+        world.close().await;
+    }
+
+    async fn a_change_needs_a_reason_and_a_role(test: TestDb) {
+        let world = World::open(test).await;
+        let definition = shop::OPERATIONS.iter().find(|def| def.name == "inventory.adjust").unwrap();
+        let runner = ops::Runner { db: world.shop.db.clone() };
+        let input = serde_json::json!({ "sku": "MUG", "change": 1 });
+        for (role, reason, code) in [
+            (ops::Role::Admin, None, "reason_required"),
+            (ops::Role::Admin, Some("  "), "reason_required"),
+            (ops::Role::Viewer, Some("counted"), "forbidden"),
+        ] {
+            let by = ops::By { actor: ops::Actor::operator("eve"), role, reason: reason.map(str::to_owned),
+                request_id: None };
+            let mode = ops::Mode::Apply { plan_id: None };
+            let refused = runner.run(definition, input.clone(), mode, by, world.shop.cx()).await.unwrap_err();
+            assert_eq!(refused.code(), code);
+        }
+        assert_eq!(world.stock("MUG").await, (5, 5));
+        world.close().await;
+    }
+
+    async fn an_import_changes_only_what_differs(test: TestDb) {
+        let world = World::open(test).await;
+        let file = shop::import::CatalogFile::parse(testkit::world::CATALOG).unwrap();
+        let again = world.operate("catalog.import", serde_json::json!({ "catalog": file })).await.unwrap();
+        assert_eq!(again.status, ops::Status::Already, "{again:?}");
+        let dearer = testkit::world::CATALOG.replace("amount = 1500", "amount = 1600").replace("stock = 5", "stock = 9");
+        let file = shop::import::CatalogFile::parse(&dearer).unwrap();
+        let receipt = world.operate("catalog.import", serde_json::json!({ "catalog": file })).await.unwrap();
+        assert_eq!(receipt.plan.changes.len(), 1, "stock is changed by the ledger, not by a file: {receipt:?}");
+        world.close().await;
+    }
+
+    async fn an_order_explains_itself_with_its_causes(test: TestDb) {
+        let world = World::open(test).await;
+        let started = world.check_out(&[("mug", 1)]).await.unwrap();
+        world.pay(&started, "4242424242424242");
+        world.settle().await;
+        let told = world.view("orders.explain", serde_json::json!({ "order": started.order })).await.unwrap();
+        let story = told["story"].as_array().unwrap();
+        let what: Vec<&str> = story.iter().map(|line| line["what"].as_str().unwrap()).collect();
+        for expected in ["order_created", "payment_succeeded", "confirmed", "stripe_webhook_processed",
+                         "checkout.session.completed received"] {
+            assert!(what.contains(&expected), "{expected} in {what:?}");
+        }
+        let confirmed = story.iter().find(|line| line["what"] == "confirmed").unwrap();
+        assert!(confirmed["cause"].as_str().unwrap().starts_with("stripe evt_"), "{confirmed}");
+        assert!(told["next"].as_str().unwrap().contains("makegood orders ship"), "{}", told["next"]);
+        world.close().await;
+    }
+}
