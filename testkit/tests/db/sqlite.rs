@@ -28,7 +28,7 @@ fn the_log_does_not_grow_without_bounds() {
     runtime().block_on(async {
         let Some(test) = TestDb::migrated(Engine::Sqlite, TABLES).await else { return };
         let db::Target::Sqlite(path) = &test.target else { return };
-        for n in 0..40 {
+        for n in 0..80 {
             let text = "x".repeat(1_000_000);
             let add = move |tx: &mut db::Tx<'_>| {
                 tx.execute(
@@ -38,10 +38,11 @@ fn the_log_does_not_grow_without_bounds() {
             };
             test.db.write("test", add).await.unwrap();
             test.db.write("test", |tx| tx.execute("DELETE FROM counters", &[])).await.unwrap();
-            tokio::time::sleep(Duration::from_millis(30)).await;
+            tokio::time::sleep(Duration::from_millis(10)).await;
         }
         let log = std::fs::metadata(path.with_extension("db-wal")).map_or(0, |file| file.len());
-        assert!(log < 30_000_000, "{log}");
+        // 64 MiB, and what is written while a restart waits; some 200 MB went through.
+        assert!(log < 110_000_000, "{log}");
     });
 }
 
