@@ -1,5 +1,6 @@
 //! The doors: HTTP, the command line, background work. They translate; what is decided is decided in the shop.
 
 pub mod app;
+pub mod bench;
 pub mod clock;
 pub mod config;
