@@ -1,5 +1,7 @@
 //! Both engines get the same schema from the one migration text.
 
+#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use db::{Db, Dialect, Tx};

@@ -1,5 +1,7 @@
 //! The double answers as the real client would, and carries webhooks by the door's steps.
 
+#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
 use std::sync::{Arc, Mutex};
 
 use kernel::{FixedClock, Seeded, Timestamp};

@@ -120,6 +120,11 @@ fn read(claim: &Claimed, livemode: bool) -> Read {
         return Read::Ignored(store::WRONG_LIVEMODE);
     }
     match stripe::read(&event) {
+        // PostgreSQL's jsonb cannot keep it, and no payment needs it.
+        Ok(Reading::Proof(_)) if claim.payload.contains("\\u0000") => Read::Unreadable(
+            "nul_character",
+            "the payload carries \\u0000, which cannot be stored as a fact".into(),
+        ),
         Ok(Reading::Proof(proof)) => Read::Proof(Box::new(proof)),
         Ok(Reading::NotHandled) => Read::Ignored("type_not_handled"),
         Err(missing) => Read::Unreadable("missing_field", missing.to_string()),

@@ -1,6 +1,8 @@
 //! Scenarios: whole stories through the shop's own verbs, with the sandbox Stripe and a hand-turned clock, on both
 //! engines. Each ends with every check finding nothing.
 
+#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
 mod checkout;
 mod events;
 mod operators;
