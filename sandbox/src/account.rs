@@ -128,6 +128,11 @@ impl Sandbox {
         self.ahead = self.ahead.saturating_add(by);
     }
 
+    /// Turns the clock back to the caller's time. What has happened stays; what is yet to come waits as long again.
+    pub fn reset_clock(&mut self) {
+        self.ahead = Duration::ZERO;
+    }
+
     /// Lets everything happen that fell due: sessions expire, debits settle. Every other call does this first.
     pub fn tick(&mut self, cx: &Cx) {
         let now = self.now(cx);

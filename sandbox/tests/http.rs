@@ -114,6 +114,18 @@ async fn the_clock_is_turned_and_a_bank_debit_ends() {
 }
 
 #[tokio::test]
+async fn a_clock_that_was_turned_can_be_turned_back() {
+    let server = Server::start().await;
+    let now = |state: &serde_json::Value| state["now"].as_str().unwrap().parse::<kernel::Timestamp>().unwrap();
+    let real = now(&server.get("/control/state").await.1);
+    let ahead = server.control("clock", json!({ "advance_seconds": 3600 })).await.1;
+    assert!(now(&ahead).since(real).as_secs() >= 3600);
+    let request = server.http.delete(format!("{}/control/clock", server.url));
+    let back: serde_json::Value = request.send().await.unwrap().json().await.unwrap();
+    assert!(now(&back).since(real).as_secs() < 600);
+}
+
+#[tokio::test]
 async fn a_lost_answer_breaks_the_connection_but_the_work_was_done() {
     let server = Server::start().await;
     let fault =

@@ -46,6 +46,14 @@ pub(crate) async fn turn_clock(State(shared): Account, Json(turn): Json<Turn>) -
     })
 }
 
+/// `DELETE /control/clock`
+pub(crate) async fn reset_clock(State(shared): Account) -> Json<Value> {
+    shared.with(|sandbox, cx| {
+        sandbox.reset_clock();
+        Json(json!({ "now": sandbox.now(cx) }))
+    })
+}
+
 /// `GET /control/faults`
 pub(crate) async fn list_faults(State(shared): Account) -> Json<Vec<Fault>> {
     Json(shared.lock().faults().to_vec())

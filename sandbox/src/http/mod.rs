@@ -3,7 +3,7 @@
 //!
 //! | control | body |
 //! | --- | --- |
-//! | `POST /control/clock` | `{"advance_seconds": 60}` |
+//! | `POST /control/clock` | `{"advance_seconds": 60}`; `DELETE` turns it back to the machine's time |
 //! | `POST /control/faults` | `{"kind": "delay", "seconds": 30, "event": "charge.*", "count": 1, "probability": 0.5}`; also `GET` and `DELETE` |
 //! | `POST /control/events` | `{"type": …, "object": {…}}` to emit, `{"resend": "evt_…", "endpoint": "we_…"}` to send again |
 //! | `POST /control/endpoints` | `{"url": …, "secret": "whsec_…", "enabled_events": ["*"]}` |
@@ -72,7 +72,7 @@ pub fn router(shared: Arc<Shared>) -> Router {
         .route("/v1/{*path}", any(api::answer))
         .route("/checkout/{session}", get(page::show).post(page::pay))
         .route("/checkout/{session}/authenticate", get(page::show_bank).post(page::return_from_bank))
-        .route("/control/clock", post(control::turn_clock))
+        .route("/control/clock", post(control::turn_clock).delete(control::reset_clock))
         .route(
             "/control/faults",
             get(control::list_faults).post(control::inject).delete(control::clear_faults),
