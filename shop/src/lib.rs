@@ -14,13 +14,15 @@ pub mod inbox;
 pub mod inventory;
 pub mod office;
 pub mod orders;
+pub mod seam;
 mod shop;
 mod view;
 
 use db::Migration;
 use ops::{Check, OperationDef, ViewDef};
 
-pub use shop::{Settings, Shop};
+pub use seam::{Seam, Settings};
+pub use shop::Shop;
 
 /// Everything that makes the schema, in order.
 pub const MIGRATIONS: &[Migration] = &[

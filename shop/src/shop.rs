@@ -1,10 +1,11 @@
 //! The shop opened on a database: what the doors hold, and what workers do.
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use db::{Db, TxResult};
 use jobs::{Claimed, Fate};
-use kernel::{Clock, Currency, Cx, Duration, Entropy, Error, Result, Timestamp};
+use kernel::{Clock, Duration, Entropy, Error, Result};
 use ops::Actor;
 use stripe::Stripe;
 
@@ -12,45 +13,22 @@ use crate::checkout::{self, Starter};
 use crate::inbox::{self, Processed, Receiver};
 use crate::inventory::STOCK_CAME;
 use crate::orders;
+use crate::seam::{Seam, Settings};
 
-/// What an operator may set.
-#[derive(Debug, Clone)]
-pub struct Settings {
-    /// Where buyers and operators reach this shop, without a slash at the end (`APP_URL`).
-    pub app_url: String,
-    /// Whether the key at Stripe is a live one; events of the other mode are ignored.
-    pub livemode: bool,
-    /// The currency of a basket that names none.
-    pub currency: Currency,
-    /// How long stock is set aside for a checkout.
-    pub reservation: Duration,
-}
-
-impl Settings {
-    /// Where Stripe sends a buyer who has paid.
-    pub fn success_url(&self) -> String {
-        format!("{}/thanks?session_id={{CHECKOUT_SESSION_ID}}", self.app_url)
-    }
-    /// Where Stripe sends a buyer who turns back.
-    pub fn cancel_url(&self) -> String {
-        format!("{}/", self.app_url)
-    }
-}
-
-/// The shop: a database, Stripe, a clock, chance and settings.
+/// The shop: the seam, and where things come in.
 pub struct Shop {
-    /// Where everything is kept.
-    pub db: Db,
-    /// How Stripe is asked.
-    pub stripe: Arc<dyn Stripe>,
-    /// What an operator may set.
-    pub settings: Settings,
     /// Where events come in.
     pub receiver: Receiver,
     /// Where checkouts begin.
     pub starter: Starter,
-    clock: Arc<dyn Clock>,
-    root: Cx,
+    seam: Seam,
+}
+
+impl Deref for Shop {
+    type Target = Seam;
+    fn deref(&self) -> &Seam {
+        &self.seam
+    }
 }
 
 /// How long a worker may take for a job before another takes it over.
@@ -68,17 +46,8 @@ impl Shop {
         Shop {
             receiver: Receiver::new(db.clone(), settings.livemode),
             starter: Starter::new(db.clone()),
-            root: Cx::new(clock.now(), entropy),
-            db,
-            stripe,
-            settings,
-            clock,
+            seam: Seam::new(db, stripe, settings, clock, entropy),
         }
-    }
-
-    /// The time and new ids, for one piece of work that begins now.
-    pub fn cx(&self) -> Cx {
-        self.root.at(self.clock.now())
     }
 
     /// Processes events that are due, one batch.
@@ -138,10 +107,5 @@ impl Shop {
     /// What is done every minute, besides events and jobs: events that named an unknown order are matched again.
     pub async fn sweep(&self) -> Result<u64> {
         inbox::rematch(self).await
-    }
-
-    /// Now.
-    pub fn now(&self) -> Timestamp {
-        self.clock.now()
     }
 }

@@ -10,7 +10,7 @@ use stripe::{CallError, Reading, SessionStatus, read_object};
 use super::{Checkout, CheckoutState, store};
 use crate::ids::OrderId;
 use crate::orders::{self, CancelReason, Learned, State};
-use crate::shop::Shop;
+use crate::seam::Seam;
 
 /// After a session's own end Stripe's clock and ours may still differ by this much.
 const CLOCKS: Duration = Duration::from_secs(60);
@@ -27,27 +27,27 @@ pub enum Closing {
 /// Closes the checkout of an order whose reservation has ended, or which was cancelled. An open session is expired at
 /// Stripe first, so that nobody pays for stock that is given back; whatever Stripe answers is a fact and settles the
 /// order.
-pub async fn close(shop: &Shop, order: OrderId) -> Result<Closing> {
+pub async fn close(seam: &Seam, order: OrderId) -> Result<Closing> {
     let found =
-        shop.db.read("checkout.find", move |tx| Ok((store::find(tx, order)?, orders::find(tx, order)?)));
+        seam.db.read("checkout.find", move |tx| Ok((store::find(tx, order)?, orders::find(tx, order)?)));
     let (Some(checkout), Some(bought)) = found.await? else { return Ok(Closing::Done) };
     if !matches!(bought.state, State::Pending | State::Cancelled { .. }) {
-        return settled(shop, order).await;
+        return settled(seam, order).await;
     }
     match (checkout.state, &checkout.session) {
         (CheckoutState::Closed | CheckoutState::Failed, _) => Ok(Closing::Done),
         (CheckoutState::Open | CheckoutState::Creating, Some(session)) => {
             let session = session.clone();
-            end_session(shop, &checkout, &session).await
+            end_session(seam, &checkout, &session).await
         }
-        (CheckoutState::Open | CheckoutState::Creating, None) => never_opened(shop, &checkout).await,
+        (CheckoutState::Open | CheckoutState::Creating, None) => never_opened(seam, &checkout).await,
     }
 }
 
 /// The money is there; Stripe has nothing to add about this session.
-async fn settled(shop: &Shop, order: OrderId) -> Result<Closing> {
-    let cx = shop.cx();
-    shop.db
+async fn settled(seam: &Seam, order: OrderId) -> Result<Closing> {
+    let cx = seam.cx();
+    seam.db
         .write("checkout.settled", move |tx| store::set_state(tx, &cx, order, CheckoutState::Closed))
         .await
         .safe_to_repeat()?;
@@ -56,13 +56,13 @@ async fn settled(shop: &Shop, order: OrderId) -> Result<Closing> {
 
 /// Nobody knows whether Stripe made a session. If it did, that session ends by itself at `expires_at`; until then the
 /// stock stays set aside.
-async fn never_opened(shop: &Shop, checkout: &Checkout) -> Result<Closing> {
-    let (cx, order) = (shop.cx(), checkout.order);
+async fn never_opened(seam: &Seam, checkout: &Checkout) -> Result<Closing> {
+    let (cx, order) = (seam.cx(), checkout.order);
     let safe_from = checkout.expires_at + CLOCKS;
     if cx.now < safe_from {
         return Ok(Closing::At(safe_from));
     }
-    shop.db
+    seam.db
         .write("checkout.give_up", move |tx| {
             store::set_state(tx, &cx, order, CheckoutState::Failed)?;
             orders::cancel::cancel(tx, &cx, order, CancelReason::CheckoutFailed, &Actor::system("checkout"))
@@ -72,41 +72,41 @@ async fn never_opened(shop: &Shop, checkout: &Checkout) -> Result<Closing> {
     Ok(Closing::Done)
 }
 
-async fn end_session(shop: &Shop, checkout: &Checkout, session: &str) -> Result<Closing> {
-    let seen = shop.stripe.call(retrieve_session(session)).await?;
+async fn end_session(seam: &Seam, checkout: &Checkout, session: &str) -> Result<Closing> {
+    let seen = seam.stripe.call(retrieve_session(session)).await?;
     let seen = match status(&seen)? {
-        SessionStatus::Open => expire(shop, session).await?,
+        SessionStatus::Open => expire(seam, session).await?,
         SessionStatus::Expired | SessionStatus::Complete => seen,
     };
     let ended = status(&seen)? != SessionStatus::Open;
-    learn(shop, checkout.order, seen, ended).await?;
-    Ok(if ended { Closing::Done } else { Closing::At(shop.cx().now + CLOCKS) })
+    learn(seam, checkout.order, seen, ended).await?;
+    Ok(if ended { Closing::Done } else { Closing::At(seam.cx().now + CLOCKS) })
 }
 
 /// Stripe refuses to expire what was completed a moment ago: then the session is asked for again.
-async fn expire(shop: &Shop, session: &str) -> Result<Value> {
-    match shop.stripe.call(expire_session(session)).await {
+async fn expire(seam: &Seam, session: &str) -> Result<Value> {
+    match seam.stripe.call(expire_session(session)).await {
         Ok(expired) => Ok(expired),
-        Err(CallError::Refused(_)) => Ok(shop.stripe.call(retrieve_session(session)).await?),
+        Err(CallError::Refused(_)) => Ok(seam.stripe.call(retrieve_session(session)).await?),
         Err(error) => Err(error.into()),
     }
 }
 
 /// Fetches the session of an order and settles the order by it: when only the session can explain an amount.
-pub async fn sync(shop: &Shop, order: OrderId) -> Result<()> {
-    let found = shop.db.read("checkout.find", move |tx| store::find(tx, order)).await?;
+pub async fn sync(seam: &Seam, order: OrderId) -> Result<()> {
+    let found = seam.db.read("checkout.find", move |tx| store::find(tx, order)).await?;
     let Some(session) = found.and_then(|checkout| checkout.session) else { return Ok(()) };
-    let seen = shop.stripe.call(retrieve_session(&session)).await?;
-    learn(shop, order, seen, false).await
+    let seen = seam.stripe.call(retrieve_session(&session)).await?;
+    learn(seam, order, seen, false).await
 }
 
-async fn learn(shop: &Shop, order: OrderId, session: Value, ended: bool) -> Result<()> {
+async fn learn(seam: &Seam, order: OrderId, session: Value, ended: bool) -> Result<()> {
     let proof = match read_object(&session).map_err(|e| Error::Bug(Box::new(e)))? {
         Reading::Proof(proof) => proof,
         Reading::NotHandled => return Err(Error::bug("Stripe answered something else than a session")),
     };
-    let cx = shop.cx();
-    shop.db
+    let cx = seam.cx();
+    seam.db
         .write("checkout.learn", move |tx| {
             let cause = Actor::system("checkout");
             orders::learn(tx, &cx, vec![Learned { order, fact: proof.fact.clone(), cause }])?;

@@ -6,38 +6,38 @@ use kernel::{Error, Result};
 use super::close::Closing;
 use crate::ids::OrderId;
 use crate::orders::{CLOSE_SESSION, SYNC_SESSION};
-use crate::shop::Shop;
+use crate::seam::Seam;
 
 /// The job that opens a checkout whose request did not live to do it.
 pub const OPEN: &str = "checkout.open";
 
 /// Does a job of the checkout; `None` when it is not one.
-pub async fn run(shop: &Shop, job: &Claimed) -> Option<Result<Fate>> {
+pub async fn run(seam: &Seam, job: &Claimed) -> Option<Result<Fate>> {
     match job.kind.as_str() {
-        OPEN => Some(open(shop, job).await),
-        CLOSE_SESSION => Some(close(shop, job).await),
-        SYNC_SESSION => Some(sync(shop, job).await),
+        OPEN => Some(open(seam, job).await),
+        CLOSE_SESSION => Some(close(seam, job).await),
+        SYNC_SESSION => Some(sync(seam, job).await),
         _ => None,
     }
 }
 
-async fn open(shop: &Shop, job: &Claimed) -> Result<Fate> {
-    match super::open(shop, order(job)?).await {
+async fn open(seam: &Seam, job: &Claimed) -> Result<Fate> {
+    match super::open(seam, order(job)?).await {
         // A refusal has released everything; a checkout that is over needs no page.
         Ok(_) | Err(Error::Refused(_) | Error::NotFound { .. }) => Ok(Fate::Done),
         Err(error) => Err(error),
     }
 }
 
-async fn close(shop: &Shop, job: &Claimed) -> Result<Fate> {
-    Ok(match super::close(shop, order(job)?).await? {
+async fn close(seam: &Seam, job: &Claimed) -> Result<Fate> {
+    Ok(match super::close(seam, order(job)?).await? {
         Closing::Done => Fate::Done,
         Closing::At(at) => Fate::Later(at),
     })
 }
 
-async fn sync(shop: &Shop, job: &Claimed) -> Result<Fate> {
-    super::sync(shop, order(job)?).await.map(|()| Fate::Done)
+async fn sync(seam: &Seam, job: &Claimed) -> Result<Fate> {
+    super::sync(seam, order(job)?).await.map(|()| Fate::Done)
 }
 
 fn order(job: &Claimed) -> Result<OrderId> {

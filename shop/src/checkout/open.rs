@@ -10,15 +10,15 @@ use stripe::{Call, CallError};
 use super::{Basket, Checkout, CheckoutState, Started, store};
 use crate::ids::OrderId;
 use crate::orders::{self, CancelReason};
-use crate::shop::Shop;
+use crate::seam::Seam;
 
 /// Opens the checkout of an order, or says where it was opened. May be called any number of times.
 ///
 /// # Errors
 /// Refused when Stripe refuses: everything is released then. `Unknown` when the answer was lost: nothing is released, and
 /// a job asks again with the same key.
-pub async fn open(shop: &Shop, order: OrderId) -> Result<Started> {
-    let checkout = shop
+pub async fn open(seam: &Seam, order: OrderId) -> Result<Started> {
+    let checkout = seam
         .db
         .read("checkout.find", move |tx| store::find(tx, order))
         .await?
@@ -26,16 +26,16 @@ pub async fn open(shop: &Shop, order: OrderId) -> Result<Started> {
     match checkout.state {
         CheckoutState::Open => started(&checkout),
         CheckoutState::Failed | CheckoutState::Closed => Err(over(order).into()),
-        CheckoutState::Creating => ask(shop, &checkout).await,
+        CheckoutState::Creating => ask(seam, &checkout).await,
     }
 }
 
-async fn ask(shop: &Shop, checkout: &Checkout) -> Result<Started> {
+async fn ask(seam: &Seam, checkout: &Checkout) -> Result<Started> {
     let order = checkout.order;
-    match shop.stripe.call(request(shop, checkout)?).await {
+    match seam.stripe.call(request(seam, checkout)?).await {
         Ok(session) => {
             let view = SessionView::read(&session).map_err(|e| Error::Bug(Box::new(e)))?;
-            record(shop, order, view).await
+            record(seam, order, view).await
         }
         Err(CallError::Unknown(why)) if !planted(Defect::UnknownTakenForFailure) => {
             Err(Error::Unknown(format!("Stripe's answer for order {order} was lost: {why}")))
@@ -44,16 +44,16 @@ async fn ask(shop: &Shop, checkout: &Checkout) -> Result<Started> {
         Err(CallError::NotSent(why)) => Err(Error::Busy(format!("Stripe cannot be reached: {why}"))),
         Err(CallError::RateLimited { .. }) => Err(Error::Busy("Stripe asks to slow down".into())),
         Err(error) => {
-            fail(shop, order).await?;
+            fail(seam, order).await?;
             Err(error.into())
         }
     }
 }
 
-async fn record(shop: &Shop, order: OrderId, view: SessionView) -> Result<Started> {
-    let cx = shop.cx();
+async fn record(seam: &Seam, order: OrderId, view: SessionView) -> Result<Started> {
+    let cx = seam.cx();
     let (id, url) = (view.id.clone(), view.url.clone());
-    shop.db
+    seam.db
         .write("checkout.record", move |tx| {
             if store::opened(tx, &cx, order, &id, url.as_deref())? {
                 orders::record_session(tx, &cx, order, &id)?;
@@ -62,14 +62,14 @@ async fn record(shop: &Shop, order: OrderId, view: SessionView) -> Result<Starte
         })
         .await
         .safe_to_repeat()?;
-    let checkout = shop.db.read("checkout.find", move |tx| store::find(tx, order)).await?;
+    let checkout = seam.db.read("checkout.find", move |tx| store::find(tx, order)).await?;
     started(&checkout.ok_or_else(|| Error::not_found("checkout", order))?)
 }
 
 /// A failure at Stripe releases everything.
-async fn fail(shop: &Shop, order: OrderId) -> Result<()> {
-    let cx = shop.cx();
-    shop.db
+async fn fail(seam: &Seam, order: OrderId) -> Result<()> {
+    let cx = seam.cx();
+    seam.db
         .write("checkout.fail", move |tx| {
             store::set_state(tx, &cx, order, CheckoutState::Failed)?;
             orders::cancel::cancel(tx, &cx, order, CancelReason::CheckoutFailed, &Actor::system("checkout"))
@@ -95,7 +95,7 @@ fn over(order: OrderId) -> Refusal {
         .fix("start a new checkout")
 }
 
-fn request(shop: &Shop, checkout: &Checkout) -> Result<Call> {
+fn request(seam: &Seam, checkout: &Checkout) -> Result<Call> {
     let part = |name: &str| checkout.request[name].clone();
     let bad = |e: serde_json::Error| Error::Bug(Box::new(e));
     let basket: Basket = serde_json::from_value(part("basket")).map_err(bad)?;
@@ -104,14 +104,14 @@ fn request(shop: &Shop, checkout: &Checkout) -> Result<Call> {
     let mut metadata = vec![("orderId".to_owned(), order.clone())];
     metadata.extend(basket.profile_id.map(|id| ("profileId".to_owned(), id.to_string())));
     let key = match planted(Defect::KeyPerAttempt) {
-        true => format!("{}-{}", checkout.idempotency_key, shop.cx().uuid()),
+        true => format!("{}-{}", checkout.idempotency_key, seam.cx().uuid()),
         false => checkout.idempotency_key.clone(),
     };
     Ok(stripe::checkout::create(Create {
         mode: Mode::Payment,
         lines: lines(&part("lines"), currency)?,
-        success_url: basket.success_url.unwrap_or_else(|| shop.settings.success_url()),
-        cancel_url: Some(basket.cancel_url.unwrap_or_else(|| shop.settings.cancel_url())),
+        success_url: basket.success_url.unwrap_or_else(|| seam.settings.success_url()),
+        cancel_url: Some(basket.cancel_url.unwrap_or_else(|| seam.settings.cancel_url())),
         client_reference: Some(order),
         customer_email: basket.email,
         coupon: None,

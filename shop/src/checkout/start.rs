@@ -14,7 +14,7 @@ use crate::catalog::{self, Offer};
 use crate::ids::OrderId;
 use crate::inventory::{self, Reserved, Want};
 use crate::orders::{self, Draft};
-use crate::shop::Shop;
+use crate::seam::Seam;
 
 /// Stripe lets a session live between 30 minutes and 24 hours (`expires_at`).
 const STRIPE_SHORTEST: Duration = Duration::from_secs(30 * 60);
@@ -66,19 +66,19 @@ impl Starter {
     /// # Errors
     /// Invalid baskets, products not on offer, stock that ran out, Stripe refusing; and `Unknown` when Stripe's answer
     /// was lost: the order stays and a job asks again with the same key.
-    pub async fn start(&self, shop: &Shop, basket: Basket) -> Result<Started> {
-        let order = self.place(shop, basket).await?;
-        open(shop, order).await
+    pub async fn start(&self, seam: &Seam, basket: Basket) -> Result<Started> {
+        let order = self.place(seam, basket).await?;
+        open(seam, order).await
     }
 
     /// The first half of [`Starter::start`]: everything but Stripe.
-    pub async fn place(&self, shop: &Shop, basket: Basket) -> Result<OrderId> {
+    pub async fn place(&self, seam: &Seam, basket: Basket) -> Result<OrderId> {
         basket.check()?;
-        let cx = shop.cx();
+        let cx = seam.cx();
         let order: OrderId = cx.id();
-        let expires_at = cx.now + shop.settings.reservation;
+        let expires_at = cx.now + seam.settings.reservation;
         let session_ends = expires_at.max(cx.now + STRIPE_SHORTEST + STRIPE_MARGIN);
-        let currency = basket.currency.unwrap_or(shop.settings.currency);
+        let currency = basket.currency.unwrap_or(seam.settings.currency);
         let ask = Ask { cx, order, basket, currency, expires_at, session_ends };
         // Repeating would make a second order; the first, if it was written, ends with its reservation.
         self.batch.submit(ask).await.must_be_looked_up()??;

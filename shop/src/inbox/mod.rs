@@ -16,4 +16,4 @@ pub use event::{EventStatus, StoredEvent};
 pub use process::{Processed, process, replay};
 pub use receive::{Incoming, Receipt, Receiver};
 pub use rematch::rematch;
-pub use store::{find, of_order};
+pub use store::{find, of_order, oldest_waiting};

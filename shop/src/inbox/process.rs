@@ -15,7 +15,7 @@ use super::store::{self, Claimed, Ending};
 use super::{EventStatus, StoredEvent};
 use crate::ids::OrderId;
 use crate::orders::{self, Learned};
-use crate::shop::Shop;
+use crate::seam::Seam;
 
 /// How long a worker may take for its batch before another takes the events over.
 const LEASE: Duration = Duration::from_secs(60);
@@ -32,27 +32,27 @@ pub struct Processed {
 }
 
 /// Claims what is due and processes it. Says how much there was; zero means there is nothing to do now.
-pub async fn process(shop: &Shop) -> Result<Processed> {
-    let cx = shop.cx();
+pub async fn process(seam: &Seam) -> Result<Processed> {
+    let cx = seam.cx();
     let now = cx.now;
     let claims =
-        shop.db.write("inbox.claim", move |tx| store::claim(tx, now, BATCH, LEASE)).await.safe_to_repeat()?;
+        seam.db.write("inbox.claim", move |tx| store::claim(tx, now, BATCH, LEASE)).await.safe_to_repeat()?;
     if planted(Defect::MarkedBeforeDone) {
-        mark_before_done(shop, &claims).await?;
+        mark_before_done(seam, &claims).await?;
     }
-    settle_claims(shop, claims).await
+    settle_claims(seam, claims).await
 }
 
-async fn settle_claims(shop: &Shop, claims: Vec<Claimed>) -> Result<Processed> {
+async fn settle_claims(seam: &Seam, claims: Vec<Claimed>) -> Result<Processed> {
     let mut processed = Processed { claimed: claims.len(), ..Processed::default() };
     if claims.is_empty() {
         return Ok(processed);
     }
-    let endings = match try_batch(shop, &claims).await {
+    let endings = match try_batch(seam, &claims).await {
         Ok(endings) => endings,
         // Not now, or nobody knows: the lease brings back what is not finished.
         Err(Error::Busy(_) | Error::Unknown(_)) => Vec::new(),
-        Err(_) => one_by_one(shop, &claims).await?,
+        Err(_) => one_by_one(seam, &claims).await?,
     };
     for ending in endings {
         *processed.ended.entry(ending.status.as_str()).or_default() += 1;
@@ -60,29 +60,29 @@ async fn settle_claims(shop: &Shop, claims: Vec<Claimed>) -> Result<Processed> {
     Ok(processed)
 }
 
-async fn try_batch(shop: &Shop, claims: &[Claimed]) -> Result<Vec<Ending>> {
-    let readings: Vec<Read> = claims.iter().map(|claim| read(claim, shop.settings.livemode)).collect();
-    let (cx, claims) = (shop.cx(), claims.to_vec());
+async fn try_batch(seam: &Seam, claims: &[Claimed]) -> Result<Vec<Ending>> {
+    let readings: Vec<Read> = claims.iter().map(|claim| read(claim, seam.settings.livemode)).collect();
+    let (cx, claims) = (seam.cx(), claims.to_vec());
     // Repeating is safe: what was committed is no longer held by this claim.
-    shop.db.write("inbox.settle", move |tx| settle(tx, &cx, &claims, &readings)).await.safe_to_repeat()
+    seam.db.write("inbox.settle", move |tx| settle(tx, &cx, &claims, &readings)).await.safe_to_repeat()
 }
 
 /// Each event by itself; the one that fails is put back, or given up, and does not hold up the others.
-async fn one_by_one(shop: &Shop, claims: &[Claimed]) -> Result<Vec<Ending>> {
+async fn one_by_one(seam: &Seam, claims: &[Claimed]) -> Result<Vec<Ending>> {
     let mut endings = Vec::new();
     for claim in claims {
-        match try_batch(shop, std::slice::from_ref(claim)).await {
+        match try_batch(seam, std::slice::from_ref(claim)).await {
             Ok(ended) => endings.extend(ended),
             // Nobody knows, or not now: the lease brings it back.
             Err(Error::Busy(_) | Error::Unknown(_)) => {}
-            Err(error) => endings.push(put_back(shop, claim, error).await?),
+            Err(error) => endings.push(put_back(seam, claim, error).await?),
         }
     }
     Ok(endings)
 }
 
-async fn put_back(shop: &Shop, claim: &Claimed, error: Error) -> Result<Ending> {
-    let cx = shop.cx();
+async fn put_back(seam: &Seam, claim: &Claimed, error: Error) -> Result<Ending> {
+    let cx = seam.cx();
     tracing::error!(stripeEventId = claim.id, attempts = claim.attempts, %error, "[stripe.webhook] Webhook error");
     let given_up =
         claim.attempts >= MAX_ATTEMPTS || matches!(error, Error::Refused(_) | Error::Invalid { .. });
@@ -94,7 +94,7 @@ async fn put_back(shop: &Shop, claim: &Claimed, error: Error) -> Result<Ending> 
         next_attempt_at: cx.now + jobs::backoff(&cx, claim.attempts),
     };
     let (claim, written) = (claim.clone(), ending.clone());
-    shop.db
+    seam.db
         .write("inbox.put_back", move |tx| {
             let held = store::still_held(tx, std::slice::from_ref(&claim))?;
             if held.is_empty() { Ok(()) } else { store::finish(tx, &cx, std::slice::from_ref(&written)) }
@@ -184,9 +184,9 @@ fn audited(ending: &Ending) -> Option<Entry> {
 }
 
 /// What the defect `MarkedBeforeDone` does: the end first, the effect in another transaction.
-async fn mark_before_done(shop: &Shop, claims: &[Claimed]) -> Result<()> {
-    let (cx, claims) = (shop.cx(), claims.to_vec());
-    shop.db
+async fn mark_before_done(seam: &Seam, claims: &[Claimed]) -> Result<()> {
+    let (cx, claims) = (seam.cx(), claims.to_vec());
+    seam.db
         .write("inbox.mark", move |tx| {
             let endings: Vec<Ending> = claims
                 .iter()

@@ -6,16 +6,16 @@ use stripe::{Event, Reading};
 
 use super::store;
 use crate::orders;
-use crate::shop::Shop;
+use crate::seam::Seam;
 
 /// Makes due again what can be matched now; says how many events that are.
-pub async fn rematch(shop: &Shop) -> Result<u64> {
-    let now = shop.cx().now;
-    let matchable = shop.db.read("inbox.unmatched", matchable).await?;
+pub async fn rematch(seam: &Seam) -> Result<u64> {
+    let now = seam.cx().now;
+    let matchable = seam.db.read("inbox.unmatched", matchable).await?;
     if matchable.is_empty() {
         return Ok(0);
     }
-    shop.db
+    seam.db
         .write("inbox.rematch", move |tx| {
             tx.wake(super::receive::TOPIC);
             store::wake_unmatched(tx, now, &matchable)

@@ -168,6 +168,18 @@ pub(super) fn unmatched(tx: &mut Tx<'_>, limit: i64) -> Result<Vec<(String, Stri
     rows.iter().map(|row| Ok((row.get("stripe_event_id")?, row.get("payload")?))).collect()
 }
 
+/// When the oldest event came that is still to be processed.
+pub fn oldest_waiting(tx: &mut Tx<'_>) -> Result<Option<Timestamp>> {
+    // The first condition is the index's own, word for word, so that both engines take the index.
+    let row = tx.query_opt(
+        "SELECT received_at FROM stripe_events
+         WHERE status IN ('received', 'retry', 'error', 'unmatched') AND status IN ('received', 'retry')
+         ORDER BY received_at LIMIT 1",
+        &[],
+    )?;
+    row.map(|row| row.get("received_at")).transpose()
+}
+
 const COLUMNS: &str = "stripe_event_id, type, api_version, created, livemode, object_id, status, attempts,
     next_attempt_at, last_error_kind, last_error, order_id, received_at, processed_at";
 

@@ -469,3 +469,32 @@ pub(crate) fn waiting_for_stock(tx: &mut Tx<'_>, sku: &str, limit: i64) -> Resul
     )?;
     rows.iter().map(|row| row.get("id")).collect()
 }
+
+/// How many orders a person may have to look at.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Paid and not confirmed, whatever they wait for.
+    pub paid_unconfirmed: i64,
+    /// Under review.
+    pub requires_review: i64,
+}
+
+/// Counts from the small indexes that hold only such orders.
+pub fn counts(tx: &mut Tx<'_>) -> Result<Counts> {
+    Ok(Counts {
+        paid_unconfirmed: tx.count("SELECT COUNT(*) FROM orders WHERE status = 'paid'", &[])?,
+        requires_review: tx.count("SELECT COUNT(*) FROM orders WHERE requires_review", &[])?,
+    })
+}
+
+/// How many timeline entries of a type were written from one instant up to another: ids ascend with time, so this reads
+/// only the newest end of the primary key.
+pub fn happened(tx: &mut Tx<'_>, kind: &str, from: Timestamp, to: Timestamp) -> Result<i64> {
+    let bounds = [first_id(from).into(), first_id(to).into(), kind.into()];
+    tx.count("SELECT COUNT(*) FROM order_timeline WHERE id >= $1 AND id < $2 AND type = $3", &bounds)
+}
+
+/// The smallest UUID of version 7 made at `at`.
+fn first_id(at: Timestamp) -> uuid::Uuid {
+    uuid::Uuid::from_u128((at.millis().max(0) as u128) << 80 | 0x7000 << 64)
+}

@@ -1,0 +1,67 @@
+//! The seam: what a use case holds that waits for the world outside between its transactions.
+
+use std::sync::Arc;
+
+use db::Db;
+use kernel::{Clock, Currency, Cx, Duration, Entropy, Timestamp};
+use stripe::Stripe;
+
+/// What an operator may set.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Where buyers and operators reach this shop, without a slash at the end (`APP_URL`).
+    pub app_url: String,
+    /// Whether the key at Stripe is a live one; events of the other mode are ignored.
+    pub livemode: bool,
+    /// The currency of a basket that names none.
+    pub currency: Currency,
+    /// How long stock is set aside for a checkout.
+    pub reservation: Duration,
+}
+
+impl Settings {
+    /// Where Stripe sends a buyer who has paid.
+    pub fn success_url(&self) -> String {
+        format!("{}/thanks?session_id={{CHECKOUT_SESSION_ID}}", self.app_url)
+    }
+    /// Where Stripe sends a buyer who turns back.
+    pub fn cancel_url(&self) -> String {
+        format!("{}/", self.app_url)
+    }
+}
+
+/// A database, Stripe, settings, the time and chance.
+pub struct Seam {
+    /// Where everything is kept.
+    pub db: Db,
+    /// How Stripe is asked.
+    pub stripe: Arc<dyn Stripe>,
+    /// What an operator may set.
+    pub settings: Settings,
+    clock: Arc<dyn Clock>,
+    root: Cx,
+}
+
+impl Seam {
+    /// On a migrated database.
+    pub fn new(
+        db: Db,
+        stripe: Arc<dyn Stripe>,
+        settings: Settings,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Self {
+        let root = Cx::new(clock.now(), entropy);
+        Seam { db, stripe, settings, clock, root }
+    }
+
+    /// The time and new ids, for one piece of work that begins now.
+    pub fn cx(&self) -> Cx {
+        self.root.at(self.clock.now())
+    }
+
+    /// Now.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+}
