@@ -66,13 +66,20 @@ fn money_that_is_there_never_cancels_an_order() {
 fn table() -> String {
     let mut text = String::from(
         "# Where an order stands, what is known of its payment, and what should be true now.\n\
-         # Printed by shop/tests/verdicts.rs from shop/src/orders/verdict.rs. The order costs 15.00 usd.\n",
+         # Printed by shop/tests/verdicts.rs from shop/src/orders/verdict.rs. The order costs 15.00 usd.\n\
+         # What stands not under a state changes nothing there.\n\n\
+         what may be known\n",
     );
+    for (name, _) in everything_known() {
+        writeln!(text, "  {name}").expect("a text grows");
+    }
     for (state, order) in orders() {
         write!(text, "\n{state}\n").expect("a text grows");
         for (name, facts) in everything_known() {
-            let verdict = say(decide(&order, &PaymentFacts::new(facts)));
-            writeln!(text, "  {name:<58} {verdict}").expect("a text grows");
+            match decide(&order, &PaymentFacts::new(facts)) {
+                Verdict::Already => {}
+                verdict => writeln!(text, "  {name:<58} {}", say(verdict)).expect("a text grows"),
+            }
         }
     }
     text
@@ -80,7 +87,7 @@ fn table() -> String {
 
 fn say(verdict: Verdict) -> String {
     match verdict {
-        Verdict::Already => "-".into(),
+        Verdict::Already => "nothing".into(),
         Verdict::Note(status) => format!("note that the payment is {}", status.as_str()),
         Verdict::HandOver => "hand over".into(),
         Verdict::Hold(waits_for) => format!("hold, waits for {}", waits_for.as_str()),
