@@ -273,13 +273,17 @@ pub(super) fn save_facts(tx: &mut Tx<'_>, cx: &Cx, facts: &BTreeMap<(OrderId, St
         })
         .collect::<Result<Vec<_>>>()?;
     // An object belongs to the order that it was first matched with, for good.
-    tx.insert_many(
+    let saved = tx.insert_many(
         "INSERT INTO payment_facts (object_id, order_id, fact, updated_at)",
         "ON CONFLICT (object_id) DO UPDATE SET fact = excluded.fact, updated_at = excluded.updated_at
          WHERE payment_facts.order_id = excluded.order_id",
         &rows,
     )?;
-    Ok(())
+    match saved.count == rows.len() as u64 {
+        true => Ok(()),
+        // Matched by another event since; the next attempt finds the order that it belongs to.
+        false => Err(Error::bug("an object was matched with another order at the same time")),
+    }
 }
 
 /// One entry to be written on an order's timeline.
@@ -378,32 +382,35 @@ pub(super) fn clear_reviews(tx: &mut Tx<'_>, cx: &Cx, order: OrderId, by: &str) 
     Ok(())
 }
 
-/// The order that each set of references means, if one is known: by our own id in the metadata, else by the session,
-/// else by the payment intent, else by what was matched before.
+/// The order that each set of references means, if one is known: by an object that was matched before, else by our own id
+/// in the metadata, else by the session or payment intent that an order keeps. What was matched before comes first: one
+/// payment never pays for two orders, whatever is written on it later.
 pub fn match_references(tx: &mut Tx<'_>, references: &[&References]) -> Result<Vec<Option<OrderId>>> {
-    let own = |r: &References| {
-        let named =
-            r.order.as_deref().or(r.client_reference.as_deref().filter(|text| text.starts_with("ord_")));
-        named.and_then(|text| text.parse::<OrderId>().ok())
-    };
-    let named: BTreeSet<OrderId> = references.iter().filter_map(|r| own(r)).collect();
+    let objects: BTreeSet<&str> = references.iter().flat_map(|r| objects_of(r)).collect();
+    let by_fact = by_objects(tx, &objects, &[("payment_facts", "object_id", "order_id")])?;
+    let named: BTreeSet<OrderId> = references.iter().filter_map(|r| own_id(r)).collect();
     let known = existing(tx, &named)?;
-    let is_known = |r: &References| own(r).filter(|id| known.contains(id));
-    let objects: BTreeSet<&str> = references
-        .iter()
-        .filter(|r| is_known(r).is_none())
-        .flat_map(|r| [&r.session, &r.payment_intent, &r.charge])
-        .filter_map(|object| object.as_deref())
-        .collect();
-    let by_object = by_objects(tx, &objects)?;
-    Ok(references
-        .iter()
-        .map(|r| {
-            let objects = [&r.session, &r.payment_intent, &r.charge];
-            let found = || objects.iter().find_map(|o| by_object.get(o.as_deref()?).copied());
-            is_known(r).or_else(found)
-        })
-        .collect())
+    let is_known = |r: &References| own_id(r).filter(|id| known.contains(id));
+    let unknown = references.iter().filter(|r| is_known(r).is_none()).flat_map(|r| objects_of(r));
+    let columns =
+        [("orders", "stripe_payment_intent_id", "id"), ("orders", "stripe_checkout_session_id", "id")];
+    let by_column = by_objects(tx, &unknown.collect(), &columns)?;
+    let among = |found: &BTreeMap<String, OrderId>, r: &References| {
+        objects_of(r).into_iter().find_map(|object| found.get(object).copied())
+    };
+    let meant = |r: &&References| among(&by_fact, r).or_else(|| is_known(r)).or_else(|| among(&by_column, r));
+    Ok(references.iter().map(meant).collect())
+}
+
+/// Our own id as it was written on the object.
+fn own_id(references: &References) -> Option<OrderId> {
+    let client_reference = references.client_reference.as_deref().filter(|text| text.starts_with("ord_"));
+    references.order.as_deref().or(client_reference)?.parse().ok()
+}
+
+fn objects_of(references: &References) -> Vec<&str> {
+    let all = [&references.session, &references.payment_intent, &references.charge];
+    all.into_iter().filter_map(|object| object.as_deref()).collect()
 }
 
 fn existing(tx: &mut Tx<'_>, ids: &BTreeSet<OrderId>) -> Result<BTreeSet<OrderId>> {
@@ -414,17 +421,18 @@ fn existing(tx: &mut Tx<'_>, ids: &BTreeSet<OrderId>) -> Result<BTreeSet<OrderId
     tx.query(&sql, &[Value::array(ids.iter().copied())])?.iter().map(|row| row.get("id")).collect()
 }
 
-fn by_objects(tx: &mut Tx<'_>, objects: &BTreeSet<&str>) -> Result<BTreeMap<String, OrderId>> {
+/// Orders by objects, looked up in columns: `(table, column, order)`.
+fn by_objects(
+    tx: &mut Tx<'_>,
+    objects: &BTreeSet<&str>,
+    columns: &[(&str, &str, &str)],
+) -> Result<BTreeMap<String, OrderId>> {
     let mut found = BTreeMap::new();
     if objects.is_empty() {
         return Ok(found);
     }
     let among = Value::array(objects.iter().copied());
-    for (column, table, order) in [
-        ("object_id", "payment_facts", "order_id"),
-        ("stripe_payment_intent_id", "orders", "id"),
-        ("stripe_checkout_session_id", "orders", "id"),
-    ] {
+    for (table, column, order) in columns {
         let any = tx.dialect().any(column, 1);
         let sql = format!("SELECT {column} AS object, {order} AS order_id FROM {table} WHERE {any}");
         for row in tx.query(&sql, std::slice::from_ref(&among))? {

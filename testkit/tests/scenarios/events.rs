@@ -88,3 +88,37 @@ testkit::on_both_engines! {
         world.close().await;
     }
 }
+
+testkit::on_both_engines! {
+    migrated by shop::MIGRATIONS;
+
+    /// Metadata can be edited in Stripe's dashboard; the money came once.
+    async fn one_payment_never_pays_for_two_orders(test: TestDb) {
+        let world = World::open(test).await;
+        let first = world.check_out(&[("mug", 1)]).await.unwrap();
+        let second = world.check_out(&[("mug", 1)]).await.unwrap();
+        world.pay(&first, "4242424242424242");
+        world.settle().await;
+        let intent = world.order(first.order).await.payment_intent.unwrap();
+        let edited = serde_json::json!({
+            "id": intent, "object": "payment_intent", "amount": 1500, "amount_received": 1500, "currency": "usd",
+            "status": "succeeded", "metadata": { "orderId": second.order },
+        });
+        let cx = world.stripe.cx();
+        world.account().emit_event("payment_intent.succeeded", &edited, &cx);
+        // Two at once, of which neither was seen before.
+        let fresh = |order: shop::ids::OrderId| serde_json::json!({
+            "id": "pi_fresh", "object": "payment_intent", "amount": 1500, "amount_received": 1500, "currency": "usd",
+            "status": "succeeded", "metadata": { "orderId": order },
+        });
+        let (third, fourth) = (world.check_out(&[("mug", 1)]).await.unwrap(), world.check_out(&[("mug", 1)]).await.unwrap());
+        world.account().emit_event("payment_intent.succeeded", &fresh(third.order), &cx);
+        world.account().emit_event("payment_intent.succeeded", &fresh(fourth.order), &cx);
+        world.settle().await;
+        let confirmed = "SELECT COUNT(*) FROM orders WHERE status = 'confirmed'";
+        assert_eq!(world.count(confirmed).await, 2);
+        assert_eq!(world.order(first.order).await.state.status(), "confirmed");
+        assert_eq!(world.order(second.order).await.state.status(), "pending");
+        world.close().await;
+    }
+}
