@@ -37,12 +37,13 @@ impl Exit {
     /// The exit code for an error's stable name. A name that is not listed is a rule of the shop.
     pub fn of(code: &str) -> Exit {
         match code {
-            "internal_error" | "outcome_unknown" => Exit::Error,
-            "invalid_input" | "reason_required" | "usage" | "flag_required" | "configuration" => Exit::Usage,
-            "forbidden" | "unauthorized" => Exit::Forbidden,
-            "not_found" => Exit::NotFound,
-            "stale_plan" | "idempotency_key_reused" | "idempotency_key_in_flight" | "conflict" => Exit::Conflict,
-            "busy" | "unreachable" => Exit::Down,
+            "internal_error" | "outcome_unknown" | "not_migrated" => Exit::Error,
+            "invalid_input" | "malformed_body" | "payload_too_large" | "reason_required" => Exit::Usage,
+            "usage" | "flag_required" | "configuration" => Exit::Usage,
+            "forbidden" | "unauthenticated" | "too_many_attempts" => Exit::Forbidden,
+            "not_found" | "no_such_route" => Exit::NotFound,
+            "stale_plan" | "idempotency_key_reused" | "idempotency_in_flight" | "conflict" => Exit::Conflict,
+            "busy" | "unreachable" | "stripe_refused" => Exit::Down,
             _ => Exit::Refused,
         }
     }

@@ -4,11 +4,12 @@ use kernel::Error;
 use serde_json::{Value, json};
 
 use super::exit::Exit;
+use crate::http::error_pages::ErrorPage;
 
 /// A failure as it is shown: what, why, and what to do next.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
-    /// Its stable name, like `refused_by_guard`; its page is `docs/errors/<code>.md`.
+    /// Its stable name, like `refused_by_guard`; its page is `/docs/errors/<code>`.
     pub code: String,
     /// A few words.
     pub title: String,
@@ -75,7 +76,7 @@ impl Failure {
 fn code_of_status(status: u16) -> &'static str {
     match status {
         400 | 405 | 411..=415 | 422 => "invalid_input",
-        401 => "unauthorized",
+        401 => "unauthenticated",
         403 => "forbidden",
         404 => "not_found",
         409 => "conflict",
@@ -84,8 +85,11 @@ fn code_of_status(status: u16) -> &'static str {
     }
 }
 
-/// `refused_by_guard` → `Refused by guard`.
+/// The title of the code's page; without one the code itself, `port_taken` → `Port taken`.
 fn titled(code: &str) -> String {
+    if let Some(page) = ErrorPage::find(code) {
+        return page.title.into();
+    }
     let words = code.replace('_', " ");
     let mut letters = words.chars();
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())

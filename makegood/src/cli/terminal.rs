@@ -5,6 +5,7 @@ use std::io::{self, BufRead, IsTerminal, Write};
 use super::exit::Exit;
 use super::failure::Failure;
 use super::globals::{Color, Globals, Json};
+use crate::http::error_pages::ErrorPage;
 
 /// What colour says in addition to the word; never instead of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -133,7 +134,7 @@ impl Terminal {
             text.push_str(&format!("{} {}\n", self.err.tone(Tone::Good, "fix:"), failure.fix));
         }
         let page = format!("more: makegood explain-error {}", failure.code);
-        if super::error_pages::page(&failure.code).is_some() {
+        if ErrorPage::find(&failure.code).is_some() {
             text.push_str(&format!("{}\n", self.err.tone(Tone::Dim, &page)));
         }
         io::stderr().write_all(text.as_bytes()).ok();

@@ -1,0 +1,133 @@
+//! The work is done here, as the person at the terminal.
+
+use std::sync::Arc;
+
+use db::{Target, TxResult};
+use kernel::{Duration, Error, Timestamp};
+use ops::audit::Entry;
+use ops::{Actor, By, Mode, OperationDef, Role, ViewDef};
+use serde_json::{Value, json};
+
+use super::{NewToken, Receipt};
+use crate::app::{self, App, OpenError};
+use crate::cli::check::Report;
+use crate::cli::failure::Failure;
+use crate::cli::terminal::Terminal;
+use crate::config::{Config, Problem, Sources, explain};
+
+/// The shop, opened in this process.
+pub struct Local {
+    app: Arc<App>,
+}
+
+/// The configuration of this process.
+pub fn config() -> Result<Config, Failure> {
+    Sources::of_process(None).and_then(|sources| Config::load(&sources)).map_err(|problems| misconfigured(&problems))
+}
+
+fn misconfigured(problems: &[Problem]) -> Failure {
+    Failure::new("configuration", explain(problems)).fix("makegood config show says what counts and where it came from")
+}
+
+/// What stopped the shop from opening, as a failure.
+pub fn opened<T>(result: Result<T, OpenError>) -> Result<T, Failure> {
+    result.map_err(|error| {
+        let detail = error.to_string();
+        let code = match &error {
+            OpenError::Config(problems) => return misconfigured(problems),
+            OpenError::Stripe(_) => "configuration",
+            OpenError::NotMigrated { .. } => "not_migrated",
+            OpenError::Migration(source) | OpenError::Database { source, .. } => source.code(),
+        };
+        match code {
+            "not_migrated" => Failure::new(code, detail).fix("makegood db migrate"),
+            "busy" => Failure::new(code, detail).fix("see that the database runs and can be reached, then try again"),
+            code => Failure::new(code, detail),
+        }
+    })
+}
+
+impl Local {
+    /// Opens the database that the configuration names, and brings it up to date where that is allowed.
+    pub async fn open(terminal: &Terminal) -> Result<Local, Failure> {
+        let config = config()?;
+        for warning in &config.warnings {
+            terminal.say(&format!("warning: {warning}"));
+        }
+        if let Target::Sqlite(path) = &config.database
+            && !path.exists()
+        {
+            terminal.say(&format!("there was no database at {}; made a new one", path.display()));
+        }
+        Ok(Local { app: opened(app::open(config).await)? })
+    }
+
+    /// Against what ages are counted.
+    pub fn now(&self) -> Timestamp {
+        self.app.clock.now()
+    }
+
+    /// Asks a view.
+    pub async fn ask(&self, view: &'static ViewDef, input: Value) -> Result<Value, Failure> {
+        let cx = self.app.shop.cx();
+        let asked = self.app.runner.db.read(view.name, move |tx| (view.ask)(input.clone(), tx, &cx));
+        Ok(asked.await?)
+    }
+
+    /// Runs an operation.
+    pub async fn run(
+        &self,
+        operation: &OperationDef,
+        input: Value,
+        mode: Mode,
+        reason: Option<String>,
+    ) -> Result<Receipt, Failure> {
+        let by = By { actor: Actor::operator(&os_user()), role: Role::Admin, reason, request_id: None };
+        let receipt = self.app.runner.run(operation, input, mode, by, self.app.shop.cx()).await?;
+        Ok(serde_json::from_value(Value::from(receipt))?)
+    }
+
+    /// Runs every check.
+    pub async fn check(&self) -> Result<Report, Failure> {
+        let now = self.now();
+        let report = self.app.runner.db.read("cli.check", move |tx| Report::make(&shop::checks(), tx, now));
+        Ok(report.await?)
+    }
+
+    /// Makes a token; the audit log says who made it.
+    pub async fn make_token(&self, name: String, role: Role, days: Option<u32>) -> Result<NewToken, Failure> {
+        let cx = self.app.shop.cx();
+        let expires_at = days.map(|days| cx.now + Duration::from_secs(u64::from(days) * 86_400));
+        let by = Actor::operator(&os_user());
+        let made = self.app.runner.db.write("cli.make_token", move |tx| {
+            let (id, token) = ops::create_token(tx, &cx, &name, role, expires_at)?;
+            let entry = Entry::new("token_created", by.clone(), "token", id)
+                .with(json!({ "name": name, "role": role, "expires_at": expires_at }));
+            ops::audit::record(tx, &cx, vec![entry])?;
+            let (id, name, role) = (id.to_string(), name.clone(), role.as_str().to_owned());
+            Ok::<_, Error>(NewToken { id, name, role, token })
+        });
+        Ok(made.await.must_be_looked_up()?)
+    }
+}
+
+/// Who sits at the terminal: behind `sudo` the person, else the user that this process belongs to.
+fn os_user() -> String {
+    let named = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    named("SUDO_USER").or_else(owner).or_else(|| named("USER")).unwrap_or_else(|| "unknown".into())
+}
+
+/// The user of this process by the system's own list; the environment may say anything.
+#[cfg(target_os = "linux")]
+fn owner() -> Option<String> {
+    use std::os::unix::fs::MetadataExt;
+    let uid = std::fs::metadata("/proc/self").ok()?.uid().to_string();
+    let list = std::fs::read_to_string("/etc/passwd").ok()?;
+    let mut lines = list.lines().map(|line| line.split(':').collect::<Vec<_>>());
+    lines.find(|fields| fields.get(2) == Some(&uid.as_str())).map(|fields| fields[0].to_owned())
+}
+
+#[cfg(not(target_os = "linux"))]
+fn owner() -> Option<String> {
+    None
+}

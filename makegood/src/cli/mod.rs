@@ -1,0 +1,129 @@
+//! The command line: the registry as commands, and what a terminal needs besides. It holds no rule of the shop.
+
+pub mod backend;
+pub mod change;
+pub mod check;
+pub mod exit;
+pub mod failure;
+pub mod globals;
+pub mod literal;
+pub mod names;
+pub mod own;
+pub mod render;
+pub mod terminal;
+pub mod tree;
+
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+use clap::{ArgMatches, FromArgMatches};
+use serde_json::Value;
+
+use backend::Backend;
+use exit::Exit;
+use failure::Failure;
+use globals::{Color, Globals, Json};
+use render::Look;
+use terminal::Terminal;
+use tree::{Does, Leaf};
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
+    let before = guessed(&words);
+    let (terminal, result) = match parse(words, before.color) {
+        Err(failure) => (Terminal::new(&before), Err(failure)),
+        Ok(matches) => match Globals::from_arg_matches(&matches) {
+            Err(error) => (Terminal::new(&before), Err(Failure::usage(error.to_string()))),
+            Ok(globals) => {
+                let terminal = Terminal::new(&globals);
+                let result = run(&terminal, &globals, &matches);
+                (terminal, result)
+            }
+        },
+    };
+    let exit = result.unwrap_or_else(|failure| {
+        terminal.fail(&failure);
+        failure.exit
+    });
+    exit.into()
+}
+
+/// What matters before the line is understood: how to say that it is not.
+fn guessed(words: &[String]) -> Globals {
+    let has = |wanted: &str| words.iter().take_while(|word| *word != "--").any(|word| word == wanted);
+    let color = match () {
+        () if has("--color=always") => Color::Always,
+        () if has("--color=never") => Color::Never,
+        () => Color::Auto,
+    };
+    let json = (has("--json") || has("--json=pretty") || has("--json=lines")).then_some(Json::Pretty);
+    Globals { color, json, ..Globals::default() }
+}
+
+fn parse(words: Vec<String>, color: Color) -> Result<ArgMatches, Failure> {
+    let as_json = guessed(&words).json.is_some();
+    let words = literal::translate(words)?;
+    let color = match color {
+        Color::Auto => clap::ColorChoice::Auto,
+        Color::Always => clap::ColorChoice::Always,
+        Color::Never => clap::ColorChoice::Never,
+    };
+    tree::command().color(color).try_get_matches_from(words).map_err(|error| {
+        let is_help = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+        if as_json && !is_help {
+            return Failure::usage(error.to_string().trim().trim_start_matches("error: "));
+        }
+        // Nobody reading is no reason to fail.
+        error.print().ok();
+        Failure::said(if is_help { Exit::Ok } else { Exit::Usage })
+    })
+}
+
+fn run(terminal: &Terminal, globals: &Globals, matches: &ArgMatches) -> Result<Exit, Failure> {
+    let (leaf, matches) = tree::chosen(matches).ok_or_else(|| Failure::usage("no command was given"))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::new("internal_error", format!("no runtime: {error}")))?;
+    runtime.block_on(perform(terminal, globals, &leaf, matches))
+}
+
+async fn perform(
+    terminal: &Terminal,
+    globals: &Globals,
+    leaf: &Leaf,
+    matches: &ArgMatches,
+) -> Result<Exit, Failure> {
+    match leaf.does {
+        Does::Own(own) => own.run(&own::Call { terminal, globals, matches }).await,
+        Does::View(view) => {
+            let input = (view.from_arguments)(matches)?;
+            let backend = Backend::open(globals, terminal).await?;
+            let answer = backend.ask(view, input).await?;
+            show(terminal, &answer, view.columns, Look::of_results(terminal, backend.now()))
+        }
+        Does::Operation(operation) => {
+            let input = (operation.from_arguments)(matches)?;
+            let backend = Backend::open(globals, terminal).await?;
+            change::change(terminal, globals, &backend, operation, input).await
+        }
+    }
+}
+
+fn show(terminal: &Terminal, answer: &Value, columns: &[&str], look: Look) -> Result<Exit, Failure> {
+    if terminal.json.is_some() {
+        terminal.print_json(answer)?;
+        return Ok(Exit::Ok);
+    }
+    terminal.print(&render::answer(answer, columns, look))?;
+    if let Some(rows) = answer["data"].as_array() {
+        let last = rows.last().map(|row| row["id"].as_str().or(row["sku"].as_str()).unwrap_or_default());
+        match (last, answer["has_more"].as_bool()) {
+            (None, _) => terminal.say("nothing there"),
+            (Some(last), Some(true)) if !last.is_empty() => {
+                terminal.say(&format!("there is more: --starting-after {last}"));
+            }
+            _ => {}
+        }
+    }
+    Ok(Exit::Ok)
+}

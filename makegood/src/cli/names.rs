@@ -1,0 +1,54 @@
+//! What commands are called where that differs from the registry, and what people type from older runbooks.
+
+/// Commands whose words are not those of the operation's or view's name.
+pub const RENAMED: &[(&str, &[&str])] = &[("audit-logs.list", &["audit", "list"])];
+
+/// Second ways to the same command.
+pub const ALSO: &[(&str, &[&str])] = &[("products.list", &["catalog", "list"])];
+
+/// One word at the top of the command tree.
+#[derive(Debug, Clone, Copy)]
+pub struct Group {
+    /// The word.
+    pub name: &'static str,
+    /// Under which heading the help lists it.
+    pub heading: &'static str,
+    /// What it is for.
+    pub about: &'static str,
+}
+
+const fn group(heading: &'static str, name: &'static str, about: &'static str) -> Group {
+    Group { name, heading, about }
+}
+
+const RUN: &str = "Run it";
+const SHOP: &str = "See and repair the shop";
+const CARE: &str = "Look after it";
+const LEARN: &str = "Find out";
+
+/// Every word at the top, in the order in which the help lists them. A test holds this list against the commands.
+pub const GROUPS: &[Group] = &[
+    group(RUN, "dev", "A shop to play with: server, workers, a Stripe of its own, nothing to install"),
+    group(RUN, "serve", "Serve webhooks, the API and the workers"),
+    group(RUN, "health", "Ask a running server how it is"),
+    group(SHOP, "orders", "Purchases: where each stands, why, and what to do"),
+    group(SHOP, "events", "Stripe's events: received, processed, to be replayed"),
+    group(SHOP, "entitlements", "Who may use what, and who said so"),
+    group(SHOP, "customers", "Buyers"),
+    group(SHOP, "catalog", "The catalog file: products, prices, first stock"),
+    group(SHOP, "products", "What is sold, and for how much"),
+    group(SHOP, "inventory", "Stock, by ledger entries"),
+    group(SHOP, "reservations", "Stock set aside for orders"),
+    group(CARE, "check", "Run every check: what must be true and is not"),
+    group(CARE, "jobs", "Background work that waits or has given up"),
+    group(CARE, "audit", "Who did what, when and why"),
+    group(CARE, "tokens", "Tokens for the admin API"),
+    group(CARE, "config", "The configuration: what counts, and where it came from"),
+    group(CARE, "db", "The database: its schema and its state"),
+    group(LEARN, "explain-error", "What an error means and what to do about it"),
+    group(LEARN, "openapi", "Print the API's description"),
+    group(LEARN, "completion", "Print completions for a shell"),
+    group(LEARN, "sandbox", "Turn the sandbox's clock, break its deliveries, send its events"),
+    group(LEARN, "bench", "Measure this machine beside its own limits"),
+    group(LEARN, "version", "Which version this is"),
+];

@@ -1,0 +1,151 @@
+//! Commands that are no operation and no view: running the server, the configuration, the database, help.
+
+mod bench;
+mod check;
+mod completion;
+mod configuration;
+mod database;
+mod explain;
+mod health;
+mod serve;
+mod token;
+
+use clap::{ArgMatches, Args, Command, FromArgMatches};
+
+use super::exit::Exit;
+use super::failure::Failure;
+use super::globals::Globals;
+use super::terminal::Terminal;
+
+/// A command that the command line does by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Own {
+    /// `serve`
+    Serve,
+    /// `health`
+    Health,
+    /// `check`
+    Check,
+    /// `config show`
+    ConfigShow,
+    /// `config check`
+    ConfigCheck,
+    /// `config env`
+    ConfigEnv,
+    /// `db status`
+    DbStatus,
+    /// `db migrate`
+    DbMigrate,
+    /// `tokens create`
+    TokensCreate,
+    /// `bench`
+    Bench,
+    /// `explain-error`
+    ExplainError,
+    /// `completion`
+    Completion,
+    /// `version`
+    Version,
+}
+
+/// All of them.
+pub const OWN: &[Own] = &[
+    Own::Serve,
+    Own::Health,
+    Own::Check,
+    Own::ConfigShow,
+    Own::ConfigCheck,
+    Own::ConfigEnv,
+    Own::DbStatus,
+    Own::DbMigrate,
+    Own::TokensCreate,
+    Own::Bench,
+    Own::ExplainError,
+    Own::Completion,
+    Own::Version,
+];
+
+/// What every one of them may need.
+pub struct Call<'a> {
+    /// How this run talks.
+    pub terminal: &'a Terminal,
+    /// The flags that every command takes.
+    pub globals: &'a Globals,
+    /// Its own arguments.
+    pub matches: &'a ArgMatches,
+}
+
+impl Call<'_> {
+    /// Its own arguments, as `T` reads them.
+    fn read<T: FromArgMatches>(&self) -> Result<T, Failure> {
+        T::from_arg_matches(self.matches).map_err(|error| Failure::usage(error.to_string()))
+    }
+}
+
+impl Own {
+    /// Its words.
+    pub fn path(self) -> &'static [&'static str] {
+        match self {
+            Own::Serve => &["serve"],
+            Own::Health => &["health"],
+            Own::Check => &["check"],
+            Own::ConfigShow => &["config", "show"],
+            Own::ConfigCheck => &["config", "check"],
+            Own::ConfigEnv => &["config", "env"],
+            Own::DbStatus => &["db", "status"],
+            Own::DbMigrate => &["db", "migrate"],
+            Own::TokensCreate => &["tokens", "create"],
+            Own::Bench => &["bench"],
+            Own::ExplainError => &["explain-error"],
+            Own::Completion => &["completion"],
+            Own::Version => &["version"],
+        }
+    }
+
+    /// Adds its arguments, and what it is for.
+    pub fn arguments(self, command: Command) -> Command {
+        match self {
+            Own::Serve => command.about("Serve webhooks, the API and the workers until asked to stop"),
+            Own::Health => health::Arguments::augment_args(command),
+            Own::Check => command.about("Run every check; ends with exit code 3 when one finds something"),
+            Own::ConfigShow => configuration::ShowArguments::augment_args(command),
+            Own::ConfigCheck => command.about("Say what is wrong with the configuration, all at once"),
+            Own::ConfigEnv => command.about("Print every key as the lines of a .env file, with what it is for"),
+            Own::DbStatus => command.about("Say which database this is and which migrations have run"),
+            Own::DbMigrate => command.about("Bring the schema up to date"),
+            Own::TokensCreate => token::Arguments::augment_args(command),
+            Own::Bench => crate::bench::BenchArgs::augment_args(command),
+            Own::ExplainError => explain::Arguments::augment_args(command),
+            Own::Completion => completion::Arguments::augment_args(command),
+            Own::Version => command.about("Print which version this is"),
+        }
+    }
+
+    /// Does it.
+    pub async fn run(self, call: &Call<'_>) -> Result<Exit, Failure> {
+        match self {
+            Own::Serve => serve::run(call).await,
+            Own::Health => health::run(call, call.read()?).await,
+            Own::Check => check::run(call).await,
+            Own::ConfigShow => configuration::show(call, &call.read()?),
+            Own::ConfigCheck => configuration::check(call),
+            Own::ConfigEnv => configuration::env(call),
+            Own::DbStatus => database::status(call).await,
+            Own::DbMigrate => database::migrate(call).await,
+            Own::TokensCreate => token::create(call, call.read()?).await,
+            Own::Bench => bench::run(call, call.read()?).await,
+            Own::ExplainError => explain::run(call, &call.read()?),
+            Own::Completion => completion::run(call, &call.read()?),
+            Own::Version => version(call),
+        }
+    }
+}
+
+fn version(call: &Call<'_>) -> Result<Exit, Failure> {
+    let version = env!("CARGO_PKG_VERSION");
+    match call.terminal.json {
+        Some(_) => call.terminal.print_json(&serde_json::json!({ "name": "makegood", "version": version }))?,
+        None => call.terminal.print(&format!("makegood {version}"))?,
+    }
+    Ok(Exit::Ok)
+}

@@ -1,0 +1,34 @@
+//! `makegood serve`
+
+use tracing_subscriber::EnvFilter;
+
+use super::Call;
+use crate::cli::backend::{config, opened};
+use crate::cli::exit::Exit;
+use crate::cli::failure::Failure;
+use crate::config::LogFormat;
+use crate::serve::{self, ServeError};
+
+pub async fn run(call: &Call<'_>) -> Result<Exit, Failure> {
+    let config = config()?;
+    start_logging(config.log_format, call.globals.verbose);
+    match serve::serve(config, serve::asked_to_stop()).await {
+        Ok(()) => Ok(Exit::Ok),
+        Err(ServeError::Open(error)) => opened(Err(error)),
+        Err(error @ ServeError::Listen { .. }) => {
+            Err(Failure::new("configuration", error.to_string()).fix("stop what listens there, or set another address"))
+        }
+    }
+}
+
+/// Log lines go to stderr; `RUST_LOG` chooses which.
+pub fn start_logging(format: LogFormat, verbose: u8) {
+    let level = if verbose > 0 { "debug" } else { "info" };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // Whoever has begun to log already goes on as they began.
+    let _ = match format {
+        LogFormat::Json => lines.json().try_init(),
+        LogFormat::Text => lines.with_target(false).try_init(),
+    };
+}

@@ -1,0 +1,49 @@
+//! How results look to people. JSON never comes through here.
+
+mod cell;
+mod change;
+mod fields;
+mod story;
+mod table;
+
+use kernel::Timestamp;
+use serde_json::Value;
+
+use super::terminal::{Paint, Terminal};
+
+pub use cell::Cell;
+pub use change::{plan, receipt};
+pub use table::{table, wrap};
+
+/// What rendering needs to know besides the value.
+#[derive(Debug, Clone, Copy)]
+pub struct Look {
+    /// Whether to paint.
+    pub paint: Paint,
+    /// Columns of the screen, if there is one.
+    pub width: Option<usize>,
+    /// Exact times, empty fields, whole details.
+    pub verbose: bool,
+    /// Against what ages are counted.
+    pub now: Timestamp,
+}
+
+impl Look {
+    /// For results.
+    pub fn of_results(terminal: &Terminal, now: Timestamp) -> Self {
+        Look { paint: terminal.out, width: terminal.width, verbose: terminal.verbose, now }
+    }
+    /// For talk.
+    pub fn of_talk(terminal: &Terminal, now: Timestamp) -> Self {
+        Look { paint: terminal.err, width: terminal.width, verbose: terminal.verbose, now }
+    }
+}
+
+/// Any answer of a view: a list as a table, an explanation as a story, everything else as fields.
+pub fn answer(answer: &Value, columns: &[&str], look: Look) -> String {
+    match (answer["object"].as_str(), answer["data"].as_array()) {
+        (Some("list"), Some(rows)) => table(columns, rows, look),
+        (Some("explanation"), _) => story::story(answer, look),
+        _ => fields::fields(answer, look),
+    }
+}

@@ -1,0 +1,94 @@
+//! An order's story: what happened, when, by whom; and what should happen next.
+
+use kernel::Timestamp;
+use serde_json::Value;
+
+use super::Look;
+use super::cell::{Cell, cut, exact, one_line, short, span};
+use crate::cli::terminal::Tone;
+
+/// The answer of `orders explain` as a text that is read from top to bottom.
+pub fn story(explanation: &Value, look: Look) -> String {
+    let mut text = heading(&explanation["order"], look);
+    let mut before: Option<Timestamp> = None;
+    for line in explanation["story"].as_array().map(Vec::as_slice).unwrap_or_default() {
+        let at: Option<Timestamp> = line["at"].as_str().and_then(|at| at.parse().ok());
+        text.push_str(&told(line, at, before, look));
+        before = at.or(before);
+    }
+    text.push_str(&held(explanation, look));
+    let next = explanation["next"].as_str().unwrap_or_default();
+    text.push_str(&format!("\n{} {}\n", look.paint.tone(Tone::Bold, "Next:"), one_line(next)));
+    text
+}
+
+fn heading(order: &Value, look: Look) -> String {
+    let cell = |name: &str| Cell::of(name, order, look);
+    let mut said = vec![cell("status").painted(look)];
+    if let Some(waits_for) = order["waits_for"].as_str() {
+        said.push(look.paint.tone(Tone::Warn, &format!("waits for {waits_for}")));
+    }
+    said.push(format!("payment {}", cell("payment_status").painted(look)));
+    said.push(cell("total").text);
+    let buyer = order["email"].as_str().or(order["profile_id"].as_str());
+    said.extend(buyer.map(one_line));
+    let title = look.paint.tone(Tone::Bold, &format!("order {}", cell("id").text));
+    let mut text = format!("{title}\n  {}\n", said.join(" · "));
+    for line in order["lines"].as_array().map(Vec::as_slice).unwrap_or_default() {
+        let product = line["product_id"].as_str().unwrap_or_default();
+        text.push_str(&format!("  {} × {product}\n", line["quantity"]));
+    }
+    if let Some(reason) = order["review_reason"].as_str() {
+        text.push_str(&format!("  {} {}\n", look.paint.tone(Tone::Warn, "under review:"), one_line(reason)));
+    }
+    text.push('\n');
+    text
+}
+
+fn told(line: &Value, at: Option<Timestamp>, before: Option<Timestamp>, look: Look) -> String {
+    let text = |name: &str| one_line(line[name].as_str().unwrap_or_default());
+    let when = match (at, before) {
+        // What happened in one second shares its time; the eye sees the group.
+        (Some(at), Some(before)) if at.seconds() == before.seconds() && !look.verbose => String::new(),
+        (Some(at), Some(before)) if !look.verbose => format!("+{}", span(at.since(before).as_secs())),
+        (Some(at), _) if look.verbose => at.to_string(),
+        (Some(at), _) => exact(at),
+        (None, _) => String::new(),
+    };
+    let width = if look.verbose { 27 } else { 23 };
+    let (when, cause) = (format!("{when:>width$}"), text("cause"));
+    let what = text("what").replace('_', " ");
+    let mut told = format!(
+        "{}  {}  {what} {}\n",
+        look.paint.tone(Tone::Dim, &when),
+        look.paint.tone(Tone::Dim, &format!("{:5}", text("source"))),
+        look.paint.tone(Tone::Dim, &format!("by {cause}")),
+    );
+    let detail = short(&line["detail"]);
+    if !detail.is_empty() && detail != "–" {
+        let room = look.width.unwrap_or(120).saturating_sub(width + 9).max(30);
+        let detail = if look.verbose { detail } else { cut(&detail, room) };
+        told.push_str(&format!("{}{}\n", " ".repeat(width + 9), look.paint.tone(Tone::Dim, &detail)));
+    }
+    told
+}
+
+/// What the order holds now: reservations and entitlements.
+fn held(explanation: &Value, look: Look) -> String {
+    let rows = |name: &str| explanation[name].as_array().cloned().unwrap_or_default();
+    let mut text = String::new();
+    for reservation in rows("reservations") {
+        let status = Cell::of("status", &reservation, look).painted(look);
+        let (quantity, sku) = (&reservation["quantity"], reservation["sku"].as_str().unwrap_or_default());
+        let id = reservation["id"].as_str().unwrap_or_default();
+        text.push_str(&format!("  {quantity} × {sku} {status} ({id})\n"));
+    }
+    for entitlement in rows("entitlements") {
+        let is = match entitlement["active"].as_bool() {
+            Some(true) => look.paint.tone(Tone::Good, "active"),
+            _ => look.paint.tone(Tone::Dim, "not active"),
+        };
+        text.push_str(&format!("  access to {} is {is}\n", entitlement["product_id"].as_str().unwrap_or_default()));
+    }
+    if text.is_empty() { text } else { format!("\n{}\n{text}", look.paint.tone(Tone::Bold, "It holds")) }
+}
