@@ -10,6 +10,8 @@ use stripe::{Answer, Call, CallError, HttpStripe, Stripe};
 
 use crate::clock::{OsEntropy, SystemClock};
 use crate::config::{Config, Problem, explain};
+use crate::http::Guard;
+use crate::metrics::Metrics;
 
 /// What every door holds.
 pub struct App {
@@ -17,12 +19,16 @@ pub struct App {
     pub shop: Arc<Shop>,
     /// How operations are run.
     pub runner: Runner,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
     /// What was configured.
     pub config: Arc<Config>,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
     /// Gives chance.
     pub entropy: Arc<dyn Entropy>,
+    /// Who is at the door of the API.
+    pub(crate) guard: Guard,
 }
 
 /// Why the shop did not open.
@@ -78,12 +84,16 @@ impl App {
         entropy: Arc<dyn Entropy>,
     ) -> Arc<App> {
         let shop = Shop::new(db.clone(), stripe, config.shop_settings(), clock.clone(), entropy.clone());
+        let metrics = Arc::new(Metrics::new(clock.now()));
+        let (shop, config) = (Arc::new(shop), Arc::new(config));
         Arc::new(App {
-            shop: Arc::new(shop),
+            shop,
             runner: Runner { db },
-            config: Arc::new(config),
+            metrics,
+            config,
             clock,
             entropy,
+            guard: Guard::default(),
         })
     }
 }

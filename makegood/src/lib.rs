@@ -4,3 +4,8 @@ pub mod app;
 pub mod bench;
 pub mod clock;
 pub mod config;
+pub mod dev;
+pub mod http;
+pub mod metrics;
+pub mod serve;
+pub mod worker;

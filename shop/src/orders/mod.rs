@@ -23,7 +23,7 @@ pub use order::{
 pub use place::{Draft, place, record_session};
 pub use review::{clear_review, flag_for_review};
 pub use settle::{Learned, Settled, learn, settle};
-pub use store::{Counts, counts, find, find_many, happened, match_references, timeline};
+pub use store::{Counts, counts, find, find_by_session, find_many, happened, match_references, timeline};
 pub use verdict::{Verdict, decide};
 
 /// The job that fetches a session from Stripe because only it can explain an amount; handled by the checkout.

@@ -241,6 +241,15 @@ fn saved(order: &Order) -> Vec<Value> {
     ]
 }
 
+/// The order of a checkout session, if one has it.
+pub fn find_by_session(tx: &mut Tx<'_>, session: &str) -> Result<Option<Order>> {
+    let sql = "SELECT id FROM orders WHERE stripe_checkout_session_id = $1";
+    match tx.query_opt(sql, &[session.into()])? {
+        Some(row) => find(tx, row.get("id")?),
+        None => Ok(None),
+    }
+}
+
 pub(super) fn set_session(tx: &mut Tx<'_>, cx: &Cx, order: OrderId, session: &str) -> Result<()> {
     tx.execute(
         "UPDATE orders SET stripe_checkout_session_id = $1, updated_at = $2 WHERE id = $3",

@@ -1,0 +1,249 @@
+//! The admin API: operations and views as they are defined, checks, tokens.
+
+use axum::http::StatusCode;
+use db::TxResult;
+use kernel::Timestamp;
+use ops::audit::{self, Entry};
+use ops::{Mode, OperationDef, Receipt, Role, ViewDef};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::call::{Answer, Call, json};
+use super::idempotency::{self, Turn};
+use super::problem::Problem;
+use crate::worker;
+
+/// Runs an operation: its inputs stand in the body, its subject in the path.
+pub(super) async fn operate(mut call: Call, def: &'static OperationDef) -> Answer {
+    let bytes = call.bytes().await?;
+    let asked = Asked::read(call.object(&bytes)?, call.id.as_deref(), def)?;
+    let owner = call.caller()?.actor.name.clone();
+    match idempotency::begin(&call, &owner, &bytes).await? {
+        Turn::Answered(response) => Ok(response),
+        Turn::Work(ticket, _) => {
+            let result = run(&call, def, asked).await;
+            ticket.end(&call, result).await
+        }
+    }
+}
+
+async fn run(call: &Call, def: &OperationDef, asked: Asked) -> Result<(StatusCode, Value), Problem> {
+    let by = call.caller()?.by(asked.reason, &call.origin.request_id);
+    let cx = call.app.shop.cx();
+    let receipt = call.app.runner.run(def, Value::Object(asked.input), asked.mode, by, cx).await?;
+    if def.resource() == "tokens" {
+        call.app.guard.forget();
+    }
+    Ok((StatusCode::OK, shown(&receipt)))
+}
+
+/// What the body of an operation says.
+struct Asked {
+    input: Map<String, Value>,
+    mode: Mode,
+    reason: Option<String>,
+}
+
+impl Asked {
+    fn read(mut body: Map<String, Value>, id: Option<&str>, def: &OperationDef) -> Result<Asked, Problem> {
+        let reason = text(&mut body, "reason")?;
+        let plan_id = text(&mut body, "plan_id")?;
+        let dry_run = match body.remove("dry_run") {
+            None | Some(Value::Null) => false,
+            Some(Value::Bool(is)) => is,
+            Some(_) => return Err(Problem::invalid("/dry_run", "expected true or false")),
+        };
+        if let (Some(subject), Some(id)) = (def.subject, id) {
+            match body.insert(subject.to_owned(), id.into()) {
+                Some(other) if other != id => {
+                    let why = "is not what stands in the path".to_owned();
+                    return Err(Problem::invalid(format!("/{subject}"), why));
+                }
+                _ => {}
+            }
+        }
+        refuse_unknown(&body, &(def.schema)(), "/")?;
+        let mode = if dry_run { Mode::Preview } else { Mode::Apply { plan_id } };
+        Ok(Asked { input: body, mode, reason })
+    }
+}
+
+fn text(body: &mut Map<String, Value>, name: &str) -> Result<Option<String>, Problem> {
+    match body.remove(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) if text.len() <= 2_000 => Ok(Some(text)),
+        Some(_) => Err(Problem::invalid(format!("/{name}"), "expected a text of at most 2000 bytes")),
+    }
+}
+
+/// A misspelt name that nobody reads is a wish that nobody hears.
+fn refuse_unknown(given: &Map<String, Value>, schema: &Value, before: &str) -> Result<(), Problem> {
+    let known = schema["properties"].as_object();
+    match given.keys().find(|name| known.is_none_or(|known| !known.contains_key(*name))) {
+        None => Ok(()),
+        Some(name) => {
+            let known: Vec<_> = known.map(|known| known.keys().cloned().collect()).unwrap_or_default();
+            let why = format!("is unknown; expected {}", known.join(", "));
+            Err(Problem::invalid(format!("{before}{name}"), why))
+        }
+    }
+}
+
+/// A receipt as the API shows it.
+pub fn shown(receipt: &Receipt) -> Value {
+    json!({
+        "object": "operation",
+        "id": receipt.id,
+        "operation": receipt.operation,
+        "status": receipt.status,
+        "plan": receipt.plan.changes,
+        "guards": receipt.plan.guards,
+        "verify": receipt.verify,
+        "verified": receipt.is_verified(),
+        "plan_id": receipt.plan_id,
+        "audit_id": receipt.audit_id,
+    })
+}
+
+/// Answers a view: its fields stand in the query, its subject in the path.
+pub(super) async fn view(call: Call, def: &'static ViewDef) -> Answer {
+    let mut input = call.query()?;
+    let schema = (def.schema)();
+    refuse_unknown(&input, &schema, "")?;
+    if let (Some(subject), Some(id)) = (def.subject, call.id.clone()) {
+        if input.contains_key(subject) {
+            return Err(Problem::invalid(subject, "stands in the path already"));
+        }
+        input.insert(subject.to_owned(), id.into());
+    }
+    as_the_schema_says(&mut input, &schema);
+    let value = ask(&call, def, input).await?;
+    Ok(json(StatusCode::OK, &value))
+}
+
+/// Asks a view in a transaction that only reads.
+pub(super) async fn ask(
+    call: &Call,
+    def: &'static ViewDef,
+    input: Map<String, Value>,
+) -> Result<Value, Problem> {
+    let (cx, input) = (call.app.shop.cx(), Value::Object(input));
+    Ok(call.app.shop.db.read("view", move |tx| (def.ask)(input.clone(), tx, &cx)).await?)
+}
+
+/// A query carries texts only; what the schema calls a number or a truth value becomes one.
+fn as_the_schema_says(input: &mut Map<String, Value>, schema: &Value) {
+    for (name, value) in input {
+        let kind = &schema["properties"][name]["type"];
+        let is = |wanted: &str| {
+            kind == wanted || kind.as_array().is_some_and(|all| all.iter().any(|k| k == wanted))
+        };
+        let Value::String(text) = &*value else { continue };
+        let read = match () {
+            () if is("integer") => text.parse::<i64>().ok().map(Value::from),
+            () if is("boolean") => text.parse::<bool>().ok().map(Value::from),
+            () => None,
+        };
+        if let Some(read) = read {
+            *value = read;
+        }
+    }
+}
+
+/// Runs every check.
+pub(super) async fn checks(call: Call) -> Answer {
+    let findings = worker::check(&call.app).await?;
+    call.app.metrics.found(&findings);
+    let checks = shop::checks();
+    let data: Vec<Value> = checks
+        .iter()
+        .map(|check| {
+            let found: Vec<_> = findings.iter().filter(|finding| finding.check == check.name).collect();
+            json!({
+                "object": "check", "name": check.name, "severity": check.severity, "must": check.must,
+                "means": check.means, "findings": found,
+            })
+        })
+        .collect();
+    let list = json!({
+        "object": "list", "data": data, "has_more": false, "url": "/api/v1/admin/checks", "findings": findings.len(),
+    });
+    Ok(json(StatusCode::OK, &list))
+}
+
+/// Whose token this is.
+pub(super) async fn whoami(call: Call) -> Answer {
+    let caller = call.caller()?;
+    let answer = json!({
+        "object": "caller", "name": caller.actor.name, "role": caller.role, "livemode": call.app.config.is_live(),
+    });
+    Ok(json(StatusCode::OK, &answer))
+}
+
+/// A token to be made.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct NewToken {
+    /// Whose it is: a person or a machine
+    name: String,
+    /// What its bearer may do: app, viewer, support, finance, operator or admin
+    #[schemars(with = "String")]
+    role: Role,
+    /// When it ends; never when absent
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    expires_at: Option<Timestamp>,
+    /// Why, for the audit log
+    reason: String,
+}
+
+pub(super) fn new_token_schema() -> Value {
+    schemars::schema_for!(NewToken).to_value()
+}
+
+/// Makes a token. An `Idempotency-Key` is not honoured here, because the answer, which holds the token, is not kept.
+pub(super) async fn create_token(mut call: Call) -> Answer {
+    let bytes = call.bytes().await?;
+    let new: NewToken = serde_json::from_value(Value::Object(call.object(&bytes)?))
+        .map_err(|error| Problem::invalid("", error.to_string()))?;
+    let cx = call.app.shop.cx();
+    new.check(cx.now)?;
+    let caller = call.caller()?.clone();
+    let (name, role, request_id) = (new.name.clone(), new.role, call.origin.request_id.clone());
+    let expires_at = new.expires_at;
+    let (id, token) = call
+        .app
+        .shop
+        .db
+        .write("tokens.create", move |tx| {
+            let (id, token) = ops::create_token(tx, &cx, &new.name, new.role, new.expires_at)?;
+            let mut entry = Entry::new("token_created", caller.actor.clone(), "token", id)
+                .because(Some(&new.reason))
+                .with(json!({ "name": new.name, "role": new.role, "expires_at": new.expires_at }));
+            entry.request_id = Some(request_id.clone());
+            audit::record(tx, &cx, vec![entry])?;
+            Ok((id, token))
+        })
+        .await
+        .must_be_looked_up()?;
+    let answer = json!({
+        "object": "token", "id": id, "name": name, "role": role, "expires_at": expires_at, "token": token,
+    });
+    Ok(json(StatusCode::CREATED, &answer))
+}
+
+impl NewToken {
+    fn check(&self, now: Timestamp) -> Result<(), Problem> {
+        if self.name.trim().is_empty() || self.name.len() > 200 {
+            return Err(Problem::invalid("/name", "expected 1 to 200 bytes"));
+        }
+        if self.reason.trim().is_empty() || self.reason.len() > 2_000 {
+            return Err(Problem::invalid("/reason", "expected 1 to 2000 bytes"));
+        }
+        match self.expires_at {
+            Some(at) if at <= now => Err(Problem::invalid("/expires_at", "lies in the past")),
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! Reading a request's body: at most so many bytes, and not for ever.
+
+use axum::http::HeaderMap;
+use axum::http::header::CONTENT_LENGTH;
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt;
+use hyper::body::Body;
+use kernel::Duration;
+use serde_json::Value;
+use tokio::time::{Instant, timeout_at};
+
+use super::problem::Problem;
+
+/// How long nothing may come.
+const IDLE: Duration = Duration::from_secs(10);
+/// How long the whole body may take, however steadily it drips.
+const WHOLE: Duration = Duration::from_secs(25);
+
+/// The API's bodies end here.
+pub const JSON_BYTES: usize = 256 * 1024;
+
+/// Why there is no body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BodyError {
+    /// More than was allowed.
+    TooLarge,
+    /// It stopped coming, or came too slowly.
+    Slow,
+    /// The connection broke, or the framing is wrong.
+    Broken,
+}
+
+/// How patient a reader is. Tests are less so.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// How long nothing may come.
+    pub idle: Duration,
+    /// How long the whole may take.
+    pub whole: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Patience { idle: IDLE, whole: WHOLE }
+    }
+}
+
+/// Whether the head itself announces too much.
+pub fn announces_more_than(headers: &HeaderMap, most: usize) -> bool {
+    let length = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok());
+    length.is_some_and(|length| length.trim().parse::<u64>().map_or(true, |length| length > most as u64))
+}
+
+/// Reads all of it.
+pub async fn read<B>(mut body: B, most: usize, patience: Patience) -> Result<Bytes, BodyError>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    let end = Instant::now() + patience.whole;
+    let mut first = Bytes::new();
+    let mut rest = BytesMut::new();
+    loop {
+        let by = end.min(Instant::now() + patience.idle);
+        let frame = match timeout_at(by, body.frame()).await {
+            Err(_) => return Err(BodyError::Slow),
+            Ok(None) => break,
+            Ok(Some(Err(_))) => return Err(BodyError::Broken),
+            Ok(Some(Ok(frame))) => frame,
+        };
+        let Ok(part) = frame.into_data() else { continue };
+        if first.len() + rest.len() + part.len() > most {
+            return Err(BodyError::TooLarge);
+        }
+        // Nearly every body is one frame: it is taken without copying.
+        match first.is_empty() && rest.is_empty() {
+            true => first = part,
+            false => {
+                rest.extend_from_slice(&std::mem::take(&mut first));
+                rest.extend_from_slice(&part);
+            }
+        }
+    }
+    Ok(if rest.is_empty() { first } else { rest.freeze() })
+}
+
+impl From<BodyError> for Problem {
+    fn from(error: BodyError) -> Self {
+        match error {
+            BodyError::TooLarge => {
+                Problem::new("payload_too_large", "the body is larger than this route takes")
+            }
+            BodyError::Slow => Problem::new("request_timeout", "the body did not come in time"),
+            BodyError::Broken => Problem::new("malformed_body", "the body ended before its announced end"),
+        }
+    }
+}
+
+/// A JSON object, or an empty one where there is no body.
+pub fn json_object(headers: &HeaderMap, body: &[u8]) -> Result<serde_json::Map<String, Value>, Problem> {
+    if body.is_empty() {
+        return Ok(serde_json::Map::new());
+    }
+    let kind = headers.get("content-type").map(|kind| kind.to_str().unwrap_or("?").to_ascii_lowercase());
+    if kind.as_ref().is_some_and(|kind| !kind.contains("json")) {
+        return Err(Problem::new("unsupported_media_type", "expected Content-Type: application/json"));
+    }
+    let text = std::str::from_utf8(body)
+        .map_err(|e| Problem::new("malformed_body", format!("byte {} is not UTF-8", e.valid_up_to())))?;
+    // The reader itself gives up at 128 levels, long before the stack does.
+    let value: Value =
+        serde_json::from_str(text).map_err(|e| Problem::new("malformed_body", e.to_string()))?;
+    match value {
+        Value::Object(fields) => {
+            refuse_nul(&Value::Object(fields.clone()), &mut String::new())?;
+            Ok(fields)
+        }
+        other => {
+            Err(Problem::new("malformed_body", format!("expected a JSON object, seen {}", kind_of(&other))))
+        }
+    }
+}
+
+/// PostgreSQL keeps no NUL in a text; no engine shall be asked to.
+fn refuse_nul(value: &Value, pointer: &mut String) -> Result<(), Problem> {
+    let inside = |name: &str, value: &Value, pointer: &mut String| {
+        let length = pointer.len();
+        pointer.push('/');
+        pointer.push_str(&name.replace('~', "~0").replace('/', "~1"));
+        let result = refuse_nul(value, pointer);
+        pointer.truncate(length);
+        result
+    };
+    match value {
+        Value::String(text) if text.contains('\0') => {
+            Err(Problem::invalid(pointer.clone(), "holds the character NUL"))
+        }
+        Value::Array(items) => {
+            items.iter().enumerate().try_for_each(|(at, item)| inside(&at.to_string(), item, pointer))
+        }
+        Value::Object(fields) => fields.iter().try_for_each(|(name, value)| match name.contains('\0') {
+            true => Err(Problem::invalid(pointer.clone(), "a name holds the character NUL")),
+            false => inside(name, value, pointer),
+        }),
+        _ => Ok(()),
+    }
+}
+
+fn kind_of(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "true or false",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a text",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+    }
+}

@@ -1,0 +1,148 @@
+//! What a shop's own pages and server ask: begin a checkout, where does it stand, may this user use this course.
+
+use axum::http::StatusCode;
+use kernel::Error;
+use ops::Role;
+use serde_json::{Map, Value, json};
+use shop::checkout::{Basket, Started};
+use shop::ids::OrderId;
+
+use super::admin;
+use super::call::{Answer, Call, json};
+use super::idempotency::{self, Ticket, Turn};
+use super::problem::Problem;
+
+pub(super) fn basket_schema() -> Value {
+    schemars::schema_for!(Basket).to_value()
+}
+
+/// Begins a checkout. On behalf of a profile only with a token: anyone may buy, but not in another's name.
+pub(super) async fn create(mut call: Call) -> Answer {
+    call.app.metrics.checkout_requests.one();
+    let bytes = call.bytes().await?;
+    let basket = basket(call.object(&bytes)?)?;
+    let caller = call.caller_if_any().await?;
+    if basket.profile_id.is_some() {
+        match &caller {
+            Some(caller) => caller.must_be(Role::App, "a checkout for a profile")?,
+            None => {
+                let detail = "a checkout for a profile needs Authorization: Bearer TOKEN of role app";
+                return Err(Problem::new("unauthenticated", detail));
+            }
+        }
+    }
+    // Without a token the address stands in, so that one buyer's keys are not another's.
+    let owner = match &caller {
+        Some(caller) => caller.actor.name.clone(),
+        None => format!("guest {}", call.origin.address),
+    };
+    match idempotency::begin(&call, &owner, &bytes).await? {
+        Turn::Answered(response) => Ok(response),
+        Turn::Work(ticket, left) => {
+            let result = start(&call, &ticket, basket, left).await;
+            if result.as_ref().is_err_and(is_our_failure) {
+                call.app.metrics.checkout_failures.one();
+            }
+            ticket.end(&call, result.map_err(Problem::from)).await
+        }
+    }
+}
+
+fn basket(body: Map<String, Value>) -> Result<Basket, Problem> {
+    let basket: Basket = serde_json::from_value(Value::Object(body))
+        .map_err(|error| Problem::invalid("", error.to_string()))?;
+    basket.check()?;
+    Ok(basket)
+}
+
+/// In two steps, so that a retry with the same key goes on with the order that the first attempt has made.
+async fn start(
+    call: &Call,
+    ticket: &Ticket,
+    basket: Basket,
+    left: Option<Value>,
+) -> Result<(StatusCode, Value), Error> {
+    let shop = &call.app.shop;
+    let order = match left.as_ref().and_then(|left| left["order"].as_str()) {
+        Some(order) => order.parse().map_err(|e| Error::Bug(Box::new(e) as _))?,
+        None => {
+            let order: OrderId = shop.starter.place(shop, basket).await?;
+            if let Err(problem) = ticket.note(call, json!({ "order": order })).await {
+                tracing::warn!(%order, detail = problem.detail, "the key of a checkout could not be noted");
+            }
+            order
+        }
+    };
+    shop::checkout::open(shop, order).await.map(|started| (StatusCode::CREATED, shown(&started)))
+}
+
+fn shown(started: &Started) -> Value {
+    json!({
+        "object": "checkout_session",
+        "id": started.session,
+        "order_id": started.order,
+        "url": started.url,
+        "expires_at": started.expires_at,
+    })
+}
+
+/// A buyer who wants what is not there is no failure of the checkout.
+fn is_our_failure(error: &Error) -> bool {
+    match error {
+        Error::Refused(refusal) => refusal.code == "stripe_refused",
+        Error::Invalid { .. } | Error::NotFound { .. } => false,
+        Error::Busy(_) | Error::Unknown(_) | Error::Bug(_) => true,
+    }
+}
+
+/// Where the order of a session stands. Who knows the session's id is the buyer, or was told it; still nothing personal is
+/// said.
+pub(super) async fn show(call: Call) -> Answer {
+    let session = call.id.clone().unwrap_or_default();
+    let asked = session.clone();
+    let order = call
+        .app
+        .shop
+        .db
+        .read("checkout.show", move |tx| shop::orders::find_by_session(tx, &asked))
+        .await?
+        .ok_or_else(|| Problem::new("not_found", format!("no checkout session {session}")))?;
+    let lines: Vec<Value> = order
+        .lines
+        .iter()
+        .map(|line| {
+            json!({
+                "product_id": line.product_id, "name": line.name, "kind": line.kind, "quantity": line.quantity,
+                "unit_amount": line.unit_amount,
+            })
+        })
+        .collect();
+    let answer = json!({
+        "object": "checkout_session",
+        "id": session,
+        "order_id": order.id,
+        "status": order.state.status(),
+        "payment_status": order.payment_status,
+        "requires_review": order.open_review().is_some(),
+        "currency": order.amounts.currency,
+        "total_amount": order.amounts.total().minor,
+        "lines": lines,
+    });
+    Ok(json(StatusCode::OK, &answer))
+}
+
+/// Whether a user may use a course: the view `entitlements.check` under the names that shops use.
+pub(super) async fn check_entitlement(call: Call) -> Answer {
+    let query = call.query()?;
+    let mut input = Map::new();
+    for (name, field) in [("user_id", "user"), ("course_id", "course")] {
+        let value = query.get(name).ok_or_else(|| Problem::invalid(name, "is missing"))?;
+        input.insert(field.to_owned(), value.clone());
+    }
+    if let Some(unknown) = query.keys().find(|name| *name != "user_id" && *name != "course_id") {
+        return Err(Problem::invalid(unknown, "is unknown; expected user_id, course_id"));
+    }
+    let def = shop::VIEWS.iter().find(|def| def.name == "entitlements.check");
+    let def = def.ok_or_else(|| Problem::from(Error::bug("the view entitlements.check is gone")))?;
+    Ok(json(StatusCode::OK, &admin::ask(&call, def, input).await?))
+}

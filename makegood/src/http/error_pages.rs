@@ -1,0 +1,342 @@
+//! Every code that an answer may carry: its status, what it means and what to do next. The API, `/docs/errors/{code}` and
+//! `makegood explain-error` are made from this list.
+
+use axum::http::StatusCode;
+
+/// One code.
+#[derive(Debug, Clone, Copy)]
+pub struct ErrorPage {
+    /// The stable name.
+    pub code: &'static str,
+    /// The HTTP status that goes with it.
+    pub status: u16,
+    /// A few words for people.
+    pub title: &'static str,
+    /// Whether the same request may succeed later without anyone changing anything.
+    pub retryable: bool,
+    /// What has happened.
+    pub means: &'static str,
+    /// What to do, ending with a command where there is one.
+    pub next: &'static str,
+}
+
+impl ErrorPage {
+    /// The page of `code`.
+    pub fn find(code: &str) -> Option<&'static ErrorPage> {
+        PAGES.iter().find(|page| page.code == code)
+    }
+
+    /// The status as HTTP has it.
+    pub fn http_status(&self) -> StatusCode {
+        StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
+    /// The page as HTML, with no script and nothing from elsewhere.
+    pub fn html(&self) -> String {
+        let retry = if self.retryable {
+            "The same request may succeed later."
+        } else {
+            "Trying again changes nothing."
+        };
+        format!(
+            "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
+             <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><title>{title} · makegood</title>\
+             <style>body{{font:16px/1.6 system-ui,sans-serif;max-width:40rem;margin:3rem auto;padding:0 1rem;\
+             color-scheme:light dark}}code{{background:rgba(127,127,127,.15);padding:.1em .3em;border-radius:4px}}\
+             </style></head>\n<body><main><p><code>{code}</code> · HTTP {status}</p><h1>{title}</h1>\n<p>{means}</p>\n\
+             <h2>What to do</h2>\n<p>{next}</p>\n<p>{retry}</p></main></body></html>\n",
+            title = escape(self.title),
+            code = escape(self.code),
+            status = self.status,
+            means = marked(self.means),
+            next = marked(self.next),
+        )
+    }
+}
+
+/// `text between backquotes` is code.
+fn marked(text: &str) -> String {
+    let parts = escape(text);
+    let mut out = String::with_capacity(parts.len());
+    for (at, part) in parts.split('`').enumerate() {
+        match at % 2 {
+            1 => out.push_str(&format!("<code>{part}</code>")),
+            _ => out.push_str(part),
+        }
+    }
+    out
+}
+
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+const fn page(
+    code: &'static str,
+    status: u16,
+    title: &'static str,
+    means: &'static str,
+    next: &'static str,
+) -> ErrorPage {
+    ErrorPage { code, status, title, retryable: false, means, next }
+}
+const fn later(page: ErrorPage) -> ErrorPage {
+    ErrorPage { retryable: true, ..page }
+}
+
+/// All codes, by status.
+pub const PAGES: &[ErrorPage] = &[
+    // The request itself ---------------------------------------------------------------------------------------
+    page(
+        "malformed_body",
+        400,
+        "The body cannot be read",
+        "The body is not the JSON that this route takes: it is cut off, not UTF-8, nested too deeply, or no JSON at all. The detail says where.",
+        "Send one JSON object with `Content-Type: application/json`. `GET /openapi.json` describes it.",
+    ),
+    page(
+        "signature_missing",
+        400,
+        "No signature",
+        "A request to the webhook had no `Stripe-Signature` header, or no body. Stripe always sends both; something between Stripe and makegood took them away, or someone else is calling.",
+        "Check that the proxy passes headers and the raw body on unchanged.",
+    ),
+    page(
+        "not_an_event",
+        400,
+        "Not an event",
+        "The signature is right, but the body is not an event of Stripe's.",
+        "Check what signs with this secret. Stripe's own events carry `id`, `object`, `type`, `created` and `livemode`.",
+    ),
+    page(
+        "unauthenticated",
+        401,
+        "No valid token",
+        "The request has no `Authorization: Bearer` header, or its token is unknown, revoked or expired.",
+        "Send a token, or make one: `makegood tokens create NAME --role ROLE`.",
+    ),
+    page(
+        "signature_invalid",
+        401,
+        "Invalid signature",
+        "Stripe signature verification failed: the header is malformed, was made with another secret or over other bytes, or is older than 300 seconds.",
+        "Compare `STRIPE_WEBHOOK_SECRET` with the endpoint's page at Stripe, check that a proxy does not change the body, and that the machine's clock is right. During a roll both secrets may stand there, separated by a comma.",
+    ),
+    page(
+        "forbidden",
+        403,
+        "The role does not reach",
+        "The token is valid, but its role may not do this. Each role may do all that the ones before it may: app, viewer, support, finance, operator, admin.",
+        "Ask an admin for a token with that role: `makegood tokens create NAME --role ROLE`.",
+    ),
+    page(
+        "not_found",
+        404,
+        "Not found",
+        "Nothing of this kind has this id here.",
+        "Check the id, and that it belongs to this environment: `makegood orders list`.",
+    ),
+    page(
+        "no_such_route",
+        404,
+        "No such route",
+        "There is nothing at this path.",
+        "`GET /openapi.json` lists every route.",
+    ),
+    page(
+        "method_not_allowed",
+        405,
+        "Method not allowed",
+        "The path is right, the method is not. The `Allow` header says which are.",
+        "Use one of the methods in `Allow`.",
+    ),
+    later(page(
+        "request_timeout",
+        408,
+        "The request took too long to arrive",
+        "The body stopped coming, or came too slowly, and the connection was given up.",
+        "Send the request again.",
+    )),
+    page(
+        "payload_too_large",
+        413,
+        "The body is too large",
+        "Bodies end at 256 KiB for the API and at 1 MiB for the webhook.",
+        "Send less at once.",
+    ),
+    page(
+        "unsupported_media_type",
+        415,
+        "Not JSON",
+        "The `Content-Type` of the request is not JSON.",
+        "Send `Content-Type: application/json`.",
+    ),
+    page(
+        "invalid_input",
+        422,
+        "Something in the input is not right",
+        "The request can be read, but a value is missing, unknown or out of bounds. `errors` says which, as JSON pointers.",
+        "Mend the values that are named. `GET /openapi.json` describes them all.",
+    ),
+    page(
+        "idempotency_key_reused",
+        422,
+        "The Idempotency-Key belongs to another request",
+        "The same key was sent before with another body or path. A key names one request.",
+        "Send a new `Idempotency-Key` with each new request, and the old one only to repeat the same.",
+    ),
+    later(page(
+        "idempotency_in_flight",
+        409,
+        "The first request with this key is still under way",
+        "Another request with this `Idempotency-Key` has not ended yet.",
+        "Wait a moment and send it again with the same key.",
+    )),
+    later(page(
+        "too_many_attempts",
+        429,
+        "Too many failed attempts",
+        "Too many requests from this address had no valid token.",
+        "Wait for as long as `Retry-After` says, then send a valid token.",
+    )),
+    // The shop's rules -----------------------------------------------------------------------------------------
+    page(
+        "reason_required",
+        422,
+        "A reason is needed",
+        "Every change by hand is written into the audit log with its reason.",
+        "Add `\"reason\"` to the request, or `--reason TEXT` on the command line.",
+    ),
+    page(
+        "stale_plan",
+        409,
+        "The plan is stale",
+        "What the operation would do now is not what was previewed: something has changed since.",
+        "Look at a new preview (`\"dry_run\": true`), then apply with its `plan_id`.",
+    ),
+    page(
+        "refused_by_guard",
+        409,
+        "A guard does not hold",
+        "The operation has a condition that is not true now. Guards have no override; the detail says what was seen.",
+        "Look at the guards of a preview, and at the thing itself: `makegood orders explain ID`.",
+    ),
+    page(
+        "out_of_stock",
+        409,
+        "Out of stock",
+        "Fewer pieces are free than the basket wants. What is reserved by checkouts that are under way counts as taken.",
+        "Order fewer, or add stock: `makegood inventory adjust SKU CHANGE --reason TEXT`.",
+    ),
+    page(
+        "not_on_offer",
+        422,
+        "Not on offer",
+        "The product is unknown, inactive, or has no price in this currency.",
+        "See what is on offer with `makegood products list`, or add it: `makegood catalog import FILE`.",
+    ),
+    page(
+        "checkout_over",
+        409,
+        "The checkout is over",
+        "It was paid, has expired, or failed; it cannot be opened again.",
+        "Start a new checkout. To see what happened: `makegood orders explain ID`.",
+    ),
+    page(
+        "no_open_review",
+        409,
+        "No review is open",
+        "The order is not under review, so there is nothing to clear.",
+        "Look at it: `makegood orders explain ID`.",
+    ),
+    page(
+        "order_under_review",
+        409,
+        "The order is under review",
+        "Money came that does not fit the order, or someone flagged it. Nothing is handed over until a person has looked.",
+        "Look at it: `makegood orders explain ID`; then `makegood orders review clear ID --reason TEXT`, or refund.",
+    ),
+    page(
+        "order_not_confirmed",
+        409,
+        "The order is not confirmed",
+        "Only an order whose payment is proven and settled can be shipped.",
+        "See what it waits for: `makegood orders explain ID`.",
+    ),
+    page(
+        "reservation_not_live",
+        409,
+        "The reservation is over",
+        "It was confirmed, released or has expired; the pieces may belong to someone else by now.",
+        "See where it stands: `makegood reservations list`.",
+    ),
+    page(
+        "stock_below_zero",
+        409,
+        "Stock would fall below what is reserved",
+        "The correction would leave fewer pieces than live reservations hold.",
+        "See the counts with `makegood inventory list`, and release reservations first: `makegood reservations release ID`.",
+    ),
+    page(
+        "migration_changed",
+        409,
+        "A migration ran in another form",
+        "The database was made by another line of versions of makegood.",
+        "Run the version that made this database, or restore a backup. `makegood db status` shows what ran.",
+    ),
+    page(
+        "migration_out_of_order",
+        409,
+        "A migration is missing below one that ran",
+        "The database was made by another line of versions of makegood.",
+        "Run the version that made this database, or restore a backup. `makegood db status` shows what ran.",
+    ),
+    // Not now --------------------------------------------------------------------------------------------------
+    page(
+        "stripe_refused",
+        502,
+        "Stripe refused",
+        "Stripe answered with an error that trying again does not change; the detail carries Stripe's words and request id. What was reserved for it is free again.",
+        "Read Stripe's message; check the key with `makegood config check`.",
+    ),
+    later(page(
+        "busy",
+        503,
+        "Not now",
+        "The database or Stripe cannot be reached, or too much is waiting. Nothing was lost: what was not acknowledged was not done.",
+        "Try again after the time in `Retry-After`. If it lasts: `GET /readyz?verbose`.",
+    )),
+    later(page(
+        "outcome_unknown",
+        504,
+        "The answer was lost",
+        "The work may or may not have been done. makegood looks for itself and finishes what was begun.",
+        "Send the same request with the same `Idempotency-Key`, or look first: `makegood orders explain ID`.",
+    )),
+    page(
+        "internal_error",
+        500,
+        "Something is wrong in makegood",
+        "Something happened that must not. It was logged with the request's id.",
+        "Look for the `request_id` in the log, and report it.",
+    ),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_code_stands_there_once_and_its_page_is_whole() {
+        let mut codes: Vec<_> = PAGES.iter().map(|page| page.code).collect();
+        codes.sort_unstable();
+        codes.dedup();
+        assert_eq!(codes.len(), PAGES.len());
+        for page in PAGES {
+            assert!(page.http_status().is_client_error() || page.http_status().is_server_error());
+            assert_eq!(page.means.matches('`').count() % 2, 0, "{}", page.code);
+            assert_eq!(page.next.matches('`').count() % 2, 0, "{}", page.code);
+            assert!(page.html().contains(page.code) && !page.html().contains("<script"));
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! What machines ask: does it live, may it get traffic, what has it counted. And the pages of error codes.
+
+use axum::body::Body;
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderValue, Response, StatusCode};
+use kernel::Duration;
+use serde_json::json;
+
+use super::call::{Answer, Call, json};
+use super::error_pages::ErrorPage;
+use super::problem::Problem;
+use crate::app::App;
+
+/// Where Prometheus reads.
+pub(super) const METRICS: &str = "/metrics";
+/// The paths that orchestrators ask.
+pub(super) const PATHS: [&str; 4] = ["/health", "/healthz", "/livez", "/readyz"];
+/// A database that takes longer than this does not answer.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The process lives and its runtime turns; nothing else is asked.
+pub(super) async fn alive(_: Call) -> Answer {
+    Ok(json(StatusCode::OK, &json!({ "status": "ok", "version": env!("CARGO_PKG_VERSION") })))
+}
+
+/// Whether traffic makes sense. Stripe is not asked: events that come while it is away are stored all the same.
+pub(super) async fn ready(call: Call) -> Answer {
+    let conditions = conditions(&call.app).await;
+    let is_ready = conditions.iter().all(|condition| condition.holds);
+    let status = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let mut answer = json!({ "status": if is_ready { "ready" } else { "not_ready" } });
+    let verbose =
+        call.head.uri.query().is_some_and(|query| query.split('&').any(|p| p.starts_with("verbose")));
+    if verbose || !is_ready {
+        let shown = conditions.iter().map(
+            |condition| json!({ "name": condition.name, "holds": condition.holds, "seen": condition.seen }),
+        );
+        answer["conditions"] = shown.collect();
+    }
+    Ok(json(status, &answer))
+}
+
+struct Condition {
+    name: &'static str,
+    holds: bool,
+    seen: String,
+}
+
+async fn conditions(app: &App) -> Vec<Condition> {
+    let healthy = app.shop.db.is_healthy();
+    let asked = tokio::time::timeout(PATIENCE, app.shop.db.migrations(shop::MIGRATIONS)).await;
+    let (answers, migrated) = match asked {
+        Err(_) => ((false, format!("nothing within {PATIENCE:?}")), (false, "unknown".to_owned())),
+        // What it says may name hosts; the log has it.
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "not ready: Database connection failed");
+            ((false, "Database connection failed".to_owned()), (false, "unknown".to_owned()))
+        }
+        Ok(Ok(states)) => {
+            let missing = states.iter().filter(|state| state.applied_at.is_none()).count();
+            ((true, "yes".to_owned()), (missing == 0, format!("{missing} missing of {}", states.len())))
+        }
+    };
+    let condition = |name, (holds, seen)| Condition { name, holds, seen };
+    vec![
+        condition("database_answers", answers),
+        condition("migrations_done", migrated),
+        condition(
+            "database_healthy",
+            (healthy, if healthy { "yes" } else { "the disk failed under a commit" }.into()),
+        ),
+    ]
+}
+
+/// What was counted.
+pub(super) async fn metrics(call: Call) -> Answer {
+    let (app, now) = (&call.app, call.app.clock.now());
+    app.metrics.refresh(&app.shop.db, now).await;
+    let text = app.metrics.text(app.shop.db.pool(), app.shop.db.is_healthy(), now);
+    Ok(typed("text/plain; version=0.0.4; charset=utf-8", text))
+}
+
+/// The page of an error code.
+pub(super) async fn error_page(call: Call) -> Answer {
+    let code = call.id.as_deref().unwrap_or_default();
+    match ErrorPage::find(code) {
+        Some(page) => Ok(typed("text/html; charset=utf-8", page.html())),
+        None => Err(Problem::new("not_found", format!("no error has the code {code}"))),
+    }
+}
+
+fn typed(kind: &'static str, text: String) -> Response<Body> {
+    let mut response = Response::new(Body::from(text));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    response
+}

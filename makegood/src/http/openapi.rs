@@ -1,0 +1,207 @@
+//! The document of the API (OpenAPI 3.1), made from the table of routes: what is not in the table cannot be served, and what
+//! is in it cannot be left out.
+
+use axum::http::StatusCode;
+use serde_json::{Map, Value, json};
+
+use super::call::{Answer, Call, json};
+use super::error_pages::PAGES;
+use super::routes::{Access, Behind, ROUTES, Route};
+
+/// The document for the shop at `app_url`.
+pub fn describe(app_url: &str) -> Value {
+    let mut paths = Map::new();
+    for route in ROUTES.iter() {
+        let path = paths.entry(route.path).or_insert_with(|| json!({}));
+        path[route.method.as_str().to_ascii_lowercase()] = operation(route);
+    }
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "makegood",
+            "version": env!("CARGO_PKG_VERSION"),
+            "description": "Everything after the payment. Sums are whole minor units, times are RFC 3339 in UTC, \
+                            errors are RFC 9457 problem documents.",
+            "license": { "name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0" },
+        },
+        "servers": [{ "url": app_url }],
+        "paths": paths,
+        "components": {
+            "securitySchemes": { "token": { "type": "http", "scheme": "bearer" } },
+            "schemas": { "problem": problem(), "operation": receipt() },
+        },
+    })
+}
+
+pub(super) async fn document(call: Call) -> Answer {
+    Ok(json(StatusCode::OK, &describe(&call.app.config.app_url)))
+}
+
+fn operation(route: &Route) -> Value {
+    let mut described = json!({
+        "operationId": route.name,
+        "summary": route.about,
+        "tags": [tag(route)],
+        "parameters": parameters(route),
+        "responses": {
+            route.success.to_string(): success(route),
+            "default": {
+                "description": "What went wrong",
+                "content": { "application/problem+json": { "schema": reference("problem") } },
+            },
+        },
+    });
+    if let Access::Role(role) = route.access {
+        described["security"] = json!([{ "token": [] }]);
+        described["x-role"] = json!(role);
+    }
+    if let Some(schema) = body(route) {
+        described["requestBody"] = json!({
+            "required": true, "content": { "application/json": { "schema": schema } },
+        });
+    }
+    described
+}
+
+fn tag(route: &Route) -> &'static str {
+    match route.path.split('/').nth(1) {
+        Some("api") if route.path.starts_with(super::routes::ADMIN) => "admin",
+        Some("api") => "shop",
+        Some("webhooks" | "dev") => "webhook",
+        _ => "service",
+    }
+}
+
+fn success(route: &Route) -> Value {
+    match route.behind {
+        Behind::Operation(_) => json!({
+            "description": "What was done, or would be",
+            "content": { "application/json": { "schema": reference("operation") } },
+        }),
+        _ => json!({ "description": "Done" }),
+    }
+}
+
+fn parameters(route: &Route) -> Vec<Value> {
+    let mut all = Vec::new();
+    if route.path.contains("{id}") {
+        all.push(json!({ "name": "id", "in": "path", "required": true, "schema": { "type": "string" } }));
+    }
+    match route.behind {
+        Behind::View(def) => all.extend(of_query(&(def.schema)(), def.subject)),
+        Behind::Operation(_) => all.push(idempotency_key()),
+        Behind::Hand(hand) => {
+            let named = hand.query.iter().map(|(name, about)| {
+                json!({ "name": name, "in": "query", "description": about, "schema": { "type": "string" } })
+            });
+            all.extend(named);
+            all.extend((route.name == "checkout.sessions.create").then(idempotency_key));
+        }
+        Behind::Webhook => all.push(json!({
+            "name": "Stripe-Signature", "in": "header", "required": true, "schema": { "type": "string" },
+        })),
+    }
+    all
+}
+
+fn idempotency_key() -> Value {
+    json!({
+        "name": "Idempotency-Key", "in": "header", "schema": { "type": "string", "maxLength": 255 },
+        "description": "The same key with the same request gets the same answer again",
+    })
+}
+
+fn of_query(schema: &Value, subject: Option<&str>) -> Vec<Value> {
+    let required =
+        |name: &str| schema["required"].as_array().is_some_and(|all| all.iter().any(|r| r == name));
+    let fields = schema["properties"].as_object();
+    fields
+        .into_iter()
+        .flatten()
+        .filter(|(name, _)| Some(name.as_str()) != subject)
+        .map(|(name, field)| {
+            let mut field = field.clone();
+            let about = field.as_object_mut().and_then(|field| field.remove("description"));
+            json!({
+                "name": name, "in": "query", "required": required(name), "schema": field, "description": about,
+            })
+        })
+        .collect()
+}
+
+fn body(route: &Route) -> Option<Value> {
+    match route.behind {
+        Behind::Operation(def) => Some(with_the_runner_s_fields((def.schema)(), def.subject)),
+        Behind::Hand(hand) => hand.body.map(|schema| without_dialect(schema())),
+        Behind::View(_) => None,
+        Behind::Webhook => Some(json!({ "type": "object", "description": "An event, as Stripe sends it" })),
+    }
+}
+
+/// The subject stands in the path; the runner adds why, whether, and which plan.
+fn with_the_runner_s_fields(schema: Value, subject: Option<&str>) -> Value {
+    let mut schema = without_dialect(schema);
+    if let (Some(subject), Some(fields)) = (subject, schema["properties"].as_object_mut()) {
+        fields.shift_remove(subject);
+    }
+    if let (Some(subject), Some(required)) = (subject, schema["required"].as_array_mut()) {
+        required.retain(|name| name != subject);
+    }
+    let more = json!({
+        "reason": { "type": "string", "description": "Why; every change needs a reason" },
+        "dry_run": { "type": "boolean", "default": false, "description": "Only say what would change" },
+        "plan_id": { "type": "string", "description": "Apply only if this is still what would change" },
+    });
+    if schema["properties"].is_null() {
+        schema["properties"] = json!({});
+    }
+    if let (Some(fields), Value::Object(more)) = (schema["properties"].as_object_mut(), more) {
+        fields.extend(more);
+    }
+    schema
+}
+
+fn without_dialect(mut schema: Value) -> Value {
+    if let Some(schema) = schema.as_object_mut() {
+        schema.shift_remove("$schema");
+    }
+    schema
+}
+
+fn reference(name: &str) -> Value {
+    json!({ "$ref": format!("#/components/schemas/{name}") })
+}
+
+fn problem() -> Value {
+    let text = || json!({ "type": "string" });
+    let codes: Vec<_> = PAGES.iter().map(|page| page.code).collect();
+    json!({
+        "type": "object",
+        "required": ["type", "title", "status", "code", "request_id", "retryable"],
+        "properties": {
+            "type": { "type": "string", "format": "uri" }, "title": text(), "status": { "type": "integer" },
+            "detail": text(), "instance": text(), "code": { "type": "string", "enum": codes },
+            "request_id": text(), "retryable": { "type": "boolean" }, "hint": text(),
+            "errors": { "type": "array", "items": {
+                "type": "object", "properties": { "pointer": text(), "detail": text() },
+            } },
+        },
+    })
+}
+
+fn receipt() -> Value {
+    let text = || json!({ "type": "string" });
+    let list =
+        |fields: Value| json!({ "type": "array", "items": { "type": "object", "properties": fields } });
+    json!({
+        "type": "object",
+        "properties": {
+            "object": { "const": "operation" }, "id": text(), "operation": text(),
+            "status": { "type": "string", "enum": ["previewed", "applied", "already"] },
+            "plan": list(json!({ "what": text(), "from": text(), "to": text() })),
+            "guards": list(json!({ "name": text(), "holds": { "type": "boolean" }, "seen": text() })),
+            "verify": list(json!({ "must": text(), "holds": { "type": "boolean" }, "seen": text() })),
+            "verified": { "type": "boolean" }, "plan_id": text(), "audit_id": { "type": ["string", "null"] },
+        },
+    })
+}

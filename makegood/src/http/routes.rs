@@ -1,0 +1,298 @@
+//! The table of routes: those that follow from operations and views, and those written by hand. Router, OpenAPI document
+//! and tests are made from it.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, LazyLock};
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::RawPathParams;
+use axum::extract::rejection::RawPathParamsRejection;
+use axum::http::{Method, Request, Response};
+use axum::response::IntoResponse;
+use axum::routing::{MethodFilter, MethodRouter, on};
+use ops::{OperationDef, Role, ViewDef};
+
+use super::call::{Answer, Call};
+use super::problem::Problem;
+use super::{Origin, admin, auth, checkout, health, openapi, webhook};
+use crate::app::App;
+
+/// Who may come in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Anyone; the route itself may still ask for a token.
+    Anyone,
+    /// The bearer of a token with this role or a higher one.
+    Role(Role),
+}
+
+/// What stands behind a route.
+#[derive(Clone, Copy)]
+pub enum Behind {
+    /// An operation, run by the one runner.
+    Operation(&'static OperationDef),
+    /// A view.
+    View(&'static ViewDef),
+    /// Code of its own.
+    Hand(Hand),
+    /// The webhook, which is answered before the router is asked.
+    Webhook,
+}
+
+/// A handler written by hand, and what it takes, for the document.
+#[derive(Clone, Copy)]
+pub struct Hand {
+    handler: fn(Call) -> Pin<Box<dyn Future<Output = Answer> + Send>>,
+    /// Its body as a JSON schema, where it takes one.
+    pub body: Option<fn() -> serde_json::Value>,
+    /// The names of its query parameters and what they are.
+    pub query: &'static [(&'static str, &'static str)],
+}
+
+/// One route.
+pub struct Route {
+    /// `GET` or `POST`.
+    pub method: Method,
+    /// Like `/api/v1/admin/orders/{id}`.
+    pub path: &'static str,
+    /// The operation's or view's name, or one like them: the document's `operationId`.
+    pub name: &'static str,
+    /// What it does, in a sentence.
+    pub about: String,
+    /// Who may come in.
+    pub access: Access,
+    /// Its status when all goes well.
+    pub success: u16,
+    /// What stands behind it.
+    pub behind: Behind,
+}
+
+/// The base of everything that operators do.
+pub const ADMIN: &str = "/api/v1/admin";
+
+/// Every route, the admin's first.
+pub static ROUTES: LazyLock<Vec<Route>> = LazyLock::new(|| {
+    let views = shop::VIEWS.iter().map(|def| Route {
+        method: Method::GET,
+        path: leak(path(def.resource(), &def.verbs(), def.subject.is_some())),
+        name: def.name,
+        about: def.about(),
+        access: Access::Role(def.role),
+        success: 200,
+        behind: Behind::View(def),
+    });
+    let operations = shop::OPERATIONS.iter().map(|def| Route {
+        method: Method::POST,
+        path: leak(path(def.resource(), &def.verbs(), def.subject.is_some())),
+        name: def.name,
+        about: def.about(),
+        access: Access::Role(def.role),
+        success: 200,
+        behind: Behind::Operation(def),
+    });
+    views.chain(operations).chain(written_by_hand()).collect()
+});
+
+/// `list` and `show` are the resource itself; any other verb is a word of the path.
+fn path(resource: &str, verbs: &[&str], has_subject: bool) -> String {
+    let subject = if has_subject { "/{id}" } else { "" };
+    let verbs = match verbs {
+        ["list" | "show"] => String::new(),
+        verbs => format!("/{}", verbs.join("/")),
+    };
+    format!("{ADMIN}/{resource}{subject}{verbs}")
+}
+
+/// Made once, for as long as the process lives: a path is also the label of a metric.
+fn leak(path: String) -> &'static str {
+    Box::leak(path.into_boxed_str())
+}
+
+/// A handler as the table holds it.
+macro_rules! hand {
+    ($handler:path) => {
+        hand!($handler, None, &[])
+    };
+    ($handler:path, $body:expr, $query:expr) => {
+        Behind::Hand(Hand { handler: |call| Box::pin($handler(call)), body: $body, query: $query })
+    };
+}
+
+fn written_by_hand() -> Vec<Route> {
+    let app = Access::Role(Role::App);
+    let viewer = Access::Role(Role::Viewer);
+    let admin = Access::Role(Role::Admin);
+    let route = |method, path, name, access, success, about: &str, behind| Route {
+        method,
+        path,
+        name,
+        about: about.to_owned(),
+        access,
+        success,
+        behind,
+    };
+    let get = |path, name, access, about, behind| route(Method::GET, path, name, access, 200, about, behind);
+    let post = |path, name, access, success, about, behind| {
+        route(Method::POST, path, name, access, success, about, behind)
+    };
+    let access_query: &[_] = &[("user_id", "The profile's id"), ("course_id", "The product's id")];
+    let anyone = Access::Anyone;
+    let mut all = vec![
+        get(
+            "/api/v1/admin/checks",
+            "checks.list",
+            viewer,
+            "Run every check and list what they find",
+            hand!(admin::checks),
+        ),
+        post(
+            "/api/v1/admin/tokens",
+            "tokens.create",
+            admin,
+            201,
+            "Make a token; it is shown this one time",
+            hand!(admin::create_token, Some(admin::new_token_schema), &[]),
+        ),
+        get(
+            "/api/v1/admin/whoami",
+            "whoami",
+            app,
+            "Say whose token this is and what it may do",
+            hand!(admin::whoami),
+        ),
+        post(
+            "/api/v1/checkout/sessions",
+            "checkout.sessions.create",
+            anyone,
+            201,
+            "Begin a checkout: price the basket, set stock aside, open a page where the buyer pays",
+            hand!(checkout::create, Some(checkout::basket_schema), &[]),
+        ),
+        get(
+            "/api/v1/checkout/sessions/{id}",
+            "checkout.sessions.show",
+            anyone,
+            "Say where the order of a checkout session stands, without personal data",
+            hand!(checkout::show),
+        ),
+        get(
+            "/api/v1/entitlements/check",
+            "entitlements.check.app",
+            app,
+            "Say whether a user may use a course",
+            hand!(checkout::check_entitlement, None, access_query),
+        ),
+        get("/health", "health", anyone, "Say whether the server answers", hand!(health::alive)),
+        get("/healthz", "healthz", anyone, "Say whether the server answers", hand!(health::alive)),
+        get("/livez", "livez", anyone, "Say whether the process lives", hand!(health::alive)),
+        get(
+            "/readyz",
+            "readyz",
+            anyone,
+            "Say whether the server may get traffic: the database answers and is migrated",
+            hand!(health::ready, None, &[("verbose", "Say each condition")]),
+        ),
+        get(health::METRICS, "metrics", anyone, "What Prometheus reads", hand!(health::metrics)),
+        get("/openapi.json", "openapi", anyone, "This document", hand!(openapi::document)),
+        get(
+            "/docs/errors/{id}",
+            "docs.errors",
+            anyone,
+            "What an error code means and what to do",
+            hand!(health::error_page),
+        ),
+    ];
+    all.extend(webhook::PATHS.map(|path| {
+        let about = "Take an event of Stripe's; signed, raw, stored before 200";
+        post(
+            path,
+            if path.starts_with("/dev") { "webhooks.stripe.dev" } else { "webhooks.stripe" },
+            anyone,
+            200,
+            about,
+            Behind::Webhook,
+        )
+    }));
+    all
+}
+
+/// By which route a request was answered; the label of its metric.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct RouteLabel(pub(super) &'static str);
+
+/// The router of all routes whose path is `wanted`.
+pub(super) fn router(app: &Arc<App>, wanted: impl Fn(&str) -> bool) -> Router {
+    let mut router = Router::new();
+    let routes =
+        || ROUTES.iter().filter(|route| wanted(route.path) && !matches!(route.behind, Behind::Webhook));
+    for route in routes() {
+        // Every series from the start, so that the first failure is an increase.
+        app.metrics.http(route.path, super::known(&route.method), route.success);
+        router = router.route(route.path, serve(app.clone(), route));
+    }
+    for path in routes().map(|route| route.path).collect::<std::collections::BTreeSet<_>>() {
+        let allowed = allowed(path);
+        let refuse =
+            move || async move { labelled(path, Problem::method_not_allowed(&allowed).into_response()) };
+        router = router.route(path, MethodRouter::new().fallback(refuse));
+    }
+    router
+        .fallback(|| async { Problem::new("no_such_route", "there is nothing at this path").into_response() })
+}
+
+fn allowed(path: &str) -> String {
+    let mut methods: Vec<&str> =
+        ROUTES.iter().filter(|route| route.path == path).map(|route| route.method.as_str()).collect();
+    if methods.contains(&"GET") {
+        methods.push("HEAD");
+    }
+    methods.join(", ")
+}
+
+fn serve(app: Arc<App>, route: &'static Route) -> MethodRouter {
+    let filter = if route.method == Method::POST { MethodFilter::POST } else { MethodFilter::GET };
+    on(
+        filter,
+        move |path: Result<RawPathParams, RawPathParamsRejection>, request: Request<Body>| async move {
+            labelled(route.path, answer(app, route, path, request).await.into_response())
+        },
+    )
+}
+
+fn labelled(path: &'static str, mut response: Response<Body>) -> Response<Body> {
+    response.extensions_mut().insert(RouteLabel(path));
+    response
+}
+
+async fn answer(
+    app: Arc<App>,
+    route: &'static Route,
+    path: Result<RawPathParams, RawPathParamsRejection>,
+    request: Request<Body>,
+) -> Answer {
+    let path = path.map_err(|_| Problem::new("no_such_route", "the path is not UTF-8"))?;
+    let id = path.iter().next().map(|(_, id)| id.to_owned());
+    if id.as_ref().is_some_and(|id| id.contains('\0') || id.len() > 255) {
+        return Err(Problem::new("not_found", "no id is like this"));
+    }
+    let Some(origin) = request.extensions().get::<Origin>().cloned() else {
+        return Err(Problem::from(kernel::Error::bug("a request came past the front")));
+    };
+    let caller = match route.access {
+        Access::Anyone => None,
+        Access::Role(least) => {
+            let caller = auth::authenticate(&app, request.headers(), origin.address).await?;
+            caller.must_be(least, route.name)?;
+            Some(caller)
+        }
+    };
+    let call = Call::new(app, id, caller, origin, request);
+    match route.behind {
+        Behind::Operation(def) => admin::operate(call, def).await,
+        Behind::View(def) => admin::view(call, def).await,
+        Behind::Hand(hand) => (hand.handler)(call).await,
+        Behind::Webhook => Err(Problem::new("no_such_route", "the webhook has a door of its own")),
+    }
+}

@@ -1,0 +1,449 @@
+//! What Prometheus reads at `/metrics`. Every series is there from the start, at zero, so that an alert on an increase
+//! sees the first one too.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, RwLock};
+
+use db::{PoolState, Tx};
+use kernel::{Duration, Result, Timestamp};
+use ops::Finding;
+use shop::{inbox, orders};
+
+/// A number that only grows while this process lives.
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    /// One more.
+    pub fn one(&self) {
+        self.add(1);
+    }
+    /// So many more.
+    pub fn add(&self, more: u64) {
+        self.0.fetch_add(more, Ordering::Relaxed);
+    }
+    /// How many so far.
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Counters with one label whose values are known beforehand.
+#[derive(Debug)]
+pub struct Labelled {
+    values: &'static [&'static str],
+    counters: Vec<Counter>,
+}
+
+impl Labelled {
+    fn new(values: &'static [&'static str]) -> Self {
+        Labelled { values, counters: values.iter().map(|_| Counter::default()).collect() }
+    }
+    /// The counter of `value`; an unknown one counts nowhere.
+    pub fn add(&self, value: &str, more: u64) {
+        let known = self.values.iter().position(|known| *known == value);
+        debug_assert!(known.is_some(), "no counter for {value}");
+        if let Some(counter) = known.and_then(|at| self.counters.get(at)) {
+            counter.add(more);
+        }
+    }
+    /// How many so far with this value.
+    pub fn get(&self, value: &str) -> u64 {
+        let at = self.values.iter().position(|known| *known == value);
+        at.and_then(|at| self.counters.get(at)).map_or(0, Counter::get)
+    }
+}
+
+/// Upper bounds of the buckets, in seconds.
+const BOUNDS: [f64; 11] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+
+/// How long requests took.
+#[derive(Debug, Default)]
+pub struct Histogram {
+    buckets: [AtomicU64; BOUNDS.len()],
+    count: AtomicU64,
+    micros: AtomicU64,
+}
+
+impl Histogram {
+    /// One request that took so long.
+    pub fn observe(&self, took: Duration) {
+        let seconds = took.as_secs_f64();
+        if let Some(bucket) = BOUNDS.iter().position(|bound| seconds <= *bound) {
+            self.buckets[bucket].fetch_add(1, Ordering::Relaxed);
+        }
+        self.count.fetch_add(1, Ordering::Relaxed);
+        self.micros.fetch_add(took.as_micros() as u64, Ordering::Relaxed);
+    }
+
+    fn write(&self, out: &mut String, name: &str, labels: &str) {
+        let mut below = 0;
+        for (bucket, bound) in self.buckets.iter().zip(BOUNDS) {
+            below += bucket.load(Ordering::Relaxed);
+            line(out, &format!("{name}_bucket"), &format!("{labels},le=\"{bound}\""), below);
+        }
+        // What is observed meanwhile must not make the last bucket smaller than the one before it.
+        let count = self.count.load(Ordering::Relaxed).max(below);
+        line(out, &format!("{name}_bucket"), &format!("{labels},le=\"+Inf\""), count);
+        let seconds = self.micros.load(Ordering::Relaxed) as f64 / 1e6;
+        line(out, &format!("{name}_sum"), labels, seconds);
+        line(out, &format!("{name}_count"), labels, count);
+    }
+}
+
+type Route = (&'static str, &'static str, u16);
+
+/// What the rows say, read again when it is older than [`FRESH`].
+#[derive(Debug, Default, Clone)]
+struct Rows {
+    read_at: Option<Timestamp>,
+    paid_unconfirmed: i64,
+    requires_review: i64,
+    event_lag: Duration,
+    jobs_queued: i64,
+    jobs_failed: i64,
+    payment_failed: u64,
+    refund_full: u64,
+    reachable: bool,
+}
+
+/// How old the gauges may be: a scrape more often than this costs no query.
+const FRESH: Duration = Duration::from_secs(10);
+/// A transaction that began this long ago has been committed or given up; its rows are counted.
+const SETTLED: Duration = Duration::from_secs(60);
+
+/// What one check found when it last ran.
+#[derive(Debug, Default, Clone, Copy)]
+struct Found {
+    count: u64,
+    oldest: Option<Timestamp>,
+}
+
+/// Everything that is counted.
+#[derive(Debug)]
+pub struct Metrics {
+    /// Stripe's events by what became of them.
+    pub webhook_events: Labelled,
+    /// Requests to the webhook that were turned away, by why.
+    pub webhook_rejected: Labelled,
+    /// Checkouts that were asked for.
+    pub checkout_requests: Counter,
+    /// Checkouts that failed at Stripe or in here; a buyer's own mistake is none.
+    pub checkout_failures: Counter,
+    /// Refunds by how they ended.
+    pub refund_operations: Labelled,
+    /// Invoices by how they ended.
+    pub invoice_issue: Labelled,
+    /// Connections that were turned away because there were too many.
+    pub connections_refused: Counter,
+    http: RwLock<BTreeMap<Route, Arc<Histogram>>>,
+    rows: Mutex<Rows>,
+    found: Mutex<BTreeMap<&'static str, Found>>,
+    since: Timestamp,
+}
+
+impl Metrics {
+    /// All at zero; counters that come from the rows count from `now` on.
+    pub fn new(now: Timestamp) -> Self {
+        let found = shop::checks().iter().map(|check| (check.name, Found::default())).collect();
+        Metrics {
+            webhook_events: Labelled::new(&[
+                "received",
+                "processed",
+                "retry",
+                "error",
+                "duplicate",
+                "ignored",
+                "unmatched",
+            ]),
+            webhook_rejected: Labelled::new(&[
+                "method",
+                "too_large",
+                "incomplete",
+                "signature_missing",
+                "signature_wrong",
+                "not_an_event",
+                "not_stored",
+            ]),
+            checkout_requests: Counter::default(),
+            checkout_failures: Counter::default(),
+            refund_operations: Labelled::new(&["success", "failure"]),
+            invoice_issue: Labelled::new(&["success", "failure"]),
+            connections_refused: Counter::default(),
+            http: RwLock::default(),
+            rows: Mutex::default(),
+            found: Mutex::new(found),
+            since: now,
+        }
+    }
+
+    /// The histogram of one route, made when it is first asked for.
+    pub fn http(&self, route: &'static str, method: &'static str, status: u16) -> Arc<Histogram> {
+        let key = (route, method, status);
+        let known = self.http.read().unwrap_or_else(|poisoned| poisoned.into_inner()).get(&key).cloned();
+        known.unwrap_or_else(|| {
+            let mut all = self.http.write().unwrap_or_else(|poisoned| poisoned.into_inner());
+            all.entry(key).or_default().clone()
+        })
+    }
+
+    /// Writes down what the checks found.
+    pub fn found(&self, findings: &[Finding]) {
+        let mut all: BTreeMap<&'static str, Found> =
+            shop::checks().iter().map(|check| (check.name, Found::default())).collect();
+        for finding in findings {
+            let found = all.entry(finding.check).or_default();
+            found.count += 1;
+            found.oldest = match (found.oldest, finding.since) {
+                (Some(a), Some(b)) => Some(a.min(b)),
+                (a, b) => a.or(b),
+            };
+        }
+        *lock(&self.found) = all;
+    }
+
+    /// Reads the gauges from the rows when they are not fresh. A database that does not answer is a gauge, too.
+    pub async fn refresh(&self, db: &db::Db, now: Timestamp) {
+        let before = {
+            let mut rows = lock(&self.rows);
+            if rows.read_at.is_some_and(|at| now.since(at) < FRESH) {
+                return;
+            }
+            let before = (rows.read_at, rows.payment_failed, rows.refund_full);
+            // At once, so that scrapes that come together ask once.
+            rows.read_at = Some(now);
+            before
+        };
+        let from = before.0.map_or(self.since, |at| at - SETTLED).max(self.since);
+        match db.read("metrics.rows", move |tx| read_rows(tx, now, from)).await {
+            Ok(read) => {
+                let (payment_failed, refund_full) =
+                    (before.1 + read.payment_failed, before.2 + read.refund_full);
+                *lock(&self.rows) = Rows { payment_failed, refund_full, ..read };
+            }
+            Err(error) => {
+                tracing::warn!(%error, "metrics could not be read from the database");
+                let mut rows = lock(&self.rows);
+                rows.reachable = false;
+                rows.read_at = before.0;
+            }
+        }
+    }
+
+    /// Everything in the text format that Prometheus reads.
+    pub fn text(&self, pool: PoolState, healthy: bool, now: Timestamp) -> String {
+        let mut out = String::with_capacity(16 * 1024);
+        self.write_http(&mut out);
+        self.write_counters(&mut out);
+        self.write_rows(&mut out);
+        self.write_pool(&mut out, pool, healthy);
+        self.write_findings(&mut out, now);
+        out
+    }
+
+    fn write_http(&self, out: &mut String) {
+        let name = "http_request_duration_seconds";
+        head(out, name, "histogram", "How long requests took, by route, method and status.");
+        for ((route, method, status), histogram) in
+            self.http.read().unwrap_or_else(|poisoned| poisoned.into_inner()).iter()
+        {
+            let labels = format!("route=\"{route}\",method=\"{method}\",status=\"{status}\"");
+            histogram.write(out, name, &labels);
+        }
+    }
+
+    fn write_counters(&self, out: &mut String) {
+        let family = |out: &mut String, name: &str, help: &str, label: &str, counters: &Labelled| {
+            head(out, name, "counter", help);
+            for value in counters.values {
+                line(out, name, &format!("{label}=\"{value}\""), counters.get(value));
+            }
+        };
+        let events = "Stripe events by what became of them.";
+        family(out, "webhook_events_total", events, "status", &self.webhook_events);
+        let rejected = "Requests to the webhook that were turned away.";
+        family(out, "webhook_rejected_total", rejected, "reason", &self.webhook_rejected);
+        family(
+            out,
+            "refund_operations_total",
+            "Refunds by how they ended.",
+            "status",
+            &self.refund_operations,
+        );
+        family(out, "invoice_issue_total", "Invoices by how they ended.", "status", &self.invoice_issue);
+        let rows = lock(&self.rows).clone();
+        for (name, help, value) in [
+            ("checkout_requests_total", "Checkouts that were asked for.", self.checkout_requests.get()),
+            (
+                "checkout_failures_total",
+                "Checkouts that failed here or at Stripe.",
+                self.checkout_failures.get(),
+            ),
+            ("payment_failed_total", "Payments that failed, as orders' timelines say.", rows.payment_failed),
+            ("refund_full_total", "Orders that were refunded in full.", rows.refund_full),
+            ("connections_refused_total", "Connections beyond the cap.", self.connections_refused.get()),
+        ] {
+            head(out, name, "counter", help);
+            line(out, name, "", value);
+        }
+    }
+
+    fn write_rows(&self, out: &mut String) {
+        let rows = lock(&self.rows).clone();
+        for (name, help, value) in [
+            ("orders_paid_unconfirmed", "Orders that are paid and not confirmed.", rows.paid_unconfirmed),
+            ("orders_requires_review", "Orders that wait for a person.", rows.requires_review),
+            ("jobs_queued", "Jobs that are still to be done.", rows.jobs_queued),
+            ("jobs_failed", "Jobs that have given up.", rows.jobs_failed),
+        ] {
+            head(out, name, "gauge", help);
+            line(out, name, "", value);
+        }
+        head(out, "stripe_event_lag_seconds", "gauge", "Age of the oldest event that is not processed.");
+        line(out, "stripe_event_lag_seconds", "", rows.event_lag.as_secs_f64());
+        head(out, "db_up", "gauge", "Whether the database answered when it was last asked.");
+        line(out, "db_up", "", u8::from(rows.reachable));
+    }
+
+    fn write_pool(&self, out: &mut String, pool: PoolState, healthy: bool) {
+        for (name, help, value) in [
+            ("db_pool_size", "Connections to the database that may exist.", pool.size),
+            ("db_pool_busy", "Connections to the database at work.", pool.busy),
+            ("db_pool_waiting", "Pieces of work that wait for a connection.", pool.waiting),
+            ("db_healthy", "0 after the disk failed under a commit.", usize::from(healthy)),
+        ] {
+            head(out, name, "gauge", help);
+            line(out, name, "", value);
+        }
+    }
+
+    fn write_findings(&self, out: &mut String, now: Timestamp) {
+        let found = lock(&self.found).clone();
+        head(out, "check_findings", "gauge", "What the checks found when they last ran.");
+        for (check, found) in &found {
+            line(out, "check_findings", &format!("check=\"{check}\""), found.count);
+        }
+        head(out, "check_findings_oldest_seconds", "gauge", "Age of the oldest finding of each check.");
+        for (check, found) in &found {
+            let age = found.oldest.map_or(0.0, |since| now.since(since).as_secs_f64());
+            line(out, "check_findings_oldest_seconds", &format!("check=\"{check}\""), age);
+        }
+    }
+}
+
+fn read_rows(tx: &mut Tx<'_>, now: Timestamp, from: Timestamp) -> Result<Rows> {
+    let orders = orders::counts(tx)?;
+    let oldest = inbox::oldest_waiting(tx)?;
+    let jobs = jobs::counts(tx)?;
+    let happened = |tx: &mut Tx<'_>, kind| orders::happened(tx, kind, from, now - SETTLED);
+    Ok(Rows {
+        read_at: Some(now),
+        paid_unconfirmed: orders.paid_unconfirmed,
+        requires_review: orders.requires_review,
+        event_lag: oldest.map_or(Duration::ZERO, |at| now.since(at)),
+        jobs_queued: jobs.queued,
+        jobs_failed: jobs.failed,
+        payment_failed: happened(tx, "payment_failed")?.max(0) as u64,
+        refund_full: happened(tx, "refund_full")?.max(0) as u64,
+        reachable: true,
+    })
+}
+
+fn head(out: &mut String, name: &str, kind: &str, help: &str) {
+    let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} {kind}");
+}
+
+fn line(out: &mut String, name: &str, labels: &str, value: impl std::fmt::Display) {
+    let labels = if labels.is_empty() { String::new() } else { format!("{{{labels}}}") };
+    let _ = writeln!(out, "{name}{labels} {value}");
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(metrics: &Metrics) -> String {
+        metrics.text(PoolState::default(), true, Timestamp::from_seconds(1_790_000_000))
+    }
+
+    #[test]
+    fn every_series_is_there_from_the_start() {
+        let text = text(&Metrics::new(Timestamp::from_seconds(1_790_000_000)));
+        for status in ["received", "processed", "retry", "error", "duplicate", "ignored"] {
+            assert!(text.contains(&format!("webhook_events_total{{status=\"{status}\"}} 0\n")), "{text}");
+        }
+        for name in [
+            "checkout_failures_total 0",
+            "checkout_requests_total 0",
+            "payment_failed_total 0",
+            "refund_full_total 0",
+            "invoice_issue_total{status=\"success\"} 0",
+            "invoice_issue_total{status=\"failure\"} 0",
+            "refund_operations_total{status=\"success\"} 0",
+            "orders_paid_unconfirmed 0",
+            "orders_requires_review 0",
+            "db_pool_waiting 0",
+            "stripe_event_lag_seconds 0",
+            "check_findings{check=\"paid_not_confirmed\"} 0",
+        ] {
+            assert!(text.contains(&format!("{name}\n")), "{name} is not in {text}");
+        }
+    }
+
+    /// The rules of `promtool check metrics`: a help text for each, counters end in _total and nothing else does.
+    #[test]
+    fn names_and_types_are_as_prometheus_wants_them() {
+        let metrics = Metrics::new(Timestamp::from_seconds(1_790_000_000));
+        metrics.http("/health", "GET", 200).observe(Duration::from_millis(3));
+        let text = text(&metrics);
+        let mut helped = std::collections::BTreeSet::new();
+        let mut typed = BTreeMap::new();
+        for line in text.lines() {
+            if let Some(help) = line.strip_prefix("# HELP ") {
+                assert!(
+                    helped.insert(help.split(' ').next().unwrap_or_default().to_owned()),
+                    "twice: {line}"
+                );
+                assert!(help.split(' ').count() > 2, "{line}");
+            } else if let Some(kind) = line.strip_prefix("# TYPE ") {
+                let (name, kind) = kind.split_once(' ').unwrap();
+                assert_eq!(kind == "counter", name.ends_with("_total"), "{line}");
+                typed.insert(name.to_owned(), kind.to_owned());
+            } else {
+                let name = line.split(['{', ' ']).next().unwrap();
+                let base = ["_bucket", "_sum", "_count"]
+                    .iter()
+                    .find_map(|end| name.strip_suffix(end).filter(|base| typed.contains_key(*base)))
+                    .unwrap_or(name);
+                assert!(helped.contains(base) && typed.contains_key(base), "{line}");
+                assert!(line.rsplit_once(' ').unwrap().1.parse::<f64>().is_ok(), "{line}");
+            }
+        }
+    }
+
+    #[test]
+    fn buckets_grow_and_end_with_the_count() {
+        let metrics = Metrics::new(Timestamp::from_seconds(0));
+        for millis in [1, 7, 700, 20_000] {
+            metrics.http("/x", "GET", 200).observe(Duration::from_millis(millis));
+        }
+        let text = text(&metrics);
+        let labels = "route=\"/x\",method=\"GET\",status=\"200\"";
+        for line in [
+            format!("http_request_duration_seconds_bucket{{{labels},le=\"0.005\"}} 1"),
+            format!("http_request_duration_seconds_bucket{{{labels},le=\"0.01\"}} 2"),
+            format!("http_request_duration_seconds_bucket{{{labels},le=\"1\"}} 3"),
+            format!("http_request_duration_seconds_bucket{{{labels},le=\"+Inf\"}} 4"),
+            format!("http_request_duration_seconds_sum{{{labels}}} 20.708"),
+            format!("http_request_duration_seconds_count{{{labels}}} 4"),
+        ] {
+            assert!(text.contains(&format!("{line}\n")), "{line} is not in {text}");
+        }
+    }
+}

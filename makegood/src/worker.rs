@@ -1,0 +1,180 @@
+//! Background work: events, jobs, and what is done every minute. A bell wakes a worker at once; the clock is only a net
+//! under it. Workers of several processes share one database without asking each other.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use kernel::{Duration, Error, Result};
+use ops::Finding;
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinSet;
+
+use crate::app::App;
+
+/// How long a worker sleeps when nobody rings; each sleep is a little shorter or longer, so that nodes do not all look
+/// at once.
+const NET: Duration = Duration::from_secs(1);
+/// How long a worker waits after an error at most.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// What is done regularly is done so often.
+const SWEEP: Duration = Duration::from_secs(60);
+/// Jobs call Stripe one after the other: few at a time, so that the last is done before its lease ends.
+const JOBS_AT_ONCE: i64 = 4;
+const JOB_WORKERS: usize = 2;
+/// A full batch means that there is more: another worker is woken.
+const FULL_BATCH: usize = 100;
+
+/// The workers of this process.
+pub struct Workers {
+    stop: watch::Sender<bool>,
+    tasks: JoinSet<()>,
+}
+
+/// Starts the workers that the configuration asks for; with `WORKERS=0` there are none at all.
+pub fn start(app: &Arc<App>) -> Workers {
+    let (stop, stopped) = watch::channel(false);
+    let mut tasks = JoinSet::new();
+    for _ in 0..app.config.workers {
+        tasks.spawn(repeat(app.clone(), app.shop.db.wakes().on(EVENTS), stopped.clone(), "events", events));
+    }
+    if app.config.workers > 0 {
+        for _ in 0..JOB_WORKERS {
+            let bell = app.shop.db.wakes().on(jobs::TOPIC);
+            tasks.spawn(repeat(app.clone(), bell, stopped.clone(), "jobs", jobs_due));
+        }
+        tasks.spawn(sweep_forever(app.clone(), stopped));
+    }
+    Workers { stop, tasks }
+}
+
+/// The bell that rings when an event was stored.
+const EVENTS: &str = "events";
+
+impl Workers {
+    /// Lets each worker finish its batch. Those that take longer than `patience` are left to their leases.
+    pub async fn stop(mut self, patience: Duration) {
+        let _ = self.stop.send(true);
+        let all = async { while self.tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout(patience, all).await.is_err() {
+            tracing::warn!("workers did not end in time; their leases run out and others go on");
+        }
+    }
+}
+
+/// Whether there may be more to do at once.
+enum More {
+    Perhaps,
+    No,
+}
+
+async fn events(app: Arc<App>) -> Result<More> {
+    let processed = app.shop.work_events().await?;
+    for (status, count) in &processed.ended {
+        app.metrics.webhook_events.add(status, *count);
+    }
+    if processed.claimed >= FULL_BATCH {
+        app.shop.db.wakes().ring(EVENTS);
+    }
+    // What was claimed and did not end is held by its lease: to ask for it again would be to spin.
+    Ok(if processed.ended.is_empty() { More::No } else { More::Perhaps })
+}
+
+async fn jobs_due(app: Arc<App>) -> Result<More> {
+    let done = app.shop.work_jobs(JOBS_AT_ONCE).await?;
+    Ok(if done == 0 { More::No } else { More::Perhaps })
+}
+
+async fn repeat<F>(
+    app: Arc<App>,
+    bell: Arc<Notify>,
+    mut stopped: watch::Receiver<bool>,
+    name: &'static str,
+    work: fn(Arc<App>) -> F,
+) where
+    F: Future<Output = Result<More>> + Send,
+{
+    let mut failures = 0;
+    while !*stopped.borrow() {
+        let pause = match work(app.clone()).await {
+            Ok(More::Perhaps) => {
+                failures = 0;
+                continue;
+            }
+            Ok(More::No) => {
+                failures = 0;
+                around(&app, NET)
+            }
+            Err(error) => {
+                failures += 1;
+                tell(name, failures, &error);
+                around(&app, NET.saturating_mul(1 << failures.min(5)).min(LONGEST_PAUSE))
+            }
+        };
+        // After a failure the bell says nothing new: only time helps.
+        let rung = async {
+            match failures {
+                0 => bell.notified().await,
+                _ => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            _ = stopped.changed() => {}
+            () = rung => {}
+            () = tokio::time::sleep(pause) => {}
+        }
+    }
+}
+
+/// The first failure of a row is told; a database that is away for an hour does not fill the log.
+fn tell(name: &str, failures: u32, error: &Error) {
+    if failures == 1 || failures.is_multiple_of(20) {
+        tracing::error!(worker = name, failures, %error, "background work failed");
+    }
+}
+
+fn around(app: &App, pause: Duration) -> Duration {
+    let millis = pause.as_millis() as u64;
+    Duration::from_millis(millis * 3 / 4 + app.shop.cx().below(millis / 2 + 1))
+}
+
+async fn sweep_forever(app: Arc<App>, mut stopped: watch::Receiver<bool>) {
+    let mut failures = 0;
+    while !*stopped.borrow() {
+        let begun = tokio::time::Instant::now();
+        match sweep(&app).await {
+            Ok(()) => failures = 0,
+            Err(error) => {
+                failures += 1;
+                tell("sweep", failures, &error);
+            }
+        }
+        // Checks that take long on a large shop are run less often, so that they never take more than a twentieth.
+        let pause = around(&app, SWEEP.max(begun.elapsed().saturating_mul(20)));
+        tokio::select! {
+            _ = stopped.changed() => {}
+            () = tokio::time::sleep(pause) => {}
+        }
+    }
+}
+
+/// What is done every minute: events that named an unknown order, and the checks behind the gauges.
+pub async fn sweep(app: &App) -> Result<()> {
+    app.shop.sweep().await?;
+    app.metrics.found(&check(app).await?);
+    Ok(())
+}
+
+/// Runs every check; gives what they found.
+pub async fn check(app: &App) -> Result<Vec<Finding>> {
+    let now = app.clock.now();
+    app.shop
+        .db
+        .read("checks", move |tx| {
+            let mut findings = Vec::new();
+            for check in shop::checks() {
+                findings.extend(check.run(tx, now)?);
+            }
+            Ok(findings)
+        })
+        .await
+}
