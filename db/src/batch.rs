@@ -106,6 +106,9 @@ async fn gather<I, O>(
             }
             Err(error) => tell_all(answers, error),
         }
+        // Those who were just answered may ask again at once: let them, before the next batch is closed, or a few
+        // early ones would get a commit of their own each time.
+        tokio::task::yield_now().await;
     }
 }
 

@@ -53,12 +53,17 @@ impl Dialect {
     pub(crate) fn parameters(sql: &str) -> String {
         let mut quoted = false;
         let mut out = String::with_capacity(sql.len());
-        let mut rest = sql.chars().peekable();
-        while let Some(c) = rest.next() {
-            quoted ^= c == '\'';
-            let number = c == '$' && !quoted && rest.peek().is_some_and(char::is_ascii_digit);
-            out.push(if number { '?' } else { c });
+        let mut copied = 0;
+        for (at, byte) in sql.bytes().enumerate() {
+            quoted ^= byte == b'\'';
+            let number = || sql.as_bytes().get(at + 1).is_some_and(u8::is_ascii_digit);
+            if byte == b'$' && !quoted && number() {
+                out.push_str(&sql[copied..at]);
+                out.push('?');
+                copied = at + 1;
+            }
         }
+        out.push_str(&sql[copied..]);
         out
     }
 }

@@ -434,35 +434,35 @@ impl PostgresTx<'_> {
         read_rows(&rows)
     }
 
-    /// Rows go in chunks whose sizes are few, so that few statements are prepared.
+    /// All rows go as one array for each column: one statement, whatever their number, so it is planned once.
     pub(crate) fn insert_many(&mut self, head: &str, tail: &str, rows: &[Vec<Value>]) -> Result<Inserted> {
-        let width = rows[0].len();
-        let mut chunks = Vec::new();
-        let mut rest = rows;
-        while !rest.is_empty() {
-            let size = [64, 16, 4, 1].into_iter().find(|size| *size <= rest.len()).unwrap_or(1);
-            let (chunk, more) = rest.split_at(size);
-            let statement = self.prepare(&format!("{head} VALUES {} {tail}", placeholders(size, width)))?;
-            chunks.push((statement, chunk.concat()));
-            rest = more;
+        let statement = self.prepare_many(head, tail, rows[0].len())?;
+        let columns: Vec<Vec<&Value>> =
+            (0..rows[0].len()).map(|at| rows.iter().map(|row| &row[at]).collect()).collect();
+        let arrays: Vec<&(dyn ToSql + Sync)> = columns.iter().map(|column| column as _).collect();
+        if tail.contains("RETURNING") {
+            let rows = self.at_once(head, |client| async move { client.query(&statement, &arrays).await })?;
+            return Ok(Inserted { count: rows.len() as u64, rows: read_rows(&rows)? });
         }
-        let returning = tail.contains("RETURNING");
-        let answers: Vec<(u64, Vec<tokio_postgres::Row>)> = self.at_once(head, |client| {
-            try_join_all(chunks.iter().map(|(statement, params)| async move {
-                if returning {
-                    let rows = client.query(statement, &references(params)).await?;
-                    Ok((rows.len() as u64, rows))
-                } else {
-                    Ok((client.execute(statement, &references(params)).await?, Vec::new()))
-                }
-            }))
-        })?;
-        let mut inserted = Inserted::default();
-        for (count, rows) in answers {
-            inserted.count += count;
-            inserted.rows.extend(read_rows(&rows)?);
+        let count = self.at_once(head, |client| async move { client.execute(&statement, &arrays).await })?;
+        Ok(Inserted { count, rows: Vec::new() })
+    }
+
+    /// The statement that takes arrays. The server itself says of which types: those of the statement for one row.
+    fn prepare_many(&mut self, head: &str, tail: &str, width: usize) -> Result<Statement> {
+        let many = format!("{head} SELECT * FROM unnest[{width}] {tail}");
+        if let Some(statement) = self.session.statements.get(&many) {
+            return Ok(statement.clone());
         }
-        Ok(inserted)
+        let marks: Vec<String> = (1..=width).map(|n| format!("${n}")).collect();
+        let one = self.prepare(&format!("{head} VALUES ({}) {tail}", marks.join(", ")))?;
+        let arrays: Vec<String> =
+            one.params().iter().zip(&marks).map(|(ty, mark)| format!("{mark}::{}[]", ty.name())).collect();
+        // WHERE true, because otherwise ON CONFLICT would be read as the condition of a join.
+        let statement =
+            self.prepare(&format!("{head} SELECT * FROM unnest({}) WHERE true {tail}", arrays.join(", ")))?;
+        self.session.statements.insert(many, statement.clone());
+        Ok(statement)
     }
 
     fn prepare(&mut self, sql: &str) -> Result<Statement> {
@@ -589,14 +589,6 @@ fn again(failure: &DbFailure, lost: bool) -> Attempt {
 
 fn unanswered(patience: Duration, sql: &str) -> Error {
     DbFailure::ConnectionLost(format!("no answer in {patience:?} to: {sql}")).into()
-}
-
-fn placeholders(rows: usize, width: usize) -> String {
-    let row = |at: usize| {
-        let marks: Vec<String> = (1..=width).map(|n| format!("${}", at * width + n)).collect();
-        format!("({})", marks.join(","))
-    };
-    (0..rows).map(row).collect::<Vec<_>>().join(",")
 }
 
 fn references(params: &[Value]) -> Vec<&(dyn ToSql + Sync)> {

@@ -278,24 +278,45 @@ pub(crate) struct SqliteTx<'a> {
 
 impl SqliteTx<'_> {
     pub(crate) fn execute(&mut self, sql: &str, params: &[Value]) -> Result<u64> {
+        self.execute_many(sql, std::iter::once(params)).map(|touched| touched.into_iter().sum())
+    }
+
+    /// Prepares once and runs for each row.
+    pub(crate) fn execute_many<'p>(
+        &mut self,
+        sql: &str,
+        rows: impl Iterator<Item = &'p [Value]>,
+    ) -> Result<Vec<u64>> {
         let sql = Dialect::parameters(sql);
-        let mut statement = self.connection.prepare_cached(&sql).map_err(|e| failed_in(&sql, e))?;
-        bind(&mut statement, params).map_err(|e| failed_in(&sql, e))?;
-        statement.raw_execute().map(|n| n as u64).map_err(|e| failed_in(&sql, e))
+        let failed = |error| failed_in(&sql, error);
+        let mut statement = self.connection.prepare_cached(&sql).map_err(failed)?;
+        let mut run = |params| {
+            bind(&mut statement, params).map_err(failed)?;
+            statement.raw_execute().map(|count| count as u64).map_err(failed)
+        };
+        rows.map(&mut run).collect()
     }
 
     pub(crate) fn query(&mut self, sql: &str, params: &[Value]) -> Result<Vec<Row>> {
+        self.query_many(sql, std::iter::once(params))
+    }
+
+    fn query_many<'p>(&mut self, sql: &str, rows: impl Iterator<Item = &'p [Value]>) -> Result<Vec<Row>> {
         let sql = Dialect::parameters(sql);
-        let mut statement = self.connection.prepare_cached(&sql).map_err(|e| failed_in(&sql, e))?;
-        bind(&mut statement, params).map_err(|e| failed_in(&sql, e))?;
-        let mut rows = statement.raw_query();
+        let failed = |error| failed_in(&sql, error);
+        let mut statement = self.connection.prepare_cached(&sql).map_err(failed)?;
         let mut names: Option<Arc<[String]>> = None;
         let mut all = Vec::new();
-        while let Some(row) = rows.next().map_err(|e| failed_in(&sql, e))? {
-            // Asked only now: the first step compiles a kept statement anew when its table has changed.
-            let names = names.get_or_insert_with(|| row.as_ref().column_names().map(str::to_owned).collect());
-            let cells = (0..names.len()).map(|at| row.get_ref(at).map(cell)).collect::<Result<_, _>>();
-            all.push(Row::new(names.clone(), cells.map_err(|e| failed_in(&sql, e))?));
+        for params in rows {
+            bind(&mut statement, params).map_err(failed)?;
+            let mut rows = statement.raw_query();
+            while let Some(row) = rows.next().map_err(failed)? {
+                // Asked only now: the first step compiles a kept statement anew when its table has changed.
+                let names =
+                    names.get_or_insert_with(|| row.as_ref().column_names().map(str::to_owned).collect());
+                let cells = (0..names.len()).map(|at| row.get_ref(at).map(cell)).collect::<Result<_, _>>();
+                all.push(Row::new(names.clone(), cells.map_err(failed)?));
+            }
         }
         Ok(all)
     }
@@ -303,16 +324,13 @@ impl SqliteTx<'_> {
     pub(crate) fn insert_many(&mut self, head: &str, tail: &str, rows: &[Vec<Value>]) -> Result<Inserted> {
         let marks: Vec<String> = (1..=rows[0].len()).map(|n| format!("${n}")).collect();
         let sql = format!("{head} VALUES ({}) {tail}", marks.join(", "));
-        let mut inserted = Inserted::default();
-        for row in rows {
-            if tail.contains("RETURNING") {
-                inserted.rows.extend(self.query(&sql, row)?);
-                inserted.count = inserted.rows.len() as u64;
-            } else {
-                inserted.count += self.execute(&sql, row)?;
-            }
+        let each = rows.iter().map(Vec::as_slice);
+        if tail.contains("RETURNING") {
+            let rows = self.query_many(&sql, each)?;
+            return Ok(Inserted { count: rows.len() as u64, rows });
         }
-        Ok(inserted)
+        let count = self.execute_many(&sql, each)?.into_iter().sum();
+        Ok(Inserted { count, rows: Vec::new() })
     }
 }
 

@@ -77,7 +77,7 @@ impl<'a> Tx<'a> {
             return Ok(Vec::new());
         }
         let result = match &mut self.side {
-            Side::Sqlite(tx) => rows.iter().map(|params| tx.execute(sql, params)).collect(),
+            Side::Sqlite(tx) => tx.execute_many(sql, rows.iter().map(Vec::as_slice)),
             Side::Postgres(tx) => tx.execute_many(sql, rows),
         };
         self.note(result)
