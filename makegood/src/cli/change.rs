@@ -7,7 +7,7 @@ use super::backend::{Backend, Receipt};
 use super::exit::Exit;
 use super::failure::Failure;
 use super::globals::Globals;
-use super::render::{self, Look};
+use super::render::{self, Look, Shown};
 use super::terminal::Terminal;
 
 /// Runs `operation` as the flags want it.
@@ -29,21 +29,24 @@ pub async fn change(
             None => Ok(Exit::Ok),
         };
     }
-    if terminal.json.is_none() || !globals.yes {
+    let refusal = refused(&preview);
+    // Whoever said yes beforehand sees the changes in the receipt, once.
+    let shown = if globals.yes && refusal.is_none() { Shown::NotYet } else { Shown::Before };
+    if shown == Shown::Before {
         terminal.say(&render::plan(&preview, Look::of_talk(terminal, backend.now())));
     }
-    if let Some(refusal) = refused(&preview) {
+    if let Some(refusal) = refusal {
         return Err(refusal);
     }
     // What was shown, or what was approved before, is all that may be applied.
     let plan_id = globals.plan.clone().unwrap_or_else(|| preview.plan_id.clone());
-    let reason = match preview.plan.is_already() {
+    let reason = match preview.plan.is_empty() {
         true => globals.reason.clone().or_else(|| Some("it is so already".into())),
         false => Some(consent(terminal, globals)?),
     };
     let receipt = backend.run(operation, input, Mode::Apply { plan_id: Some(plan_id) }, reason).await?;
-    print(terminal, &receipt, render::receipt(&receipt, Look::of_results(terminal, backend.now())))?;
-    Ok(if receipt.is_verified() { Exit::Ok } else { Exit::Unverified })
+    print(terminal, &receipt, render::receipt(&receipt, shown, Look::of_results(terminal, backend.now())))?;
+    Ok(if receipt.verified { Exit::Ok } else { Exit::Unverified })
 }
 
 /// Nobody to ask: then the flags must have said everything, before anything is looked at.
@@ -68,25 +71,35 @@ fn reason_of(globals: &Globals) -> Option<String> {
 
 /// The guard that does not hold, if one does not.
 fn refused(preview: &Receipt) -> Option<Failure> {
-    let guard = preview.plan.guards.iter().find(|guard| !guard.holds)?;
+    let guard = preview.guards.iter().find(|guard| !guard.holds)?;
     let detail = format!("{}: {} does not hold: {}", preview.operation, guard.name, guard.seen);
     Some(Failure::new("refused_by_guard", detail).fix("a guard has no override; make it hold, then try again"))
 }
 
 /// Asks for what the flags have not said: the reason, then the go-ahead.
 fn consent(terminal: &Terminal, globals: &Globals) -> Result<String, Failure> {
-    let reason = match reason_of(globals) {
-        Some(reason) => reason,
-        None => terminal
-            .ask("Why? (kept in the audit log)")
-            .filter(|reason| !reason.is_empty())
-            .ok_or_else(|| Failure::new("reason_required", "nothing was changed: no reason was given"))?,
-    };
+    let reason = reason(terminal, globals, "nothing was changed")?;
     if globals.yes {
         return Ok(reason);
     }
-    match terminal.ask("Apply? [y/N]").as_deref() {
-        Some("y" | "Y" | "yes" | "Yes") => Ok(reason),
+    go_ahead(terminal, "Apply?")?;
+    Ok(reason)
+}
+
+/// Why, from the flag or from whoever can be asked.
+///
+/// # Errors
+/// When nobody says.
+pub fn reason(terminal: &Terminal, globals: &Globals, otherwise: &str) -> Result<String, Failure> {
+    let asked = || terminal.can_ask.then(|| terminal.ask("Why? (kept in the audit log)")).flatten();
+    let reason = reason_of(globals).or_else(|| asked().filter(|reason| !reason.is_empty()));
+    reason.ok_or_else(|| Failure::new("reason_required", format!("{otherwise}; say why")).fix("add --reason TEXT"))
+}
+
+/// Ends the command unless somebody says yes.
+pub fn go_ahead(terminal: &Terminal, question: &str) -> Result<(), Failure> {
+    match terminal.ask(&format!("{question} [y/N]")).as_deref() {
+        Some("y" | "Y" | "yes" | "Yes") => Ok(()),
         _ => {
             terminal.say("nothing was changed");
             Err(Failure::said(Exit::Error))

@@ -2,17 +2,19 @@
 
 use db::Tx;
 use kernel::{Result, Timestamp};
-use ops::Check;
+use ops::{Check, Severity};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::exit::Exit;
-use super::render::{Cell, Look};
+use super::render::{Cell, Look, ago, cut};
 use super::terminal::Tone;
 
-/// One check and what it found.
+/// One check and what it found, in the form in which the API shows it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Checked {
+    /// `check`.
+    pub object: String,
     /// Its stable name.
     pub name: String,
     /// `page` or `ticket`.
@@ -21,19 +23,20 @@ pub struct Checked {
     pub must: String,
     /// What a finding means and what mends it.
     pub means: String,
-    /// How many findings.
-    pub count: usize,
-    /// Since when the oldest is so.
-    pub oldest: Option<Timestamp>,
-    /// The findings.
+    /// What was found.
     pub findings: Vec<Value>,
 }
 
+impl Checked {
+    /// Since when the oldest finding is so.
+    fn oldest(&self) -> Option<Timestamp> {
+        self.findings.iter().filter_map(|finding| finding["since"].as_str()?.parse().ok()).min()
+    }
+}
+
 /// All checks and what they found.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone)]
 pub struct Report {
-    /// `check_report`.
-    pub object: String,
     /// Each check.
     pub checks: Vec<Checked>,
 }
@@ -41,18 +44,23 @@ pub struct Report {
 impl Report {
     /// Runs `checks` on one consistent view.
     pub fn make(checks: &[Check], tx: &mut Tx<'_>, now: Timestamp) -> Result<Report> {
-        let checks = checks.iter().map(|check| checked(check, tx, now)).collect::<Result<_>>()?;
-        Ok(Report { object: "check_report".into(), checks })
+        Ok(Report { checks: checks.iter().map(|check| checked(check, tx, now)).collect::<Result<_>>()? })
     }
 
     /// How many things are not as they must be.
     pub fn count(&self) -> usize {
-        self.checks.iter().map(|check| check.count).sum()
+        self.checks.iter().map(|check| check.findings.len()).sum()
     }
 
     /// For programs.
     pub fn json(&self) -> Value {
-        json!(self)
+        let data = self.checks.iter().map(|check| {
+            let mut shown = json!(check);
+            shown["count"] = check.findings.len().into();
+            shown["oldest"] = json!(check.oldest());
+            shown
+        });
+        json!({ "object": "list", "data": data.collect::<Vec<_>>(), "has_more": false, "findings": self.count() })
     }
 
     /// How the program ends.
@@ -64,7 +72,7 @@ impl Report {
     pub fn text(&self, look: Look) -> String {
         let widest = self.checks.iter().map(|check| check.name.len()).max().unwrap_or_default();
         let mut text: String = self.checks.iter().map(|check| line(check, widest, look)).collect();
-        for check in self.checks.iter().filter(|check| check.count > 0) {
+        for check in self.checks.iter().filter(|check| !check.findings.is_empty()) {
             text.push_str(&details(check, look));
         }
         let all = self.checks.len();
@@ -78,33 +86,34 @@ impl Report {
 }
 
 fn checked(check: &Check, tx: &mut Tx<'_>, now: Timestamp) -> Result<Checked> {
-    let findings = check.run(tx, now)?;
-    Ok(Checked {
-        name: check.name.into(),
-        severity: json!(check.severity).as_str().unwrap_or_default().into(),
-        must: check.must.into(),
-        means: check.means.into(),
-        count: findings.len(),
-        oldest: findings.iter().filter_map(|finding| finding.since).min(),
-        findings: findings.iter().map(|finding| json!(finding)).collect(),
-    })
+    let findings = check.run(tx, now)?.iter().map(|finding| json!(finding)).collect();
+    let severity = match check.severity {
+        Severity::Page => "page",
+        Severity::Ticket => "ticket",
+    };
+    let (object, severity) = ("check".to_owned(), severity.to_owned());
+    let (name, must, means) = (check.name.to_owned(), check.must.to_owned(), check.means.to_owned());
+    Ok(Checked { object, name, severity, must, means, findings })
 }
 
 fn line(check: &Checked, widest: usize, look: Look) -> String {
-    let tone = match (check.count, check.severity.as_str()) {
-        (0, _) => Tone::Good,
-        (_, "page") => Tone::Bad,
-        _ => Tone::Warn,
+    let count = check.findings.len();
+    let (mark, tone) = match (count, check.severity.as_str()) {
+        (0, _) => ("✓", Tone::Good),
+        (_, "page") => ("✗", Tone::Bad),
+        _ => ("✗", Tone::Warn),
     };
-    let mark = look.paint.tone(tone, if check.count == 0 { "✓" } else { "✗" });
-    let said = if check.count == 0 {
-        look.paint.tone(Tone::Dim, &check.must)
-    } else {
-        let oldest = check.oldest.map(|_| Cell::of("oldest", &json!({ "oldest": check.oldest }), look).text);
-        let oldest = oldest.map(|oldest| format!(", the oldest since {oldest}")).unwrap_or_default();
-        look.paint.tone(tone, &format!("{} found ({}){oldest}", check.count, check.severity))
+    let said = match (count, check.oldest()) {
+        (0, _) => {
+            let room = look.width.filter(|_| !look.verbose).map_or(usize::MAX, |width| width.saturating_sub(widest + 4));
+            look.paint.tone(Tone::Dim, &cut(&check.must, room))
+        }
+        (_, None) => look.paint.tone(tone, &format!("{count} ({})", check.severity)),
+        (_, Some(oldest)) => {
+            look.paint.tone(tone, &format!("{count} ({}), the oldest {}", check.severity, ago(oldest, look.now)))
+        }
     };
-    format!("{mark} {:widest$}  {said}\n", check.name)
+    format!("{} {:widest$}  {said}\n", look.paint.tone(tone, mark), check.name)
 }
 
 fn details(check: &Checked, look: Look) -> String {

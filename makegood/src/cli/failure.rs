@@ -66,7 +66,7 @@ impl Failure {
     /// As problem JSON, for `--json`.
     pub fn problem(&self) -> Value {
         json!({
-            "type": format!("docs/errors/{}", self.code), "title": self.title, "detail": self.detail,
+            "type": format!("/docs/errors/{}", self.code), "title": self.title, "detail": self.detail,
             "code": self.code, "hint": self.fix, "exit_code": self.exit as u8,
         })
     }

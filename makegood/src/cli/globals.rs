@@ -34,16 +34,16 @@ pub struct Globals {
           value_name = "pretty|lines", hide_possible_values = true)]
     pub json: Option<Json>,
     /// Only the result, no talk
-    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    #[arg(short, long, global = true, conflicts_with = "verbose", hide_short_help = true)]
     pub quiet: bool,
     /// More detail, exact times
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
     /// When to use colour
-    #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN")]
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN", hide_short_help = true)]
     pub color: Color,
     /// Never ask anything
-    #[arg(long, global = true)]
+    #[arg(long, global = true, hide_short_help = true)]
     pub no_input: bool,
     /// Apply without asking
     #[arg(short, long, global = true)]
@@ -52,15 +52,15 @@ pub struct Globals {
     #[arg(long, global = true, conflicts_with = "yes")]
     pub dry_run: bool,
     /// Apply only if this is still what would change (printed by --dry-run)
-    #[arg(long, global = true, value_name = "PLAN")]
+    #[arg(long, global = true, value_name = "PLAN", hide_short_help = true)]
     pub plan: Option<String>,
     /// Why; kept in the audit log with who did it
     #[arg(long, global = true, value_name = "TEXT")]
     pub reason: Option<String>,
     /// Work through the admin API of this server instead of opening the database
-    #[arg(long, global = true, env = "MAKEGOOD_URL", value_name = "URL")]
+    #[arg(long, global = true, env = "MAKEGOOD_URL", value_name = "URL", hide_env_values = true, hide_short_help = true)]
     pub server: Option<String>,
     /// Read the token for --server from this file (else from MAKEGOOD_TOKEN)
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE", hide_short_help = true)]
     pub token_file: Option<PathBuf>,
 }

@@ -6,6 +6,9 @@ pub const RENAMED: &[(&str, &[&str])] = &[("audit-logs.list", &["audit", "list"]
 /// Second ways to the same command.
 pub const ALSO: &[(&str, &[&str])] = &[("products.list", &["catalog", "list"])];
 
+/// Words in the middle of the tree, and what stands below them.
+pub const INNER: &[(&[&str], &str)] = &[(&["orders", "review"], "Flag an order for a person to look at, or clear it")];
+
 /// One word at the top of the command tree.
 #[derive(Debug, Clone, Copy)]
 pub struct Group {
@@ -45,6 +48,7 @@ pub const GROUPS: &[Group] = &[
     group(CARE, "tokens", "Tokens for the admin API"),
     group(CARE, "config", "The configuration: what counts, and where it came from"),
     group(CARE, "db", "The database: its schema and its state"),
+    group(CARE, "whoami", "Who you are here, and what you may do"),
     group(LEARN, "explain-error", "What an error means and what to do about it"),
     group(LEARN, "openapi", "Print the API's description"),
     group(LEARN, "completion", "Print completions for a shell"),

@@ -129,7 +129,11 @@ impl Terminal {
             writeln!(io::stderr(), "{}", failure.problem()).ok();
             return;
         }
-        let mut text = format!("{} {}\n", self.err.tone(Tone::Bad, &format!("{}:", failure.title)), failure.detail);
+        // What is wrong with the configuration begins with its own words, line by line.
+        let mut text = match failure.code.as_str() {
+            "configuration" => format!("{}\n", self.err.tone(Tone::Bad, &failure.detail)),
+            _ => format!("{} {}\n", self.err.tone(Tone::Bad, &format!("{}:", failure.title)), failure.detail),
+        };
         if !failure.fix.is_empty() {
             text.push_str(&format!("{} {}\n", self.err.tone(Tone::Good, "fix:"), failure.fix));
         }

@@ -4,7 +4,7 @@ use clap::{ArgMatches, Args, Command};
 use ops::{OperationDef, Risk, ViewDef};
 
 use super::globals::Globals;
-use super::names::{ALSO, GROUPS, RENAMED};
+use super::names::{ALSO, GROUPS, INNER, RENAMED};
 use super::own::{OWN, Own};
 
 /// What stands at the end of a path of words.
@@ -82,9 +82,11 @@ fn path(name: &'static str) -> Vec<&'static str> {
 /// The whole command line.
 pub fn command() -> Command {
     let leaves = leaves();
-    let mut root = Command::new("makegood")
+    let about = "Everything after the payment: from what Stripe says to what was bought, exactly once.";
+    let root = Command::new("makegood")
+        .bin_name("makegood")
         .version(env!("CARGO_PKG_VERSION"))
-        .about("Everything after the payment: from what Stripe says to what was bought, exactly once.")
+        .override_usage("makegood <COMMAND> [FLAGS]")
         .subcommand_required(true)
         .arg_required_else_help(true)
         .disable_help_subcommand(true)
@@ -92,11 +94,13 @@ pub fn command() -> Command {
         .help_template("{about-with-newline}\n{usage-heading} {usage}\n\n{before-help}{all-args}{after-help}")
         .before_help(contents())
         .after_help("A first purchase in a browser, with nothing to set up: makegood dev");
-    root = Globals::augment_args(root);
+    let mut root = Globals::augment_args(root).about(about);
     for group in GROUPS {
         let below: Vec<&Leaf> = leaves.iter().filter(|leaf| leaf.path[0] == group.name).collect();
         // The root's own list, by headings, stands in its help instead of clap's.
-        root = root.subcommand(branch(group.name, 1, &below).about(group.about).hide(true));
+        let command = branch(group.name, 1, &below);
+        let command = if command.has_subcommands() { command.about(group.about) } else { command };
+        root = root.subcommand(command.hide(true));
     }
     root
 }
@@ -108,8 +112,10 @@ fn branch(name: &'static str, depth: usize, leaves: &[&Leaf]) -> Command {
     {
         return leaf.command();
     }
+    let path = leaves.first().map(|leaf| &leaf.path[..depth]);
+    let inner = INNER.iter().find(|(words, _)| path.is_some_and(|path| path == *words));
     let mut command = Command::new(name)
-        .about(format!("Commands about {name}"))
+        .about(inner.map_or("", |(_, about)| about))
         .subcommand_required(true)
         .arg_required_else_help(true)
         .disable_help_subcommand(true);
@@ -143,7 +149,10 @@ pub fn chosen(matches: &ArgMatches) -> Option<(Leaf, &ArgMatches)> {
     while let Some((word, below)) = at.subcommand() {
         words.push(word);
         at = below;
+        // What a command of its own has below it is its own business.
+        if let Some(leaf) = leaves().into_iter().find(|leaf| leaf.path == words) {
+            return Some((leaf, at));
+        }
     }
-    let leaf = leaves().into_iter().find(|leaf| leaf.path == words)?;
-    Some((leaf, at))
+    None
 }

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use db::{Target, TxResult};
-use kernel::{Duration, Error, Timestamp};
+use kernel::{Error, Timestamp};
 use ops::audit::Entry;
 use ops::{Actor, By, Mode, OperationDef, Role, ViewDef};
 use serde_json::{Value, json};
 
-use super::{NewToken, Receipt};
+use super::{NewToken, Receipt, WantedToken};
 use crate::app::{self, App, OpenError};
 use crate::cli::check::Report;
 use crate::cli::failure::Failure;
@@ -84,7 +84,7 @@ impl Local {
     ) -> Result<Receipt, Failure> {
         let by = By { actor: Actor::operator(&os_user()), role: Role::Admin, reason, request_id: None };
         let receipt = self.app.runner.run(operation, input, mode, by, self.app.shop.cx()).await?;
-        Ok(serde_json::from_value(Value::from(receipt))?)
+        Ok(receipt.into())
     }
 
     /// Runs every check.
@@ -94,20 +94,25 @@ impl Local {
         Ok(report.await?)
     }
 
-    /// Makes a token; the audit log says who made it.
-    pub async fn make_token(&self, name: String, role: Role, days: Option<u32>) -> Result<NewToken, Failure> {
-        let cx = self.app.shop.cx();
-        let expires_at = days.map(|days| cx.now + Duration::from_secs(u64::from(days) * 86_400));
-        let by = Actor::operator(&os_user());
-        let made = self.app.runner.db.write("cli.make_token", move |tx| {
+    /// Makes a token; the audit log says who made it, and why.
+    pub async fn make_token(&self, wanted: WantedToken) -> Result<NewToken, Failure> {
+        let (cx, by) = (self.app.shop.cx(), Actor::operator(&os_user()));
+        let made = self.app.runner.db.write("tokens.create", move |tx| {
+            let WantedToken { name, role, expires_at, reason } = wanted.clone();
             let (id, token) = ops::create_token(tx, &cx, &name, role, expires_at)?;
             let entry = Entry::new("token_created", by.clone(), "token", id)
+                .because(Some(&reason))
                 .with(json!({ "name": name, "role": role, "expires_at": expires_at }));
             ops::audit::record(tx, &cx, vec![entry])?;
-            let (id, name, role) = (id.to_string(), name.clone(), role.as_str().to_owned());
-            Ok::<_, Error>(NewToken { id, name, role, token })
+            let (object, id, role) = ("token".to_owned(), id.to_string(), role.as_str().to_owned());
+            Ok::<_, Error>(NewToken { object, id, name, role, expires_at, token })
         });
         Ok(made.await.must_be_looked_up()?)
+    }
+
+    /// Whoever may open the database may do everything.
+    pub fn whoami(&self) -> Value {
+        json!({ "object": "caller", "name": os_user(), "role": Role::Admin, "livemode": self.app.config.is_live() })
     }
 }
 

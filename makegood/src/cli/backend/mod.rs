@@ -5,7 +5,7 @@ mod local;
 mod remote;
 
 use kernel::Timestamp;
-use ops::{Mode, OperationDef, Plan, Proof, Role, ViewDef};
+use ops::{Change, Guard, Mode, OperationDef, Proof, Role, Status, ViewDef};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -16,43 +16,79 @@ use super::terminal::Terminal;
 pub use local::{Local, config, opened};
 pub use remote::Remote;
 
-/// What running an operation gives, from wherever it ran.
+/// What running an operation gives, in the form in which the API shows it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Receipt {
+    /// `operation`.
+    pub object: String,
     /// This run.
     pub id: String,
     /// Which operation.
     pub operation: String,
     /// `previewed`, `applied` or `already`.
     pub status: String,
-    /// What changed, or would change.
-    pub plan: Plan,
+    /// What changed, or would change; empty when it is so already.
+    pub plan: Vec<Change>,
+    /// What must hold for it.
+    pub guards: Vec<Guard>,
     /// Apply with it, and nothing else is applied.
     pub plan_id: String,
     /// What was read back afterwards.
-    #[serde(default)]
     pub verify: Vec<Proof>,
+    /// False when something that must be true afterwards is not.
+    pub verified: bool,
     /// Its entry in the audit log.
-    #[serde(default)]
     pub audit_id: Option<String>,
 }
 
-impl Receipt {
-    /// True unless something that must be true afterwards is not.
-    pub fn is_verified(&self) -> bool {
-        self.verify.iter().all(|proof| proof.holds)
+impl From<ops::Receipt> for Receipt {
+    fn from(receipt: ops::Receipt) -> Self {
+        let status = match receipt.status {
+            Status::Previewed => "previewed",
+            Status::Applied => "applied",
+            Status::Already => "already",
+        };
+        Receipt {
+            object: "operation".into(),
+            id: receipt.id.to_string(),
+            operation: receipt.operation.into(),
+            status: status.into(),
+            verified: receipt.is_verified(),
+            plan: receipt.plan.changes,
+            guards: receipt.plan.guards,
+            plan_id: receipt.plan_id,
+            verify: receipt.verify,
+            audit_id: receipt.audit_id.map(|id| id.to_string()),
+        }
     }
+}
+
+/// A token that is to be made.
+#[derive(Debug, Clone, Serialize)]
+pub struct WantedToken {
+    /// Whose it is.
+    pub name: String,
+    /// What its bearer may do.
+    pub role: Role,
+    /// When it ends, if ever.
+    pub expires_at: Option<Timestamp>,
+    /// Why, for the audit log.
+    pub reason: String,
 }
 
 /// A token that was made just now; the only time that it is seen.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct NewToken {
+    /// `token`.
+    pub object: String,
     /// Its id, to take it back with.
     pub id: String,
     /// Whose it is.
     pub name: String,
     /// What its bearer may do.
     pub role: String,
+    /// When it ends, if ever.
+    pub expires_at: Option<Timestamp>,
     /// The token itself.
     pub token: String,
 }
@@ -105,10 +141,18 @@ impl Backend {
     }
 
     /// Makes a token.
-    pub async fn make_token(&self, name: String, role: Role, days: Option<u32>) -> Result<NewToken, Failure> {
+    pub async fn make_token(&self, wanted: WantedToken) -> Result<NewToken, Failure> {
         match self {
-            Backend::Local(local) => local.make_token(name, role, days).await,
-            Backend::Remote(remote) => remote.make_token(name, role, days).await,
+            Backend::Local(local) => local.make_token(wanted).await,
+            Backend::Remote(remote) => remote.make_token(&wanted).await,
+        }
+    }
+
+    /// Who we are here, and what we may do.
+    pub async fn whoami(&self) -> Result<Value, Failure> {
+        match self {
+            Backend::Local(local) => Ok(local.whoami()),
+            Backend::Remote(remote) => remote.whoami().await,
         }
     }
 

@@ -4,17 +4,15 @@ use std::path::Path;
 use std::time::Duration;
 
 use kernel::{Clock, Timestamp};
-use ops::{Mode, OperationDef, Role, ViewDef};
+use ops::{Mode, OperationDef, ViewDef};
 use reqwest::{Method, RequestBuilder, Response};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
-use super::{NewToken, Receipt};
+use super::{NewToken, Receipt, WantedToken};
 use crate::cli::check::Report;
 use crate::cli::failure::Failure;
 use crate::clock::SystemClock;
-
-/// Where the admin API begins.
-const ADMIN: &str = "/api/v1/admin";
+use crate::http::routes::ADMIN;
 
 /// A server, and who we are to it.
 pub struct Remote {
@@ -96,14 +94,19 @@ impl Remote {
 
     /// Runs every check.
     pub async fn check(&self) -> Result<Report, Failure> {
-        Ok(serde_json::from_value(self.answer(self.request(Method::GET, &format!("{ADMIN}/checks"))).await?)?)
+        let checks = self.answer(self.request(Method::GET, &format!("{ADMIN}/checks"))).await?;
+        Ok(Report { checks: serde_json::from_value(checks["data"].clone())? })
     }
 
     /// Makes a token.
-    pub async fn make_token(&self, name: String, role: Role, days: Option<u32>) -> Result<NewToken, Failure> {
-        let body = json!({ "name": name, "role": role, "days": days });
-        let answer = self.answer(self.request(Method::POST, &format!("{ADMIN}/tokens")).json(&body)).await?;
+    pub async fn make_token(&self, wanted: &WantedToken) -> Result<NewToken, Failure> {
+        let answer = self.answer(self.request(Method::POST, &format!("{ADMIN}/tokens")).json(wanted)).await?;
         Ok(serde_json::from_value(answer)?)
+    }
+
+    /// Whose token this is, and what it may do.
+    pub async fn whoami(&self) -> Result<Value, Failure> {
+        self.answer(self.request(Method::GET, &format!("{ADMIN}/whoami"))).await
     }
 
     /// The status and body of any page.
@@ -179,6 +182,7 @@ fn encoded(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn an_id_with_a_slash_stays_one_segment() {

@@ -7,6 +7,7 @@ use serde_json::json;
 use super::Call;
 use crate::app;
 use crate::cli::backend::{config, opened};
+use crate::cli::change::go_ahead;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::render::{Look, table};
@@ -51,9 +52,8 @@ pub async fn migrate(call: &Call<'_>) -> Result<Exit, Failure> {
     }
     let look = Look::of_talk(terminal, SystemClock.now());
     terminal.say(&format!("{place}: these would run\n{}", table(&["version", "name"], &missing, look)));
-    if !globals.yes && !matches!(terminal.ask("Run them? [y/N]").as_deref(), Some("y" | "Y" | "yes")) {
-        terminal.say("nothing was changed");
-        return Err(Failure::said(Exit::Error));
+    if !globals.yes {
+        go_ahead(terminal, "Run them?")?;
     }
     let applied = db.migrate(shop::MIGRATIONS, SystemClock.now()).await?;
     let rows: Vec<_> = applied.iter().map(|step| json!({ "version": step.version, "name": step.name })).collect();

@@ -5,6 +5,7 @@ mod check;
 mod completion;
 mod configuration;
 mod database;
+mod dev;
 mod explain;
 mod health;
 mod serve;
@@ -12,6 +13,7 @@ mod token;
 
 use clap::{ArgMatches, Args, Command, FromArgMatches};
 
+use super::backend::{Backend, config};
 use super::exit::Exit;
 use super::failure::Failure;
 use super::globals::Globals;
@@ -20,6 +22,8 @@ use super::terminal::Terminal;
 /// A command that the command line does by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Own {
+    /// `dev`
+    Dev,
     /// `serve`
     Serve,
     /// `health`
@@ -40,8 +44,12 @@ pub enum Own {
     TokensCreate,
     /// `bench`
     Bench,
+    /// `whoami`
+    WhoAmI,
     /// `explain-error`
     ExplainError,
+    /// `openapi`
+    OpenApi,
     /// `completion`
     Completion,
     /// `version`
@@ -50,6 +58,7 @@ pub enum Own {
 
 /// All of them.
 pub const OWN: &[Own] = &[
+    Own::Dev,
     Own::Serve,
     Own::Health,
     Own::Check,
@@ -60,7 +69,9 @@ pub const OWN: &[Own] = &[
     Own::DbMigrate,
     Own::TokensCreate,
     Own::Bench,
+    Own::WhoAmI,
     Own::ExplainError,
+    Own::OpenApi,
     Own::Completion,
     Own::Version,
 ];
@@ -86,6 +97,7 @@ impl Own {
     /// Its words.
     pub fn path(self) -> &'static [&'static str] {
         match self {
+            Own::Dev => &["dev"],
             Own::Serve => &["serve"],
             Own::Health => &["health"],
             Own::Check => &["check"],
@@ -96,7 +108,9 @@ impl Own {
             Own::DbMigrate => &["db", "migrate"],
             Own::TokensCreate => &["tokens", "create"],
             Own::Bench => &["bench"],
+            Own::WhoAmI => &["whoami"],
             Own::ExplainError => &["explain-error"],
+            Own::OpenApi => &["openapi"],
             Own::Completion => &["completion"],
             Own::Version => &["version"],
         }
@@ -105,6 +119,8 @@ impl Own {
     /// Adds its arguments, and what it is for.
     pub fn arguments(self, command: Command) -> Command {
         match self {
+            Own::Dev => crate::dev::DevArgs::augment_args(command)
+                .about("Run a shop to play with: server, workers and a Stripe of its own; nothing to install"),
             Own::Serve => command.about("Serve webhooks, the API and the workers until asked to stop"),
             Own::Health => health::Arguments::augment_args(command),
             Own::Check => command.about("Run every check; ends with exit code 3 when one finds something"),
@@ -114,8 +130,11 @@ impl Own {
             Own::DbStatus => command.about("Say which database this is and which migrations have run"),
             Own::DbMigrate => command.about("Bring the schema up to date"),
             Own::TokensCreate => token::Arguments::augment_args(command),
-            Own::Bench => crate::bench::BenchArgs::augment_args(command),
+            Own::Bench => crate::bench::BenchArgs::augment_args(command)
+                .about("Measure this machine: what makegood does beside what the bare database does"),
+            Own::WhoAmI => command.about("Say who you are here, and what you may do"),
             Own::ExplainError => explain::Arguments::augment_args(command),
+            Own::OpenApi => command.about("Print the description of the HTTP API (OpenAPI 3.1)"),
             Own::Completion => completion::Arguments::augment_args(command),
             Own::Version => command.about("Print which version this is"),
         }
@@ -124,6 +143,7 @@ impl Own {
     /// Does it.
     pub async fn run(self, call: &Call<'_>) -> Result<Exit, Failure> {
         match self {
+            Own::Dev => dev::run(call, call.read()?).await,
             Own::Serve => serve::run(call).await,
             Own::Health => health::run(call, call.read()?).await,
             Own::Check => check::run(call).await,
@@ -134,11 +154,32 @@ impl Own {
             Own::DbMigrate => database::migrate(call).await,
             Own::TokensCreate => token::create(call, call.read()?).await,
             Own::Bench => bench::run(call, call.read()?).await,
+            Own::WhoAmI => whoami(call).await,
+            Own::OpenApi => openapi(call),
             Own::ExplainError => explain::run(call, &call.read()?),
             Own::Completion => completion::run(call, &call.read()?),
             Own::Version => version(call),
         }
     }
+}
+
+async fn whoami(call: &Call<'_>) -> Result<Exit, Failure> {
+    let caller = Backend::open(call.globals, call.terminal).await?.whoami().await?;
+    match call.terminal.json {
+        Some(_) => call.terminal.print_json(&caller)?,
+        None => {
+            let text = |name: &str| caller[name].as_str().unwrap_or_default().to_owned();
+            let money = if caller["livemode"] == true { "real money" } else { "test money" };
+            call.terminal.print(&format!("{}, {}, {money}", text("name"), text("role")))?;
+        }
+    }
+    Ok(Exit::Ok)
+}
+
+fn openapi(call: &Call<'_>) -> Result<Exit, Failure> {
+    let document = crate::http::openapi::describe(&config()?.app_url);
+    call.terminal.print(&serde_json::to_string_pretty(&document)?)?;
+    Ok(Exit::Ok)
 }
 
 fn version(call: &Call<'_>) -> Result<Exit, Failure> {

@@ -11,7 +11,7 @@ use crate::serve::{self, ServeError};
 
 pub async fn run(call: &Call<'_>) -> Result<Exit, Failure> {
     let config = config()?;
-    start_logging(config.log_format, call.globals.verbose);
+    start_logging(config.log_format, if call.globals.verbose > 0 { "debug" } else { "info" });
     match serve::serve(config, serve::asked_to_stop()).await {
         Ok(()) => Ok(Exit::Ok),
         Err(ServeError::Open(error)) => opened(Err(error)),
@@ -22,8 +22,7 @@ pub async fn run(call: &Call<'_>) -> Result<Exit, Failure> {
 }
 
 /// Log lines go to stderr; `RUST_LOG` chooses which.
-pub fn start_logging(format: LogFormat, verbose: u8) {
-    let level = if verbose > 0 { "debug" } else { "info" };
+pub fn start_logging(format: LogFormat, level: &str) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // Whoever has begun to log already goes on as they began.

@@ -1,9 +1,11 @@
 //! `makegood tokens create`
 
+use kernel::Duration;
 use ops::Role;
 
 use super::Call;
-use crate::cli::backend::Backend;
+use crate::cli::backend::{Backend, WantedToken};
+use crate::cli::change::reason;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 
@@ -29,8 +31,10 @@ pub async fn create(call: &Call<'_>, arguments: Arguments) -> Result<Exit, Failu
         call.terminal.print(&format!("would make a token for {name} with the role {}", role.as_str()))?;
         return Ok(Exit::Ok);
     }
+    let reason = reason(call.terminal, call.globals, "a token opens the shop")?;
     let backend = Backend::open(call.globals, call.terminal).await?;
-    let made = backend.make_token(name, role, days).await?;
+    let expires_at = days.map(|days| backend.now() + Duration::from_secs(u64::from(days) * 86_400));
+    let made = backend.make_token(WantedToken { name, role, expires_at, reason }).await?;
     match call.terminal.json {
         Some(_) => call.terminal.print_json(&serde_json::to_value(&made)?)?,
         None => {

@@ -13,26 +13,37 @@ use crate::cli::terminal::Tone;
 /// The plan: what, from → to; then the guards.
 pub fn plan(receipt: &Receipt, look: Look) -> String {
     let name = look.paint.tone(Tone::Bold, &receipt.operation);
-    if receipt.plan.changes.is_empty() && receipt.plan.guards.iter().all(|guard| guard.holds) {
+    if receipt.plan.is_empty() && receipt.guards.iter().all(|guard| guard.holds) {
         return format!("{name}: nothing would change, it is so already\n");
     }
-    let mut text = format!("{name} would change\n{}", changes(&receipt.plan.changes, look));
-    text.push_str(&guards(&receipt.plan.guards, look));
+    let mut text = format!("{name} would change\n{}", changes(&receipt.plan, look));
+    text.push_str(&guards(&receipt.guards, look));
     text.push_str(&look.paint.tone(Tone::Dim, &format!("  {}", receipt.plan_id)));
     text.push('\n');
     text
 }
 
+/// Whether the changes have been seen already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shown {
+    /// As a plan, just before.
+    Before,
+    /// Not yet.
+    NotYet,
+}
+
 /// What was done, and what was read back.
-pub fn receipt(receipt: &Receipt, look: Look) -> String {
-    let verified = receipt.is_verified();
-    let (mark, tone) = if verified { ("✓", Tone::Good) } else { ("✗", Tone::Bad) };
+pub fn receipt(receipt: &Receipt, shown: Shown, look: Look) -> String {
+    let (mark, tone) = if receipt.verified { ("✓", Tone::Good) } else { ("✗", Tone::Bad) };
     let said = match receipt.status.as_str() {
         "already" => "was so already; nothing was changed",
         _ => "applied",
     };
     let name = look.paint.tone(Tone::Bold, &receipt.operation);
-    let mut text = format!("{} {name} {said}\n{}", look.paint.tone(tone, mark), changes(&receipt.plan.changes, look));
+    let mut text = format!("{} {name} {said}\n", look.paint.tone(tone, mark));
+    if shown == Shown::NotYet {
+        text.push_str(&changes(&receipt.plan, look));
+    }
     text.push_str(&proofs(&receipt.verify, look));
     if let Some(audit) = &receipt.audit_id {
         text.push_str(&look.paint.tone(Tone::Dim, &format!("  in the audit log as {audit}")));

@@ -11,8 +11,8 @@ use serde_json::Value;
 
 use super::terminal::{Paint, Terminal};
 
-pub use cell::Cell;
-pub use change::{plan, receipt};
+pub use cell::{Cell, ago, cut};
+pub use change::{Shown, plan, receipt};
 pub use table::{table, wrap};
 
 /// What rendering needs to know besides the value.
