@@ -1,0 +1,60 @@
+//! Whose database it is. `makegood dev` fills a database with test money, so it only takes one that is new or its own.
+
+use db::{Db, Tx, TxResult};
+use kernel::{Duration, Refusal, Result};
+use ops::Role;
+
+use crate::app::App;
+
+/// The name of the token that `makegood dev` makes first; a database with a token that begins so is ours.
+pub(super) const TOKEN: &str = "makegood dev";
+const SCRIPT_LASTS: Duration = Duration::from_secs(15 * 60);
+
+/// Refuses a database in which somebody else keeps a shop. Reads only, so that it may be asked before migrating.
+pub(super) async fn must_be_ours(db: &Db) -> Result<()> {
+    let steps = db.migrations(shop::MIGRATIONS).await?;
+    if steps.iter().any(|step| step.applied_at.is_none()) && !steps.iter().any(|step| step.applied_at.is_some()) {
+        return Ok(());
+    }
+    let ours = db.read("dev.ours", |tx| Ok(knows_our_token(tx)? || is_empty(tx)?)).await?;
+    if ours {
+        return Ok(());
+    }
+    let why = "the database that DATABASE_URL names holds a shop that makegood dev did not make";
+    Err(Refusal::new("database_not_ours", why)
+        .fix("unset DATABASE_URL for an embedded database, or name an empty one")
+        .into())
+}
+
+fn knows_our_token(tx: &mut Tx<'_>) -> Result<bool> {
+    Ok(ops::list_tokens(tx)?.iter().any(|token| token.name.starts_with(TOKEN)))
+}
+
+fn is_empty(tx: &mut Tx<'_>) -> Result<bool> {
+    let products = tx.query("SELECT id FROM products LIMIT 1", &[])?;
+    let orders = tx.query("SELECT id FROM orders LIMIT 1", &[])?;
+    Ok(products.is_empty() && orders.is_empty())
+}
+
+/// The admin token of this shop, when this is its first start; later nobody can say what it was.
+pub(super) async fn first_token(app: &App) -> Result<Option<String>> {
+    let cx = app.shop.cx();
+    let token = app.shop.db.write("dev.token", move |tx| {
+        match ops::list_tokens(tx)?.iter().any(|token| token.name == TOKEN) {
+            true => Ok(None),
+            false => ops::create_token(tx, &cx, TOKEN, Role::Admin, None).map(|(_, token)| Some(token)),
+        }
+    });
+    token.await.must_be_looked_up()
+}
+
+/// An admin's token for a script, which ends by itself.
+pub(super) async fn token_for_script(app: &App) -> Result<String> {
+    let cx = app.shop.cx();
+    let name = format!("{TOKEN}: script");
+    let ends = cx.now + SCRIPT_LASTS;
+    let token = app.shop.db.write("dev.token", move |tx| {
+        ops::create_token(tx, &cx, &name, Role::Admin, Some(ends)).map(|(_, token)| token)
+    });
+    token.await.must_be_looked_up()
+}

@@ -1,0 +1,65 @@
+//! Says what happens, step by step: numbered, aligned, and readable without colour.
+
+use std::io::Write;
+
+use crate::dev::ink::Ink;
+
+const WHAT_WIDTH: usize = 34;
+
+/// Prints the steps of a script.
+pub(super) struct Teller {
+    ink: Ink,
+    step: usize,
+}
+
+impl Teller {
+    pub(super) fn new(ink: Ink) -> Self {
+        Teller { ink, step: 0 }
+    }
+
+    /// The headline.
+    pub(super) fn begin(&self, title: &str) {
+        self.say(&format!("\n  {}  {}\n", self.ink.bold(title), self.ink.ribbon("SANDBOX")));
+    }
+
+    /// A new step.
+    pub(super) fn step(&mut self, what: &str) {
+        self.step += 1;
+        self.say(&format!("\n {:>2}  {}\n", self.step, self.ink.bold(what)));
+    }
+
+    /// Something that was done or seen, as it should be.
+    pub(super) fn done(&self, what: &str, seen: &str) {
+        self.line(&self.ink.good("✓"), what, seen);
+    }
+
+    /// Something that must not be so.
+    pub(super) fn wrong(&self, what: &str, seen: &str) {
+        self.line(&self.ink.bad("✗"), what, seen);
+    }
+
+    /// A line of a story.
+    pub(super) fn story(&self, when: &str, what: &str, cause: &str) {
+        let line = format!("{:>8}  {what:<WHAT_WIDTH$}  {}", self.ink.dim(when), self.ink.dim(cause));
+        self.say(&format!("     {}\n", line.trim_end()));
+    }
+
+    /// The last words.
+    pub(super) fn end(&self, text: &str) {
+        self.say(&format!("\n  {text}\n\n"));
+    }
+
+    fn line(&self, mark: &str, what: &str, seen: &str) {
+        let line = match seen {
+            "" => format!("{mark} {what}"),
+            seen => format!("{mark} {what:<WHAT_WIDTH$}  {}", self.ink.dim(seen)),
+        };
+        self.say(&format!("     {line}\n"));
+    }
+
+    /// A reader who has gone away does not stop the script.
+    fn say(&self, text: &str) {
+        let mut out = std::io::stdout().lock();
+        let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    }
+}

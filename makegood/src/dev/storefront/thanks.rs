@@ -1,0 +1,115 @@
+//! Where Stripe sends a buyer who has paid. The webhook may come before or after: the page shows what is so now, and
+//! looks again.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::extract::{Query, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use db::Tx;
+use kernel::{Money, Result, Timestamp};
+use serde::Deserialize;
+use shop::Shop;
+use shop::checkout::{self, Checkout, CheckoutState};
+use shop::orders::{self, Order, WaitsFor};
+use stripe::References;
+
+use super::page;
+use super::story::{LineFate, Story, line_fate, tell};
+
+#[derive(Template)]
+#[template(path = "shop/thanks.html")]
+struct Thanks {
+    story: Story,
+    /// Changes whenever the page would read differently.
+    state: String,
+    lines: Vec<LineView>,
+    /// Discount, shipping and tax, as far as there are any.
+    extras: Vec<(&'static str, String)>,
+    total: String,
+    order: String,
+    tracking: Option<String>,
+}
+
+struct LineView {
+    name: String,
+    quantity: i64,
+    sum: String,
+    fate: LineFate,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Asked {
+    #[serde(default)]
+    session_id: String,
+}
+
+/// `GET /thanks?session_id=cs_…`
+pub(super) async fn show(
+    State(shop): State<Arc<Shop>>,
+    Query(asked): Query<Asked>,
+) -> Response {
+    let session = asked.session_id;
+    match shop.db.read("storefront.thanks", move |tx| bought(tx, &session)).await {
+        Ok(Some((order, checkout))) => {
+            let pay_at = checkout.and_then(|checkout| open_page(checkout, shop.now()));
+            page::html(StatusCode::OK, &thanks(&order, pay_at))
+        }
+        Ok(None) => page::message(
+            StatusCode::NOT_FOUND,
+            "We do not know this order",
+            "The address may be cut off, or the order belongs to another shop. If you have paid, nothing is lost: \
+             your receipt has the whole address.",
+        ),
+        Err(error) => page::trouble(&error),
+    }
+}
+
+/// The order whose checkout session this is.
+fn bought(tx: &mut Tx<'_>, session: &str) -> Result<Option<(Order, Option<Checkout>)>> {
+    // An address may carry anything; what cannot be a session is not looked up.
+    if !session.starts_with("cs_") || !session.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
+        return Ok(None);
+    }
+    let by_session = References { session: Some(session.to_owned()), ..References::default() };
+    let Some(id) = orders::match_references(tx, &[&by_session])?.pop().flatten() else { return Ok(None) };
+    let checkout = checkout::find(tx, id)?;
+    Ok(orders::find(tx, id)?.map(|order| (order, checkout)))
+}
+
+fn open_page(checkout: Checkout, now: Timestamp) -> Option<String> {
+    let open = checkout.state == CheckoutState::Open && checkout.expires_at > now;
+    checkout.url.filter(|_| open)
+}
+
+fn thanks(order: &Order, pay_at: Option<String>) -> Thanks {
+    let money = |minor| Money::new(minor, order.amounts.currency).tag();
+    let lines = order.lines.iter().map(|line| LineView {
+        name: line.name.clone(),
+        quantity: line.quantity,
+        sum: money(line.unit_amount.saturating_mul(line.quantity)),
+        fate: line_fate(line.kind, order),
+    });
+    let amounts = &order.amounts;
+    let extras =
+        [("Discount", -amounts.discount), ("Shipping", amounts.shipping), ("Tax", amounts.tax)].into_iter();
+    Thanks {
+        story: tell(order, pay_at),
+        state: state(order),
+        lines: lines.collect(),
+        extras: extras.filter(|(_, minor)| *minor != 0).map(|(name, minor)| (name, money(minor))).collect(),
+        total: amounts.total().tag(),
+        order: order.id.to_string(),
+        tracking: order.shipped.as_ref().and_then(|(_, tracking)| tracking.clone()),
+    }
+}
+
+fn state(order: &Order) -> String {
+    let waits_for = match &order.state {
+        orders::State::Paid { waits_for } => waits_for.as_str(),
+        _ => "",
+    };
+    let review = if order.open_review().is_some() { WaitsFor::Review.as_str() } else { "" };
+    format!("{} {} {waits_for} {review}", order.state.status(), order.payment_status.as_str())
+}

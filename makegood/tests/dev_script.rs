@@ -1,0 +1,97 @@
+//! `makegood dev` as the real binary: the script on both engines, and what it refuses.
+
+#![expect(clippy::unwrap_used, reason = "a test says by a panic that it failed")]
+
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use testkit::databases::{Engine, TestDb};
+
+fn makegood(folder: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_makegood"));
+    command.arg("dev").args(args).current_dir(folder).stdin(Stdio::null());
+    command.env_remove("DATABASE_URL").env_remove("APP_URL");
+    command
+}
+
+fn run(command: &mut Command) -> (Option<i32>, String, String) {
+    let Output { status, stdout, stderr } = command.output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (status.code(), text(stdout), text(stderr))
+}
+
+fn is_all_well((code, out, err): (Option<i32>, String, String)) {
+    assert_eq!(code, Some(0), "{out}\n{err}");
+    assert!(out.contains("All is as it must be"), "{out}");
+    assert!(!out.contains('✗') && !out.contains('\u{1b}'), "{out}");
+    for (number, step) in [
+        (1, "Ada buys a course"),
+        (2, "A card is declined, the next one is not"),
+        (3, "Two notebooks are bought, and shipped"),
+        (4, "Stripe delivers an event twice"),
+        (5, "An operator replays the same event"),
+        (6, "A checkout that nobody pays"),
+        (7, "makegood orders explain ord_"),
+        (8, "makegood check:"),
+    ] {
+        assert!(out.contains(&format!("\n {number:>2}  {step}")), "no step {number} in {out}");
+    }
+}
+
+#[test]
+fn a_folder_that_somebody_else_made_is_refused_even_with_reset() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("photos")).unwrap();
+    std::fs::write(folder.path().join("photos/cat.jpg"), "a cat").unwrap();
+    let mut command = makegood(folder.path(), &["--script", "--reset", "--data-dir", "photos"]);
+    let (code, _, err) = run(&mut command);
+    assert_ne!(code, Some(0));
+    assert!(err.contains("did not make") && err.contains("--data-dir"), "{err}");
+    assert_eq!(std::fs::read_to_string(folder.path().join("photos/cat.jpg")).unwrap(), "a cat");
+}
+
+#[test]
+fn a_port_that_is_taken_is_named_with_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let (code, _, err) = run(&mut makegood(folder.path(), &["--no-open", "--listen", &address]));
+    assert_ne!(code, Some(0));
+    assert!(err.contains(&address) && err.contains("makegood dev --listen 127.0.0.1:"), "{err}");
+    assert!(!folder.path().join("makegood-data").exists(), "nothing is made before the port is ours");
+}
+
+#[tokio::test]
+async fn a_database_in_which_somebody_keeps_a_shop_is_refused() {
+    let Some(database) = TestDb::migrated(Engine::Postgres, shop::MIGRATIONS).await else { return };
+    let db::Target::Postgres(url) = &database.target else { panic!("not PostgreSQL") };
+    let product = "INSERT INTO products (id, kind, name, description, active, created_at, updated_at)
+                   VALUES ('real', 'course', 'Real', '', true, now(), now())";
+    let written = database.db.write("test.shop", move |tx| tx.execute(product, &[]));
+    db::TxResult::safe_to_repeat(written.await).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let (code, _, err) =
+        run(makegood(folder.path(), &["--script", "--reset"]).env("DATABASE_URL", url));
+    assert_ne!(code, Some(0));
+    assert!(err.contains("did not make") && err.contains("unset DATABASE_URL"), "{err}");
+}
+
+#[test]
+fn the_first_ten_minutes_end_well_on_sqlite_and_a_second_time_on_what_they_left() {
+    let folder = tempfile::tempdir().unwrap();
+    is_all_well(run(&mut makegood(folder.path(), &["--script", "--reset"])));
+    assert!(folder.path().join("makegood-data/makegood.db").is_file());
+    is_all_well(run(&mut makegood(folder.path(), &["--script", "first-ten-minutes"])));
+    is_all_well(run(&mut makegood(folder.path(), &["--script", "--reset"])));
+}
+
+#[tokio::test]
+async fn the_first_ten_minutes_end_well_on_postgresql_and_a_second_time_on_what_they_left() {
+    let Some(database) = TestDb::open(Engine::Postgres).await else { return };
+    let db::Target::Postgres(url) = &database.target else { panic!("not PostgreSQL") };
+    let folder = tempfile::tempdir().unwrap();
+    for args in [["--script", "--reset"].as_slice(), &["--script"]] {
+        is_all_well(run(makegood(folder.path(), args).env("DATABASE_URL", url)));
+    }
+    assert!(!folder.path().join("makegood-data/makegood.db").exists());
+}
