@@ -29,6 +29,8 @@ use tree::{Does, Leaf};
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
+    // Whoever speaks TLS in this process asks for its provider; there is one, chosen here.
+    rustls::crypto::ring::default_provider().install_default().ok();
     let words: Vec<String> = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
     let before = guessed(&words);
     let (terminal, result) = match parse(words, before.color) {

@@ -43,8 +43,6 @@ impl Remote {
         if !is_url {
             return Err(Failure::usage(format!("`{server}` is not an address of a server; expected https://host")));
         }
-        // reqwest asks for the process's provider. If one is installed already, it stays.
-        rustls::crypto::ring::default_provider().install_default().ok();
         let http = reqwest::Client::builder()
             .user_agent(concat!("makegood-cli/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(Duration::from_secs(5))
