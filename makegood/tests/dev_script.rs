@@ -70,8 +70,7 @@ async fn a_database_in_which_somebody_keeps_a_shop_is_refused() {
     let written = database.db.write("test.shop", move |tx| tx.execute(product, &[]));
     db::TxResult::safe_to_repeat(written.await).unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let (code, _, err) =
-        run(makegood(folder.path(), &["--script", "--reset"]).env("DATABASE_URL", url));
+    let (code, _, err) = run(makegood(folder.path(), &["--script", "--reset"]).env("DATABASE_URL", url));
     assert_ne!(code, Some(0));
     assert!(err.contains("did not make") && err.contains("unset DATABASE_URL"), "{err}");
 }

@@ -89,7 +89,7 @@ impl Account {
 
     /// Serves, delivers and saves until `stop`.
     pub(super) fn start(self, tasks: &mut JoinSet<()>, stop: &watch::Receiver<bool>) -> Result<()> {
-        let http = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build();
+        let http = super::local_client().build();
         let http = http.map_err(|e| Error::Bug(Box::new(e)))?;
         let (routes, shared) = (self.router(), self.shared.clone());
         let (served, delivered) = (stopped(stop.clone()), stopped(stop.clone()));
@@ -141,12 +141,7 @@ pub(super) async fn stopped(mut stop: watch::Receiver<bool>) {
     let _ = stop.wait_for(|over| *over).await;
 }
 
-async fn save_changes(
-    shared: Arc<Shared>,
-    file: PathBuf,
-    changed: Arc<Notify>,
-    stop: watch::Receiver<bool>,
-) {
+async fn save_changes(shared: Arc<Shared>, file: PathBuf, changed: Arc<Notify>, stop: watch::Receiver<bool>) {
     let mut over = std::pin::pin!(stopped(stop));
     loop {
         tokio::select! {

@@ -38,7 +38,8 @@ impl Folder {
     pub(super) fn claim(path: &Path, cx: &Cx) -> Result<Folder> {
         must_be_ours(path)?;
         fs::create_dir_all(path).map_err(|e| unusable(path, &e))?;
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path.join(MARKER));
+        let file =
+            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path.join(MARKER));
         let mut marker = file.map_err(|e| unusable(path, &e))?;
         match marker.try_lock() {
             Ok(()) => {}
@@ -92,7 +93,9 @@ fn must_be_ours(path: &Path) -> Result<()> {
         return Ok(());
     }
     let why = format!("{} holds files that makegood dev did not make (it has no {MARKER})", path.display());
-    Err(Refusal::new("folder_not_ours", why).fix("name another folder: makegood dev --data-dir FOLDER").into())
+    Err(Refusal::new("folder_not_ours", why)
+        .fix("name another folder: makegood dev --data-dir FOLDER")
+        .into())
 }
 
 fn in_use(path: &Path) -> Refusal {

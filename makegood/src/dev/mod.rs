@@ -174,8 +174,8 @@ impl Running {
         let (stop, stopped) = watch::channel(false);
         let mut tasks = JoinSet::new();
         let (sandbox_url, missed_port) = (account.url().to_owned(), account.missed_port());
-        let beside = storefront::router(app.shop.clone(), &app.config.app_url)
-            .nest("/sandbox", account.router());
+        let beside =
+            storefront::router(app.shop.clone(), &app.config.app_url).nest("/sandbox", account.router());
         let door = Door { listener, front: Front::new(app.clone(), beside) };
         account.start(&mut tasks, &stopped)?;
         let (served, over) = (app.clone(), account::stopped(stopped));
@@ -221,6 +221,13 @@ impl Running {
         self.workers.stop(PATIENCE).await;
         while self.tasks.join_next().await.is_some() {}
     }
+}
+
+/// A client that talks to this machine: past any proxy, and no redirect is followed.
+fn local_client() -> reqwest::ClientBuilder {
+    // Every client wants one, also where nothing is encrypted; another may have been first.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none())
 }
 
 /// Only where a person sits before a screen.

@@ -13,7 +13,9 @@ const SCRIPT_LASTS: Duration = Duration::from_secs(15 * 60);
 /// Refuses a database in which somebody else keeps a shop. Reads only, so that it may be asked before migrating.
 pub(super) async fn must_be_ours(db: &Db) -> Result<()> {
     let steps = db.migrations(shop::MIGRATIONS).await?;
-    if steps.iter().any(|step| step.applied_at.is_none()) && !steps.iter().any(|step| step.applied_at.is_some()) {
+    if steps.iter().any(|step| step.applied_at.is_none())
+        && !steps.iter().any(|step| step.applied_at.is_some())
+    {
         return Ok(());
     }
     let ours = db.read("dev.ours", |tx| Ok(knows_our_token(tx)? || is_empty(tx)?)).await?;

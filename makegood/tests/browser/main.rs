@@ -80,7 +80,8 @@ impl Shop {
             .unwrap();
         let mut banner = BufReader::new(process.stdout.take().unwrap()).lines();
         let mut said = |label: &str| {
-            let line = banner.find(|line| line.as_ref().is_ok_and(|line| line.trim_start().starts_with(label)));
+            let line =
+                banner.find(|line| line.as_ref().is_ok_and(|line| line.trim_start().starts_with(label)));
             let line = line.expect("the shop did not start").unwrap();
             line.split_whitespace().nth(1).unwrap().to_owned()
         };

@@ -4,6 +4,8 @@ use kernel::{Duration, Error, Refusal, Result};
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
+use crate::dev::local_client;
+
 /// Longer than anything should take here.
 const TIME_OUT: Duration = Duration::from_secs(10);
 /// How often an answer is asked for that is on its way.
@@ -28,8 +30,7 @@ pub(super) struct Page {
 impl Caller {
     /// `server` and `sandbox` are addresses without a slash at the end.
     pub(super) fn new(server: String, sandbox: String, token: String) -> Result<Self> {
-        let builder = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
-        let http = builder.no_proxy().timeout(TIME_OUT).build().map_err(broken)?;
+        let http = local_client().timeout(TIME_OUT).build().map_err(broken)?;
         Ok(Caller { http, server, sandbox, token })
     }
 
@@ -67,7 +68,8 @@ impl Caller {
             ("country", "GB"),
             ("postal_code", "W1"),
         ];
-        let body: Vec<String> = fields.iter().map(|(name, value)| format!("{name}={}", escaped(value))).collect();
+        let body: Vec<String> =
+            fields.iter().map(|(name, value)| format!("{name}={}", escaped(value))).collect();
         let form = self.http.post(url).header("content-type", "application/x-www-form-urlencoded");
         page_of(form.body(body.join("&"))).await
     }

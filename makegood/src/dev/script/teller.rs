@@ -5,6 +5,7 @@ use std::io::Write;
 use crate::dev::ink::Ink;
 
 const WHAT_WIDTH: usize = 34;
+const STORY_WIDTH: usize = 38;
 
 /// Prints the steps of a script.
 pub(super) struct Teller {
@@ -40,8 +41,9 @@ impl Teller {
 
     /// A line of a story.
     pub(super) fn story(&self, when: &str, what: &str, cause: &str) {
-        let line = format!("{:>8}  {what:<WHAT_WIDTH$}  {}", self.ink.dim(when), self.ink.dim(cause));
-        self.say(&format!("     {}\n", line.trim_end()));
+        // Padded before it is painted: colour has no width.
+        let when = self.ink.dim(&format!("{when:>9}"));
+        self.say(&format!("     {when}  {what:<STORY_WIDTH$}  {}\n", self.ink.dim(cause)));
     }
 
     /// The last words.

@@ -82,9 +82,10 @@ pub(super) async fn show(State(shop): State<Arc<Shop>>, Query(asked): Query<Aske
 }
 
 fn turned_back() -> Note {
-    let text = "You came back without paying, and nothing was charged. What you chose stays set aside until its \
+    let text =
+        "You came back without paying, and nothing was charged. What you chose stays set aside until its \
                 time is over."
-        .to_owned();
+            .to_owned();
     Note { tone: "", text }
 }
 
@@ -152,12 +153,14 @@ impl Wish {
         if self.pieces.is_empty() {
             return Some("Please choose at least one thing.");
         }
-        let plausible = self.email.split_once('@').is_some_and(|(name, host)| !name.is_empty() && !host.is_empty());
+        let plausible =
+            self.email.split_once('@').is_some_and(|(name, host)| !name.is_empty() && !host.is_empty());
         (!plausible).then_some("Please give an email address, like you@example.com.")
     }
 
     fn basket(&self, app_url: &str) -> Basket {
-        let item = |(product, quantity): (&String, &i64)| Item { product: product.clone(), quantity: *quantity };
+        let item =
+            |(product, quantity): (&String, &i64)| Item { product: product.clone(), quantity: *quantity };
         Basket {
             items: self.pieces.iter().map(item).collect(),
             currency: self.currency,
@@ -211,7 +214,8 @@ async fn home(shop: &Shop, status: StatusCode, wish: Wish, notes: Vec<Note>) -> 
     currencies.sort_by_key(|currency| *currency != usual);
     let currency = wish.currency.filter(|asked| currencies.contains(asked)).unwrap_or(usual);
     let offered = stocked.into_iter().filter(|(offer, _)| offer.price.currency == currency);
-    let mut products: Vec<Shelved> = offered.map(|(offer, available)| shelved(offer, available, &wish)).collect();
+    let mut products: Vec<Shelved> =
+        offered.map(|(offer, available)| shelved(offer, available, &wish)).collect();
     // Courses first, what is sold out last, otherwise by name.
     products.sort_by_key(|product| (product.is_gone(), !product.is_course));
     let total = products.iter().map(|product| product.minor.saturating_mul(product.wanted)).sum();
@@ -233,7 +237,8 @@ fn stocked(tx: &mut Tx<'_>) -> Result<Vec<(Offer, i64)>> {
     let offers = catalog::list(tx)?.into_iter().filter(|offer| offer.product.active);
     offers
         .map(|offer| {
-            let level = offer.product.sku.as_deref().map(|sku| inventory::level(tx, sku)).transpose()?.flatten();
+            let level =
+                offer.product.sku.as_deref().map(|sku| inventory::level(tx, sku)).transpose()?.flatten();
             Ok((offer, level.map_or(0, |level| level.available)))
         })
         .collect()
@@ -282,7 +287,8 @@ mod tests {
 
     #[test]
     fn a_wish_becomes_a_basket() {
-        let wish = read(&[("email", " a@b.c "), ("currency", "eur"), ("pieces.mug", "2"), ("pieces.course", "1")]);
+        let wish =
+            read(&[("email", " a@b.c "), ("currency", "eur"), ("pieces.mug", "2"), ("pieces.course", "1")]);
         assert_eq!(wish.problem(), None);
         let basket = wish.basket("http://shop");
         assert_eq!(basket.email.as_deref(), Some("a@b.c"));

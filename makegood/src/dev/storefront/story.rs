@@ -277,7 +277,8 @@ mod tests {
     #[test]
     fn the_payment_page_is_offered_only_while_nothing_is_paid() {
         let page = || Some("http://pay".to_owned());
-        let told = |state, payment| tell(&order(state, payment, ProductKind::Course), page()).next_step.is_some();
+        let told =
+            |state, payment| tell(&order(state, payment, ProductKind::Course), page()).next_step.is_some();
         assert!(told(State::Pending, PaymentStatus::Unpaid) && told(State::Pending, PaymentStatus::Failed));
         assert!(!told(State::Pending, PaymentStatus::Processing));
         let at = Timestamp::from_seconds(1);

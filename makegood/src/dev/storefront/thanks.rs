@@ -46,10 +46,7 @@ pub(super) struct Asked {
 }
 
 /// `GET /thanks?session_id=cs_…`
-pub(super) async fn show(
-    State(shop): State<Arc<Shop>>,
-    Query(asked): Query<Asked>,
-) -> Response {
+pub(super) async fn show(State(shop): State<Arc<Shop>>, Query(asked): Query<Asked>) -> Response {
     let session = asked.session_id;
     match shop.db.read("storefront.thanks", move |tx| bought(tx, &session)).await {
         Ok(Some((order, checkout))) => {
