@@ -1,0 +1,323 @@
+//! The admin API over real HTTP: who may do what, one answer for one key, problems as documents, and that nothing that is
+//! defined is missing in it.
+
+#![allow(clippy::unwrap_used, reason = "a test may give up")]
+
+mod doors;
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use doors::{ADMIN_TOKEN, Server, answered};
+use makegood::http::error_pages::ErrorPage;
+use makegood::http::openapi;
+use makegood::http::routes::{Access, Behind, ROUTES, Route};
+use ops::Role;
+use serde_json::json;
+use testkit::on_both_engines;
+
+const ROLES: [Role; 6] =
+    [Role::App, Role::Viewer, Role::Support, Role::Finance, Role::Operator, Role::Admin];
+const NOBODY: &str = "prf_0199f3a27b3c7d2e8f1a2b3c4d5e6f70";
+const NO_ORDER: &str = "ord_0199f3a27b3c7d2e8f1a2b3c4d5e6f70";
+
+on_both_engines! {
+    migrated by shop::MIGRATIONS;
+
+    /// The whole table: each route with each role, with no token, and with a wrong one.
+    async fn each_route_is_open_to_its_roles_and_to_no_one_else(test: TestDb) {
+        let server = Server::start(&test).await;
+        let mut tokens = Vec::new();
+        for role in ROLES {
+            tokens.push((role, server.token(role).await));
+        }
+        for route in ROUTES.iter() {
+            let Access::Role(least) = route.access else { continue };
+            let nobody = ask(&server, route, None).await;
+            assert_eq!((nobody.status, nobody.code()), (401, "unauthenticated"), "{}", route.name);
+            assert!(nobody.header("www-authenticate").starts_with("Bearer"), "{}", route.name);
+            for (role, token) in &tokens {
+                let answer = ask(&server, route, Some(token)).await;
+                let refused = answer.status == 403 && answer.code() == "forbidden";
+                assert_eq!(refused, *role < least, "{} as {role:?}: {}", route.name, answer.text);
+                assert!(answer.status != 401 && answer.status < 500, "{}: {}", route.name, answer.text);
+            }
+        }
+        server.stop().await;
+    }
+
+    async fn who_guesses_tokens_is_slowed_down_and_who_has_one_is_not(test: TestDb) {
+        let server = Server::start(&test).await;
+        let mut seen = Vec::new();
+        for guess in 0..14 {
+            seen.push(server.get("/api/v1/admin/orders", Some(&format!("mg_guess{guess}"))).await);
+        }
+        assert!(seen[..10].iter().all(|answer| answer.status == 401));
+        let last = seen.last().unwrap();
+        assert_eq!((last.status, last.code()), (429, "too_many_attempts"));
+        assert!(last.header("retry-after").parse::<u64>().unwrap() >= 1);
+        assert_eq!(last.body["retryable"], true);
+        server.stop().await;
+    }
+
+    async fn a_token_is_shown_once_kept_as_a_hash_and_gone_when_revoked(test: TestDb) {
+        let server = Server::start(&test).await;
+        let wish = json!({ "name": "ci", "role": "viewer", "reason": "tests" });
+        let made = server.post("/api/v1/admin/tokens", Some(ADMIN_TOKEN), &wish).await;
+        assert_eq!(made.status, 201, "{}", made.text);
+        let token = made.body["token"].as_str().unwrap().to_owned();
+        let id = made.body["id"].as_str().unwrap().to_owned();
+        assert_eq!(server.get("/api/v1/admin/orders", Some(&token)).await.status, 200);
+        let list = server.get("/api/v1/admin/tokens", Some(ADMIN_TOKEN)).await;
+        assert!(!list.text.contains(&token) && list.text.contains(&id), "{}", list.text);
+        let kept = token.clone();
+        let rows = server.app.shop.db.read("test", move |tx| {
+            let like = format!("%{kept}%");
+            let tokens = tx.count("SELECT COUNT(*) FROM api_tokens WHERE hash LIKE $1 OR prefix LIKE $1", &[like.clone().into()])?;
+            let keys = tx.count("SELECT COUNT(*) FROM idempotency_keys WHERE response LIKE $1", &[like.into()])?;
+            Ok(tokens + keys)
+        });
+        assert_eq!(rows.await.unwrap(), 0, "the token itself is kept nowhere");
+        let audited = "SELECT COUNT(*) FROM audit_logs WHERE event_type = 'token_created' AND reason = 'tests'";
+        assert_eq!(server.count(audited).await, 1);
+        let revoke = format!("/api/v1/admin/tokens/{id}/revoke");
+        let revoked = server.post(&revoke, Some(ADMIN_TOKEN), &json!({ "reason": "tests" })).await;
+        assert_eq!((revoked.status, revoked.body["status"].as_str()), (200, Some("applied")), "{}", revoked.text);
+        // At once on this node, although tokens are remembered for some seconds.
+        assert_eq!(server.get("/api/v1/admin/orders", Some(&token)).await.status, 401);
+        for wrong in [
+            json!({ "name": "", "role": "viewer", "reason": "x" }),
+            json!({ "name": "x", "role": "king", "reason": "x" }),
+            json!({ "name": "x", "role": "viewer" }),
+            json!({ "name": "x", "role": "viewer", "reason": "x", "expires_at": "2020-01-01T00:00:00Z" }),
+        ] {
+            assert_eq!(server.post("/api/v1/admin/tokens", Some(ADMIN_TOKEN), &wrong).await.status, 422, "{wrong}");
+        }
+        server.stop().await;
+    }
+
+    /// Preview, stale plan, apply, apply again: the life of an operation.
+    async fn an_operation_is_previewed_applied_verified_and_audited(test: TestDb) {
+        let server = Server::start(&test).await.with_catalog().await;
+        let path = "/api/v1/admin/inventory/MUG/adjust";
+        let wish = |more: serde_json::Value| {
+            let mut body = json!({ "change": 3 });
+            body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            body
+        };
+        let operator = server.token(Role::Operator).await;
+        let unexplained = server.post(path, Some(&operator), &wish(json!({}))).await;
+        assert_eq!((unexplained.status, unexplained.code()), (422, "reason_required"), "{}", unexplained.text);
+        let preview = server.post(path, Some(&operator), &wish(json!({ "dry_run": true }))).await;
+        assert_eq!((preview.status, preview.body["status"].as_str()), (200, Some("previewed")), "{}", preview.text);
+        assert_eq!(preview.body["object"], "operation");
+        assert!(!preview.body["plan"].as_array().unwrap().is_empty());
+        let plan_id = preview.body["plan_id"].as_str().unwrap().to_owned();
+        let other = server.post(path, Some(&operator), &wish(json!({ "reason": "r", "plan_id": "plan_other" }))).await;
+        assert_eq!((other.status, other.code()), (409, "stale_plan"));
+        let done = server.post(path, Some(&operator), &wish(json!({ "reason": "counted", "plan_id": plan_id }))).await;
+        assert_eq!((done.status, done.body["status"].as_str()), (200, Some("applied")), "{}", done.text);
+        assert_eq!(done.body["verified"], true);
+        assert!(done.body["audit_id"].as_str().unwrap().starts_with("aud_"));
+        assert!(done.body["verify"].as_array().unwrap().iter().all(|proof| proof["holds"] == true));
+        let audit = server.get("/api/v1/admin/audit-logs?limit=1", Some(&operator)).await;
+        assert_eq!(audit.body["data"][0]["reason"], "counted");
+        assert_eq!(audit.body["data"][0]["request_id"], done.header("x-request-id"));
+        server.stop().await;
+    }
+
+    async fn one_key_is_one_request_however_often_it_is_sent(test: TestDb) {
+        let server = Server::start(&test).await.with_catalog().await;
+        let (path, key) = ("/api/v1/admin/inventory/POSTER/adjust", [("Idempotency-Key", "count-1")]);
+        let body = json!({ "change": 1, "reason": "found one" });
+        let all = (0..8).map(|_| server.post_with(path, Some(ADMIN_TOKEN), &body, &key));
+        let answers = futures_util::future::join_all(all).await;
+        for answer in &answers {
+            let in_flight = answer.status == 409 && answer.code() == "idempotency_in_flight";
+            assert!(answer.status == 200 || in_flight, "{}", answer.text);
+        }
+        let again = server.post_with(path, Some(ADMIN_TOKEN), &body, &key).await;
+        assert_eq!((again.status, again.header("idempotency-hit")), (200, "true"));
+        let first = answers.iter().find(|answer| answer.status == 200 && answer.header("idempotency-hit").is_empty());
+        assert_eq!(first.unwrap().text, again.text, "the same answer again, to the letter");
+        let entries = "SELECT COUNT(*) FROM inventory_ledger WHERE sku = 'POSTER' AND reason = 'manual_correction'";
+        assert_eq!(server.count(entries).await, 1);
+        let other = json!({ "change": 2, "reason": "found two" });
+        let reused = server.post_with(path, Some(ADMIN_TOKEN), &other, &key).await;
+        assert_eq!((reused.status, reused.code()), (422, "idempotency_key_reused"));
+        // A mistake does not use the key up.
+        let key = [("Idempotency-Key", "count-2")];
+        let wrong = json!({ "change": "many", "reason": "r" });
+        assert_eq!(server.post_with(path, Some(ADMIN_TOKEN), &wrong, &key).await.status, 422);
+        assert_eq!(server.post_with(path, Some(ADMIN_TOKEN), &body, &key).await.status, 200);
+        // A refusal stays the answer, and says so.
+        let key = [("Idempotency-Key", "count-3")];
+        let missing = "/api/v1/admin/orders/ord_0199f3a27b3c7d2e8f1a2b3c4d5e6f70/cancel";
+        let reason = json!({ "reason": "r" });
+        for hit in ["", "true"] {
+            let answer = server.post_with(missing, Some(ADMIN_TOKEN), &reason, &key).await;
+            assert_eq!((answer.status, answer.code(), answer.header("idempotency-hit")), (404, "not_found", hit));
+        }
+        server.stop().await;
+    }
+
+    async fn what_is_wrong_is_told_as_a_problem_document(test: TestDb) {
+        let server = Server::start(&test).await;
+        let grant = "/api/v1/admin/entitlements/grant";
+        let cases = [
+            ("GET", "/api/v1/nothing", "", 404, "no_such_route"),
+            ("GET", "/api/v1/admin/orders/ord_0199f3a27b3c7d2e8f1a2b3c4d5e6f70", "", 404, "not_found"),
+            ("GET", "/api/v1/admin/orders/garbage", "", 422, "invalid_input"),
+            ("GET", "/api/v1/admin/orders?statsu=paid", "", 422, "invalid_input"),
+            ("GET", "/api/v1/admin/orders?status=lost", "", 422, "invalid_input"),
+            ("GET", "/api/v1/admin/orders?limit=many", "", 422, "invalid_input"),
+            ("GET", "/api/v1/admin/orders?limit=1&limit=2", "", 422, "invalid_input"),
+            ("DELETE", "/api/v1/admin/orders", "", 405, "method_not_allowed"),
+            ("POST", grant, "{", 400, "malformed_body"),
+            ("POST", grant, "[1]", 400, "malformed_body"),
+            ("POST", grant, "{\"course\":\"a\\u0000b\"}", 422, "invalid_input"),
+            ("POST", grant, "{\"unknown\":1}", 422, "invalid_input"),
+            ("POST", grant, "{\"dry_run\":\"yes\"}", 422, "invalid_input"),
+        ];
+        for (method, path, body, status, code) in cases {
+            let method = reqwest::Method::from_bytes(method.as_bytes()).unwrap();
+            let request = server
+                .http
+                .request(method, format!("{}{path}", server.url))
+                .header("Authorization", format!("Bearer {ADMIN_TOKEN}"))
+                .header("Content-Type", "application/json")
+                .body(body);
+            let answer = answered(request).await;
+            assert_eq!((answer.status, answer.code()), (status, code), "{path} {body}: {}", answer.text);
+            assert_eq!(answer.header("content-type"), "application/problem+json");
+            assert_eq!(answer.body["type"], format!("{}/docs/errors/{code}", server.url));
+            assert_eq!(answer.body["instance"], path.split('?').next().unwrap());
+            assert_eq!(answer.body["request_id"], answer.header("x-request-id"));
+            assert_eq!(answer.body["status"], status);
+            assert!(!answer.body["hint"].as_str().unwrap().is_empty());
+            assert_eq!(answer.header("cache-control"), "no-store");
+            let page = server.get(&format!("/docs/errors/{code}"), None).await;
+            assert_eq!(page.status, 200);
+            assert!(page.header("content-type").starts_with("text/html"));
+        }
+        let pointed = server.post(grant, Some(ADMIN_TOKEN), &json!({ "a/b": 1 })).await;
+        assert_eq!(pointed.body["errors"][0]["pointer"], "/a~1b");
+        let form = server.http.post(format!("{}{grant}", server.url)).bearer_auth(ADMIN_TOKEN);
+        let form = form.header("content-type", "application/x-www-form-urlencoded").body("a=b");
+        assert_eq!(answered(form).await.status, 415);
+        let large = server.post(grant, Some(ADMIN_TOKEN), &json!({ "course": "x".repeat(300_000) })).await;
+        assert_eq!(large.status, 413);
+        let methods = server.http.delete(format!("{}/api/v1/admin/tokens", server.url));
+        assert_eq!(answered(methods).await.header("allow"), "GET, POST, HEAD");
+        server.stop().await;
+    }
+
+    async fn checks_are_run_and_listed(test: TestDb) {
+        let server = Server::start(&test).await;
+        let list = server.get("/api/v1/admin/checks", Some(ADMIN_TOKEN)).await;
+        let names: BTreeSet<_> = list.body["data"].as_array().unwrap().iter().map(|c| c["name"].as_str().unwrap()).collect();
+        assert_eq!(names, shop::checks().iter().map(|check| check.name).collect());
+        assert_eq!(list.body["findings"], 0);
+        server.stop().await;
+    }
+
+    async fn the_server_says_whether_it_lives_and_is_ready(test: TestDb) {
+        let server = Server::start(&test).await;
+        for path in ["/health", "/healthz", "/livez", "/readyz"] {
+            assert_eq!(server.get(path, None).await.status, 200, "{path}");
+        }
+        let verbose = server.get("/readyz?verbose", None).await;
+        let holds: Vec<_> = verbose.body["conditions"].as_array().unwrap().iter().map(|c| c["holds"].clone()).collect();
+        assert_eq!(holds, [true, true, true]);
+        server.app.shop.db.write("test", |tx| tx.execute("DELETE FROM schema_migrations WHERE version > 1", &[])).await.unwrap();
+        let behind = server.get("/readyz", None).await;
+        assert_eq!((behind.status, behind.body["status"].as_str()), (503, Some("not_ready")));
+        server.stop().await;
+    }
+
+    async fn metrics_count_requests_by_route(test: TestDb) {
+        let server = Server::start(&test).await;
+        let _ = server.get(&format!("/api/v1/admin/orders/{NO_ORDER}"), Some(ADMIN_TOKEN)).await;
+        let series = "http_request_duration_seconds_count{route=\"/api/v1/admin/orders/{id}\",method=\"GET\",status=\"404\"}";
+        assert_eq!(server.metric(series).await, 1.0);
+        let untouched = "http_request_duration_seconds_count{route=\"/webhooks/stripe\",method=\"POST\",status=\"200\"}";
+        assert_eq!(server.metric(untouched).await, 0.0);
+        assert_eq!(server.metric("db_up").await, 1.0);
+        server.stop().await;
+    }
+}
+
+async fn ask(server: &Server, route: &Route, token: Option<&str>) -> doors::Answer {
+    let path = route.path.replace("{id}", NOBODY);
+    match route.method.as_str() {
+        "POST" => server.post(&path, token, &json!({})).await,
+        _ => server.get(&path, token).await,
+    }
+}
+
+/// Parity: what is defined is served, described, and has a role.
+#[test]
+fn every_operation_and_view_is_in_the_router_and_in_the_document() {
+    let document = openapi::describe("https://shop.example");
+    let described = |route: &Route| document["paths"][route.path][route.method.as_str().to_lowercase()].clone();
+    for def in shop::OPERATIONS {
+        let route = ROUTES.iter().find(|route| matches!(route.behind, Behind::Operation(d) if d.name == def.name));
+        let route = route.unwrap_or_else(|| panic!("{} has no route", def.name));
+        let entry = described(route);
+        assert_eq!(entry["operationId"], def.name);
+        assert_eq!(entry["x-role"], json!(def.role));
+        let fields = entry["requestBody"]["content"]["application/json"]["schema"]["properties"].clone();
+        let expected = (def.schema)();
+        for name in expected["properties"].as_object().unwrap().keys() {
+            assert_eq!(fields.get(name).is_some(), Some(name.as_str()) != def.subject, "{} {name}", def.name);
+        }
+        assert!(fields.get("reason").is_some() && fields.get("plan_id").is_some());
+        assert_eq!(def.subject.is_some(), route.path.contains("{id}"), "{}", def.name);
+    }
+    for def in shop::VIEWS {
+        let route = ROUTES.iter().find(|route| matches!(route.behind, Behind::View(d) if d.name == def.name));
+        let route = route.unwrap_or_else(|| panic!("{} has no route", def.name));
+        assert_eq!(described(route)["operationId"], def.name);
+        assert_eq!(described(route)["x-role"], json!(def.role));
+    }
+    let ids: Vec<_> = ROUTES.iter().map(|route| route.name).collect();
+    assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), ids.len(), "an operationId stands there twice");
+    let ways: BTreeSet<_> = ROUTES.iter().map(|route| (route.method.as_str(), route.path)).collect();
+    assert_eq!(ways.len(), ROUTES.len(), "two routes are one");
+    assert!(ROUTES.iter().all(|route| !route.about.is_empty()));
+}
+
+/// Every code that some refusal, somewhere in the sources, carries.
+#[test]
+fn every_error_code_of_the_code_base_has_its_page() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let mut codes = BTreeSet::new();
+    for room in ["kernel", "db", "ops", "jobs", "stripe", "shop", "makegood"] {
+        scan(&root.join(room).join("src"), &mut codes);
+    }
+    assert!(codes.contains("out_of_stock") && codes.contains("reason_required"), "{codes:?}");
+    let missing: Vec<_> = codes.iter().filter(|code| ErrorPage::find(code).is_none()).collect();
+    assert!(missing.is_empty(), "no page in http/error_pages.rs for {missing:?}");
+    for code in ["not_found", "invalid_input", "busy", "outcome_unknown", "internal_error"] {
+        assert!(ErrorPage::find(code).is_some(), "{code}");
+    }
+}
+
+fn scan(folder: &Path, codes: &mut BTreeSet<String>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            scan(&path, codes);
+        } else if path.extension().is_some_and(|end| end == "rs") {
+            let text = std::fs::read_to_string(&path).unwrap();
+            let shipped = text.split("#[cfg(test)]").next().unwrap_or_default();
+            for opening in ["Refusal::new(", "Problem::new("] {
+                for rest in shipped.split(opening).skip(1) {
+                    if let Some(literal) = rest.trim_start().strip_prefix('"') {
+                        codes.extend(literal.split('"').next().map(str::to_owned));
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! A checkout over real HTTP, with a sandbox Stripe behind real HTTP: from the basket to what was bought.
+
+#![allow(clippy::unwrap_used, reason = "a test may give up")]
+
+mod doors;
+
+use doors::{ADMIN_TOKEN, Answer, Server, Wish};
+use kernel::Duration;
+use ops::Role;
+use sandbox::Payment;
+use serde_json::{Value, json};
+use testkit::on_both_engines;
+
+const SESSIONS: &str = "/api/v1/checkout/sessions";
+
+fn basket(product: &str, quantity: i64) -> Value {
+    json!({ "items": [{ "product": product, "quantity": quantity }], "email": "buyer@example.com" })
+}
+
+on_both_engines! {
+    migrated by shop::MIGRATIONS;
+
+    async fn a_buyer_pays_and_has_the_course(test: TestDb) {
+        let server = Server::start_as(&test, Wish { workers: true, ..Wish::default() }).await.with_catalog().await;
+        let app = server.token(Role::App).await;
+        let profile = "prf_0199f3a27b3c7d2e8f1a2b3c4d5e6f70";
+        let made = json!({ "id": profile, "email": "buyer@example.com", "reason": "signed up" });
+        assert_eq!(server.post("/api/v1/admin/customers/create", Some(&app), &made).await.status, 200);
+        let mut wish = basket("rust-course", 1);
+        wish["profile_id"] = profile.into();
+        let started = server.post(SESSIONS, Some(&app), &wish).await;
+        assert_eq!(started.status, 201, "{}", started.text);
+        assert_eq!(started.body["object"], "checkout_session");
+        assert!(started.body["order_id"].as_str().unwrap().starts_with("ord_"));
+        assert!(started.body["expires_at"].is_string());
+        let session = started.body["id"].as_str().unwrap().to_owned();
+        let waiting = server.get(&format!("{SESSIONS}/{session}"), None).await;
+        assert_eq!((waiting.status, waiting.body["status"].as_str()), (200, Some("pending")));
+        server.stripe.with(|account, cx| account.pay(&session, &Payment::by_card("4242424242424242"), cx)).unwrap();
+        let done = until(&server, &session, "completed").await;
+        assert_eq!(done.body["payment_status"], "paid");
+        assert_eq!(done.body["lines"][0]["product_id"], "rust-course");
+        assert!(!done.text.contains("buyer@example.com") && !done.text.contains(profile), "{}", done.text);
+        let check = format!("/api/v1/entitlements/check?user_id={profile}&course_id=rust-course");
+        assert_eq!(server.get(&check, Some(&app)).await.body["active"], true);
+        assert_eq!(server.get(&check, None).await.status, 401);
+        assert_eq!(server.get("/api/v1/entitlements/check?user_id=x", Some(&app)).await.status, 422);
+        assert_eq!(server.get("/api/v1/admin/checks", Some(ADMIN_TOKEN)).await.body["findings"], 0);
+        assert_eq!(server.metric("checkout_requests_total").await, 1.0);
+        assert_eq!(server.metric("checkout_failures_total").await, 0.0);
+        assert!(server.metric("webhook_events_total{status=\"processed\"}").await >= 1.0);
+        server.stop().await;
+    }
+
+    async fn a_basket_that_cannot_be_sold_is_refused_and_leaves_nothing(test: TestDb) {
+        let server = Server::start(&test).await.with_catalog().await;
+        let cases = [
+            (basket("mug", 6), 409, "out_of_stock"),
+            (basket("unicorn", 1), 422, "not_on_offer"),
+            (basket("mug", 0), 422, "invalid_input"),
+            (basket("mug", -1), 422, "invalid_input"),
+            (json!({ "items": [] }), 422, "invalid_input"),
+            (json!({ "items": [{ "product": "mug" }], "coupon": "FREE" }), 422, "invalid_input"),
+            (json!({}), 422, "invalid_input"),
+        ];
+        for (wish, status, code) in cases {
+            let answer = server.post(SESSIONS, None, &wish).await;
+            assert_eq!((answer.status, answer.code()), (status, code), "{wish}: {}", answer.text);
+        }
+        assert_eq!(server.count("SELECT COUNT(*) FROM orders").await, 0);
+        assert_eq!(server.count("SELECT COUNT(*) FROM inventory_reservations WHERE status = 'reserved'").await, 0);
+        assert_eq!(server.metric("checkout_failures_total").await, 0.0);
+        server.stop().await;
+    }
+
+    async fn nobody_buys_in_anothers_name_without_a_token(test: TestDb) {
+        let server = Server::start(&test).await.with_catalog().await;
+        let mut wish = basket("mug", 1);
+        wish["profile_id"] = "prf_0199f3a27b3c7d2e8f1a2b3c4d5e6f70".into();
+        assert_eq!(server.post(SESSIONS, None, &wish).await.status, 401);
+        assert_eq!(server.post(SESSIONS, Some("mg_wrong"), &wish).await.status, 401);
+        let app = server.token(Role::App).await;
+        let unknown = server.post(SESSIONS, Some(&app), &wish).await;
+        assert_eq!((unknown.status, unknown.code()), (404, "not_found"));
+        assert_eq!(server.count("SELECT COUNT(*) FROM orders").await, 0);
+        server.stop().await;
+    }
+
+    async fn one_key_is_one_order(test: TestDb) {
+        let server = Server::start(&test).await.with_catalog().await;
+        let key = [("Idempotency-Key", "basket-7")];
+        let first = server.post_with(SESSIONS, None, &basket("mug", 1), &key).await;
+        let again = server.post_with(SESSIONS, None, &basket("mug", 1), &key).await;
+        assert_eq!((first.status, again.status), (201, 201), "{}", first.text);
+        assert_eq!(first.text, again.text);
+        assert_eq!((first.header("idempotency-hit"), again.header("idempotency-hit")), ("", "true"));
+        let other = server.post_with(SESSIONS, None, &basket("mug", 2), &key).await;
+        assert_eq!((other.status, other.code()), (422, "idempotency_key_reused"));
+        assert_eq!(server.count("SELECT COUNT(*) FROM orders").await, 1);
+        server.stop().await;
+    }
+
+    /// Stripe made the session, but its answer was lost: the retry gets that session, not a second order.
+    async fn a_lost_answer_and_a_retry_make_one_order(test: TestDb) {
+        let server = Server::start(&test).await.with_catalog().await;
+        let lost = json!({ "kind": "timeout_after_executing", "path": "/v1/checkout/sessions", "count": 1 });
+        server.stripe.with(|account, _| account.inject(serde_json::from_value(lost).unwrap()));
+        let key = [("Idempotency-Key", "basket-8")];
+        let first = server.post_with(SESSIONS, None, &basket("mug", 1), &key).await;
+        assert_eq!((first.status, first.code()), (504, "outcome_unknown"), "{}", first.text);
+        assert_eq!(server.metric("checkout_failures_total").await, 1.0);
+        let again = server.post_with(SESSIONS, None, &basket("mug", 1), &key).await;
+        assert_eq!(again.status, 201, "{}", again.text);
+        assert_eq!(server.count("SELECT COUNT(*) FROM orders").await, 1);
+        assert_eq!(server.count("SELECT COUNT(*) FROM inventory_reservations WHERE status = 'reserved'").await, 1);
+        let third = server.post_with(SESSIONS, None, &basket("mug", 1), &key).await;
+        assert_eq!((third.text.as_str(), third.header("idempotency-hit")), (again.text.as_str(), "true"));
+        server.stop().await;
+    }
+
+    async fn a_stripe_that_is_away_is_a_bad_moment_and_is_counted(test: TestDb) {
+        let stripe = Some("http://127.0.0.1:9".to_owned());
+        let server = Server::start_as(&test, Wish { stripe, ..Wish::default() }).await.with_catalog().await;
+        let answer = server.post(SESSIONS, None, &basket("rust-course", 1)).await;
+        assert_eq!((answer.status, answer.code()), (503, "busy"), "{}", answer.text);
+        assert!(!answer.header("retry-after").is_empty());
+        assert_eq!(answer.body["retryable"], true);
+        assert_eq!(server.metric("checkout_failures_total").await, 1.0);
+        // Readiness does not depend on Stripe: events must still be taken.
+        assert_eq!(server.get("/readyz", None).await.status, 200);
+        server.stop().await;
+    }
+
+    async fn an_unknown_session_is_not_found(test: TestDb) {
+        let server = Server::start(&test).await;
+        let answer = server.get(&format!("{SESSIONS}/cs_test_unknown"), None).await;
+        assert_eq!((answer.status, answer.code()), (404, "not_found"));
+        server.stop().await;
+    }
+}
+
+async fn until(server: &Server, session: &str, status: &str) -> Answer {
+    let mut last = None;
+    for _ in 0..200 {
+        let answer = server.get(&format!("{SESSIONS}/{session}"), None).await;
+        if answer.body["status"] == status {
+            return answer;
+        }
+        last = Some(answer);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("it never became {status}: {}", last.unwrap().text);
+}
