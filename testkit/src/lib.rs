@@ -1,6 +1,7 @@
 //! Databases, worlds and simulated crashes for tests.
 
 pub mod databases;
+pub mod sim;
 pub mod stripe_data;
 pub mod stripe_double;
 pub mod world;

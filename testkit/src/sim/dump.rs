@@ -1,0 +1,60 @@
+//! Everything that matters of a database as text: without times, without ids that chance has made.
+
+use db::{Row, Tx};
+use kernel::Result;
+use ops::RowJson;
+
+/// What is compared, each with a total order of its own.
+const SECTIONS: [(&str, &str); 8] = [
+    (
+        "orders",
+        "SELECT id, status, waits_for, cancel_reason, payment_status, requires_review, review_reason, currency,
+           subtotal_amount, discount_amount, tax_amount, shipping_amount, total_amount, paid_amount,
+           stripe_payment_intent_id, stripe_checkout_session_id,
+           webhook_processed_at IS NOT NULL AS processed FROM orders ORDER BY id",
+    ),
+    ("entitlements", "SELECT holder, product_id, status FROM entitlements ORDER BY holder, product_id"),
+    (
+        "grants",
+        "SELECT e.holder, e.product_id, g.order_id, g.source, g.status, COUNT(*) AS n
+         FROM entitlement_grants g JOIN entitlements e ON e.id = g.entitlement_id
+         GROUP BY e.holder, e.product_id, g.order_id, g.source, g.status
+         ORDER BY e.holder, e.product_id, g.order_id, g.source, g.status",
+    ),
+    ("inventory", "SELECT sku, stock_count, reserved_count FROM inventory ORDER BY sku"),
+    (
+        "reservations",
+        "SELECT order_id, sku, status, SUM(quantity) AS n FROM inventory_reservations
+         GROUP BY order_id, sku, status ORDER BY order_id, sku, status",
+    ),
+    (
+        "reviews",
+        "SELECT order_id, kind, cleared_at IS NULL AS is_open FROM order_reviews ORDER BY order_id, kind",
+    ),
+    ("facts", "SELECT object_id, order_id, fact FROM payment_facts ORDER BY object_id"),
+    (
+        "timeline",
+        "SELECT order_id, type, COUNT(*) AS n FROM order_timeline
+         WHERE type IN ('order_created', 'payment_succeeded', 'confirmed', 'completed', 'shipped')
+         GROUP BY order_id, type ORDER BY order_id, type",
+    ),
+];
+
+/// The state of the shop, one row a line.
+///
+/// # Errors
+/// Whatever the database says.
+pub fn dump(tx: &mut Tx<'_>) -> Result<String> {
+    let mut text = String::new();
+    for (name, sql) in SECTIONS {
+        text.push_str(&format!("# {name}\n"));
+        for row in tx.query(sql, &[])? {
+            text.push_str(&line(&row));
+        }
+    }
+    Ok(text)
+}
+
+fn line(row: &Row) -> String {
+    format!("{}\n", serde_json::Value::from(&RowJson(row)))
+}

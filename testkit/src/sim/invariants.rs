@@ -1,0 +1,150 @@
+//! What must be true at any moment, after any commit: cheap enough to be asked all the time.
+
+use std::collections::BTreeSet;
+
+use kernel::Result;
+
+use super::Scene;
+
+/// Rows that must not exist, with a column `what`. The numbers are those of the reliability document.
+const NEVER: [(&str, &str); 10] = [
+    (
+        "I-13: a pending order without the job that ends it",
+        "SELECT o.id AS what FROM orders o WHERE o.status = 'pending' AND o.payment_status <> 'processing'
+         AND NOT EXISTS (SELECT 1 FROM jobs j WHERE j.kind = 'checkout.close'
+                         AND j.unique_key = 'ord_' || replace(o.id, '-', ''))",
+    ),
+    (
+        "an event that could not be processed",
+        "SELECT stripe_event_id || ' ' || type || ': ' || COALESCE(last_error, '') AS what FROM stripe_events
+         WHERE status IN ('retry', 'error')",
+    ),
+    (
+        "a bug in a job",
+        "SELECT kind || ': ' || last_error AS what FROM jobs WHERE last_error LIKE 'internal error%'",
+    ),
+    (
+        "I-3b: another sum than was asked for, confirmed without a review",
+        "SELECT o.id AS what FROM orders o
+         WHERE o.status IN ('confirmed', 'completed') AND o.paid_amount <> o.total_amount
+         AND NOT EXISTS (SELECT 1 FROM order_reviews r WHERE r.order_id = o.id AND r.kind = 'amount_mismatch')",
+    ),
+    (
+        "I-2: an order said something twice",
+        "SELECT order_id || ' ' || type AS what FROM order_timeline
+         WHERE type IN ('order_created', 'payment_succeeded', 'confirmed', 'completed', 'shipped')
+         GROUP BY order_id, type HAVING COUNT(*) > 1",
+    ),
+    (
+        "I-2: handed over twice",
+        "SELECT order_id || ' ' || subject_id AS what FROM audit_logs
+         WHERE event_type = 'entitlement_granted' AND reason = 'order confirmed'
+         GROUP BY order_id, subject_id HAVING COUNT(*) > 1",
+    ),
+    (
+        "I-2: more pieces taken than were ordered",
+        "SELECT r.order_id || ' ' || r.sku AS what
+         FROM (SELECT order_id, sku, SUM(quantity) AS n FROM inventory_reservations
+               WHERE status IN ('reserved', 'confirmed') GROUP BY order_id, sku) r
+         LEFT JOIN (SELECT order_id, sku, SUM(quantity) AS n FROM order_lines GROUP BY order_id, sku) l
+           ON l.order_id = r.order_id AND l.sku = r.sku
+         WHERE r.n > COALESCE(l.n, 0)",
+    ),
+    (
+        "fewer pieces taken than were handed over",
+        "SELECT o.id || ' ' || l.sku AS what FROM orders o
+         JOIN order_lines l ON l.order_id = o.id AND l.sku IS NOT NULL
+         WHERE o.status IN ('confirmed', 'completed') AND l.quantity > COALESCE(
+           (SELECT SUM(r.quantity) FROM inventory_reservations r
+            WHERE r.order_id = o.id AND r.sku = l.sku AND r.status = 'confirmed'), 0)",
+    ),
+    (
+        "I-6: a cancelled order keeps its stock",
+        "SELECT o.id AS what FROM orders o JOIN inventory_reservations r ON r.order_id = o.id
+         WHERE o.status = 'cancelled' AND r.status IN ('reserved', 'confirmed')",
+    ),
+    (
+        "paid money on a cancelled order",
+        "SELECT id AS what FROM orders WHERE status = 'cancelled' AND payment_status = 'paid'",
+    ),
+];
+
+/// The shop's own checks that must find nothing even in the middle of it all: these rows change together.
+const ALWAYS: [&str; 5] = [
+    "stock_differs_from_ledger",
+    "reserved_differs_from_reservations",
+    "entitlement_without_grant",
+    "grant_without_order",
+    "order_without_grant",
+];
+
+/// Asks for everything that is cheap.
+pub(super) fn glance(scene: &Scene) {
+    let now = scene.cx().now;
+    let broken = scene.look(move |tx| {
+        for (name, sql) in NEVER {
+            if let Some(row) = tx.query_opt(sql, &[])? {
+                return Ok(Some(format!("{name}: {}", row.get::<String>("what")?)));
+            }
+        }
+        for check in shop::checks().iter().filter(|check| ALWAYS.contains(&check.name)) {
+            if let Some(found) = check.run(tx, now)?.first() {
+                return Ok(Some(format!("{}: {}: {}", found.check, found.subject, found.text)));
+            }
+        }
+        Ok(None)
+    });
+    if let Some(broken) = broken {
+        scene.fail(broken);
+    }
+    one_session_for_each_order(scene);
+    no_session_lives_for_a_failed_checkout(scene);
+    what_was_revoked_stays_revoked(scene);
+}
+
+/// Stripe makes at most one session for an order, however often it is asked.
+fn one_session_for_each_order(scene: &Scene) {
+    let mut book = scene.book.borrow_mut();
+    let read = book.sessions_read;
+    let new: Vec<(String, String)> = {
+        let account = scene.stripe();
+        let new = account.sessions().skip(read);
+        new.map(|s| (s.client_reference_id.unwrap_or_default().to_owned(), s.id.to_owned())).collect()
+    };
+    book.sessions_read += new.len();
+    for (order, session) in new.into_iter().filter(|(order, _)| !order.is_empty()) {
+        if let Some(other) = book.sessions.insert(order.clone(), session.clone()) {
+            scene.fail(format!("{order} has two sessions at Stripe: {other} and {session}"));
+        }
+    }
+}
+
+/// An order is given up because of Stripe only when nobody can pay for it any more: a lost answer is no refusal.
+fn no_session_lives_for_a_failed_checkout(scene: &Scene) {
+    let failed: Vec<shop::ids::OrderId> = scene.look(|tx| {
+        let sql = "SELECT id FROM orders WHERE status = 'cancelled' AND cancel_reason = 'checkout_failed'";
+        tx.query(sql, &[])?.iter().map(|row| row.get("id")).collect::<Result<_>>()
+    });
+    let book = scene.book.borrow();
+    let mut account = scene.stripe();
+    account.tick(&scene.account.cx());
+    for order in failed {
+        let session = book.sessions.get(&order.to_string()).and_then(|id| account.session_facts(id));
+        if session.is_some_and(|session| session.status == "open") {
+            scene.fail(format!("{order} was given up while its session can still be paid"));
+        }
+    }
+}
+
+/// I-14: no replay brings back what an operator has revoked.
+fn what_was_revoked_stays_revoked(scene: &Scene) {
+    let revoked: BTreeSet<String> = scene.look(|tx| {
+        let sql = "SELECT id AS what FROM entitlement_grants WHERE status = 'revoked'";
+        tx.query(sql, &[])?.iter().map(|row| row.get("what")).collect::<Result<_>>()
+    });
+    let mut book = scene.book.borrow_mut();
+    if let Some(back) = book.revoked.difference(&revoked).next() {
+        scene.fail(format!("I-14: the revoked grant {back} counts again"));
+    }
+    book.revoked = revoked;
+}

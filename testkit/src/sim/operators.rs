@@ -1,0 +1,83 @@
+//! What people do in the middle of it all, through the runner as every door does.
+
+use std::rc::Rc;
+
+use kernel::Result;
+use ops::Runner;
+use serde_json::{Value, json};
+
+use super::scene::{COURSES, SKUS, operation};
+use super::{Scene, acts};
+
+pub(super) fn act(scene: &Rc<Scene>, node: usize) {
+    let Some((name, input)) = decide(scene) else { return };
+    let own = scene.clone();
+    scene.spawn(node, "operator", async move {
+        let shop = own.nodes[node].shop();
+        let runner = Runner { db: shop.db.clone() };
+        let asked = format!("{name} {input}");
+        match operation(runner, name.to_owned(), input, shop.cx()).await {
+            Ok(receipt) => own.note(format!("{asked}: {:?}", receipt.status)),
+            Err(error) => {
+                own.note(format!("{asked}: {error}"));
+                own.must_be_no_bug(name, &error);
+            }
+        }
+    });
+}
+
+fn decide(scene: &Scene) -> Option<(&'static str, Value)> {
+    let chance = &scene.chance;
+    let order = || acts::any_order(scene).map(|order| json!({ "order": order }));
+    Some(match chance.below(14) {
+        0 | 1 => ("events.replay", json!({ "event": any_event(scene)? })),
+        2 => ("reservations.confirm", json!({ "reservation": any_reservation(scene)? })),
+        3 => ("reservations.release", json!({ "reservation": any_reservation(scene)? })),
+        4 | 5 => {
+            let change = [-2, -1, 1, 2, 3][chance.below(5) as usize];
+            ("inventory.adjust", json!({ "sku": SKUS[chance.below(2) as usize], "change": change }))
+        }
+        6 => ("orders.confirm", order()?),
+        7 => ("orders.cancel", order()?),
+        8 => ("orders.ship", order()?),
+        9 => ("orders.review.flag", order()?),
+        10 => ("orders.review.clear", order()?),
+        11 => {
+            let order = acts::any_order(scene)?;
+            ("entitlements.grant", json!({ "user": profile(scene), "course": course(scene), "order": order }))
+        }
+        12 => ("entitlements.revoke", json!({ "user": profile(scene), "course": course(scene) })),
+        _ => ("jobs.retry", json!({ "job": failed_jobs(scene).first()? })),
+    })
+}
+
+fn profile(scene: &Scene) -> String {
+    scene.profiles[scene.chance.below(scene.profiles.len() as u64) as usize].to_string()
+}
+
+fn course(scene: &Scene) -> &'static str {
+    COURSES[scene.chance.below(COURSES.len() as u64) as usize]
+}
+
+fn any_event(scene: &Scene) -> Option<String> {
+    let account = scene.stripe();
+    let events = account.events();
+    let newest = events.len().min(60);
+    let at = events.len() - newest + scene.chance.below(newest as u64) as usize;
+    events.get(at).map(|event| event.id.clone())
+}
+
+fn any_reservation(scene: &Scene) -> Option<String> {
+    let sql = "SELECT id FROM inventory_reservations ORDER BY id DESC LIMIT 16";
+    let ids: Vec<shop::ids::ReservationId> =
+        scene.look(move |tx| tx.query(sql, &[])?.iter().map(|row| row.get("id")).collect::<Result<_>>());
+    ids.get(scene.chance.below(ids.len() as u64) as usize).map(ToString::to_string)
+}
+
+/// Jobs that wait for a person, as their ids are shown.
+pub(super) fn failed_jobs(scene: &Scene) -> Vec<String> {
+    let jobs: Vec<jobs::JobId> = scene.look(|tx| {
+        jobs::list(tx, Some("failed"), 100)?.iter().map(|row| row.get("id")).collect::<Result<_>>()
+    });
+    jobs.iter().map(ToString::to_string).collect()
+}
