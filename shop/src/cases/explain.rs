@@ -95,16 +95,14 @@ fn told_by_audit(tx: &mut Tx<'_>, id: OrderId) -> Result<Vec<Line>> {
         .rev()
         .map(|row| {
             let (kind, actor): (String, String) = (row.get("actor_type")?, row.get("actor")?);
-            let detail: serde_json::Value = row.get("data")?;
+            let (subject, reason): (String, Option<String>) = (row.get("subject_id")?, row.get("reason")?);
+            let data: serde_json::Value = row.get("data")?;
             Ok(Line {
                 at: row.get("at")?,
                 source: "audit",
                 what: row.get("event_type")?,
                 cause: format!("{kind} {actor}"),
-                detail: match row.get::<Option<String>>("reason")? {
-                    Some(reason) => serde_json::json!({ "reason": reason, "data": detail }),
-                    None => detail,
-                },
+                detail: serde_json::json!({ "subject": subject, "reason": reason, "data": data }),
             })
         })
         .collect()

@@ -108,8 +108,13 @@ impl Remote {
     }
 
     /// The status and body of any page.
-    pub async fn get(&self, path: &str) -> Result<(u16, String), Failure> {
-        let response = self.send(self.request(Method::GET, path)).await?;
+    pub async fn raw(&self, method: Method, path: &str, body: Option<Value>) -> Result<(u16, String), Failure> {
+        let request = self.request(method, path);
+        let response = self.send(match body {
+            Some(body) => request.json(&body),
+            None => request,
+        });
+        let response = response.await?;
         let status = response.status().as_u16();
         Ok((status, response.text().await.map_err(|error| self.silent(&error))?))
     }
@@ -149,7 +154,7 @@ impl Remote {
             cause = inner.source();
         }
         let code = if error.is_connect() { "unreachable" } else { "outcome_unknown" };
-        Failure::new(code, detail).fix("see that the server runs: makegood health")
+        Failure::new(code, detail).fix("see that it runs, and that this is its address")
     }
 }
 

@@ -1,5 +1,6 @@
 //! `makegood health`
 
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::Call;
@@ -22,7 +23,7 @@ pub async fn run(call: &Call<'_>, arguments: Arguments) -> Result<Exit, Failure>
         None => format!("http://{}", config()?.listen),
     };
     let path = if arguments.ready { "/readyz?verbose" } else { "/health" };
-    let (status, body) = Remote::open(&server)?.get(path).await?;
+    let (status, body) = Remote::open(&server)?.raw(Method::GET, path, None).await?;
     let healthy = (200..300).contains(&status);
     let said = serde_json::from_str::<Value>(&body).unwrap_or_else(|_| json!(body.trim()));
     if call.terminal.json.is_some() {

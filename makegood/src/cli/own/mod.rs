@@ -8,6 +8,7 @@ mod database;
 mod dev;
 mod explain;
 mod health;
+mod sandbox;
 mod serve;
 mod token;
 
@@ -50,6 +51,14 @@ pub enum Own {
     ExplainError,
     /// `openapi`
     OpenApi,
+    /// `sandbox clock`
+    SandboxClock,
+    /// `sandbox fault`
+    SandboxFault,
+    /// `sandbox event`
+    SandboxEvent,
+    /// `sandbox state`
+    SandboxState,
     /// `completion`
     Completion,
     /// `version`
@@ -72,6 +81,10 @@ pub const OWN: &[Own] = &[
     Own::WhoAmI,
     Own::ExplainError,
     Own::OpenApi,
+    Own::SandboxClock,
+    Own::SandboxFault,
+    Own::SandboxEvent,
+    Own::SandboxState,
     Own::Completion,
     Own::Version,
 ];
@@ -111,6 +124,10 @@ impl Own {
             Own::WhoAmI => &["whoami"],
             Own::ExplainError => &["explain-error"],
             Own::OpenApi => &["openapi"],
+            Own::SandboxClock => &["sandbox", "clock"],
+            Own::SandboxFault => &["sandbox", "fault"],
+            Own::SandboxEvent => &["sandbox", "event"],
+            Own::SandboxState => &["sandbox", "state"],
             Own::Completion => &["completion"],
             Own::Version => &["version"],
         }
@@ -135,6 +152,10 @@ impl Own {
             Own::WhoAmI => command.about("Say who you are here, and what you may do"),
             Own::ExplainError => explain::Arguments::augment_args(command),
             Own::OpenApi => command.about("Print the description of the HTTP API (OpenAPI 3.1)"),
+            Own::SandboxClock => sandbox::ClockArguments::augment_args(command),
+            Own::SandboxFault => sandbox::FaultArguments::augment_args(command),
+            Own::SandboxEvent => sandbox::EventArguments::augment_args(command),
+            Own::SandboxState => sandbox::StateArguments::augment_args(command),
             Own::Completion => completion::Arguments::augment_args(command),
             Own::Version => command.about("Print which version this is"),
         }
@@ -157,6 +178,10 @@ impl Own {
             Own::WhoAmI => whoami(call).await,
             Own::OpenApi => openapi(call),
             Own::ExplainError => explain::run(call, &call.read()?),
+            Own::SandboxClock => sandbox::clock(call, call.read()?).await,
+            Own::SandboxFault => sandbox::fault(call, call.read()?).await,
+            Own::SandboxEvent => sandbox::event(call, call.read()?).await,
+            Own::SandboxState => sandbox::state(call, call.read()?).await,
             Own::Completion => completion::run(call, &call.read()?),
             Own::Version => version(call),
         }

@@ -6,25 +6,30 @@ use super::Call;
 use crate::cli::backend::{config, opened};
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
+use crate::cli::terminal::Paint;
 use crate::config::LogFormat;
 use crate::serve::{self, ServeError};
 
 pub async fn run(call: &Call<'_>) -> Result<Exit, Failure> {
     let config = config()?;
-    start_logging(config.log_format, if call.globals.verbose > 0 { "debug" } else { "info" });
+    start_logging(
+        config.log_format,
+        if call.globals.verbose > 0 { "debug" } else { "info" },
+        call.terminal.err,
+    );
     match serve::serve(config, serve::asked_to_stop()).await {
         Ok(()) => Ok(Exit::Ok),
         Err(ServeError::Open(error)) => opened(Err(error)),
-        Err(error @ ServeError::Listen { .. }) => {
-            Err(Failure::new("configuration", error.to_string()).fix("stop what listens there, or set another address"))
-        }
+        Err(error @ ServeError::Listen { .. }) => Err(Failure::new("configuration", error.to_string())
+            .fix("stop what listens there, or set another address")),
     }
 }
 
-/// Log lines go to stderr; `RUST_LOG` chooses which.
-pub fn start_logging(format: LogFormat, level: &str) {
+/// Log lines go to stderr, painted like all talk; `RUST_LOG` chooses which.
+pub fn start_logging(format: LogFormat, level: &str, paint: Paint) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let lines =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(paint.0);
     // Whoever has begun to log already goes on as they began.
     let _ = match format {
         LogFormat::Json => lines.json().try_init(),

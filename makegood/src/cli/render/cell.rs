@@ -119,14 +119,22 @@ pub fn exact(at: Timestamp) -> String {
 pub fn short(value: &Value) -> String {
     match value {
         Value::Object(fields) => {
-            let said = fields.iter().filter(|(_, value)| !value.is_null() && **value != Value::Object(Default::default()));
-            said.map(|(name, value)| format!("{} {}", titled(name), short(value))).collect::<Vec<_>>().join(", ")
+            let has_sum = fields.keys().any(|name| money(name, value).is_some());
+            let says = |name: &str, field: &Value| !(field.is_null() || is_empty(field) || has_sum && name == "currency");
+            let said = fields.iter().filter(|(name, field)| says(name, field)).map(|(name, field)| {
+                format!("{} {}", titled(name), money(name, value).unwrap_or_else(|| short(field)))
+            });
+            said.collect::<Vec<_>>().join(", ")
         }
         Value::Array(items) => items.iter().map(short).collect::<Vec<_>>().join("; "),
         Value::String(text) => one_line(text),
         Value::Null => "–".into(),
         other => other.to_string(),
     }
+}
+
+fn is_empty(value: &Value) -> bool {
+    value.as_object().is_some_and(|map| map.is_empty()) || value.as_array().is_some_and(Vec::is_empty)
 }
 
 /// Without line breaks and whatever else would move the cursor: the text may come from outside.
@@ -164,6 +172,7 @@ mod tests {
     fn a_number_is_a_sum_only_beside_its_currency() {
         assert_eq!(shown("total_amount", json!({ "total_amount": 4900, "currency": "usd" })), "49.00 usd");
         assert_eq!(shown("total_amount", json!({ "total_amount": 4900 })), "4900");
+        assert_eq!(short(&json!({ "paid_amount": 4900, "currency": "usd", "agrees": true })), "paid amount 49.00 usd, agrees true");
         assert_eq!(shown("attempts", json!({ "attempts": 3, "currency": "usd" })), "3");
     }
 

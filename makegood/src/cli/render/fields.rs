@@ -17,9 +17,20 @@ pub fn fields(object: &Value, look: Look) -> String {
         text.push_str(&format!("{title}  {}\n", value(name, object, look)));
     }
     for (name, below) in map {
-        text.push_str(&section(name, below, look));
+        text.push_str(&section(name, &in_currency(below, &object["currency"]), look));
     }
     text
+}
+
+/// The rows of a list with the currency of what they belong to, so that their sums can be read.
+fn in_currency(below: &Value, currency: &Value) -> Value {
+    let mut below = below.clone();
+    for row in below.as_array_mut().into_iter().flatten().filter_map(Value::as_object_mut) {
+        if !currency.is_null() {
+            row.entry("currency").or_insert_with(|| currency.clone());
+        }
+    }
+    below
 }
 
 fn is_simple(name: &str, value: &Value, look: Look) -> bool {
@@ -62,7 +73,7 @@ fn columns(rows: &[Value], look: Look) -> Vec<&str> {
     let first: Option<&Map<String, Value>> = rows.first().and_then(Value::as_object);
     let names = first.into_iter().flat_map(|map| map.keys());
     let says = |name: &&String| look.verbose || rows.iter().any(|row| says_something(&row[name.as_str()]));
-    names.filter(|name| *name != "object").filter(says).map(String::as_str).collect()
+    names.filter(|name| !matches!(name.as_str(), "object" | "currency")).filter(says).map(String::as_str).collect()
 }
 
 fn says_something(value: &Value) -> bool {

@@ -13,7 +13,7 @@ pub fn story(explanation: &Value, look: Look) -> String {
     let mut before: Option<Timestamp> = None;
     for line in explanation["story"].as_array().map(Vec::as_slice).unwrap_or_default() {
         let at: Option<Timestamp> = line["at"].as_str().and_then(|at| at.parse().ok());
-        text.push_str(&told(line, at, before, look));
+        text.push_str(&told(line, &explanation["order"]["id"], at, before, look));
         before = at.or(before);
     }
     text.push_str(&held(explanation, look));
@@ -45,7 +45,7 @@ fn heading(order: &Value, look: Look) -> String {
     text
 }
 
-fn told(line: &Value, at: Option<Timestamp>, before: Option<Timestamp>, look: Look) -> String {
+fn told(line: &Value, order: &Value, at: Option<Timestamp>, before: Option<Timestamp>, look: Look) -> String {
     let text = |name: &str| one_line(line[name].as_str().unwrap_or_default());
     let when = match (at, before) {
         // What happened in one second shares its time; the eye sees the group.
@@ -57,20 +57,46 @@ fn told(line: &Value, at: Option<Timestamp>, before: Option<Timestamp>, look: Lo
     };
     let width = if look.verbose { 27 } else { 23 };
     let (when, cause) = (format!("{when:>width$}"), text("cause"));
-    let what = text("what").replace('_', " ");
+    // An event's type is a name of Stripe's and stays as it is.
+    let what = match line["source"] == "event" {
+        true => format!("{}{}", text("what"), ending(&line["detail"])),
+        false => text("what").replace('_', " "),
+    };
     let mut told = format!(
         "{}  {}  {what} {}\n",
         look.paint.tone(Tone::Dim, &when),
         look.paint.tone(Tone::Dim, &format!("{:5}", text("source"))),
         look.paint.tone(Tone::Dim, &format!("by {cause}")),
     );
-    let detail = short(&line["detail"]);
+    let detail = if look.verbose { short(&line["detail"]) } else { detail(line, order) };
     if !detail.is_empty() && detail != "–" {
         let room = look.width.unwrap_or(120).saturating_sub(width + 9).max(30);
         let detail = if look.verbose { detail } else { cut(&detail, room) };
         told.push_str(&format!("{}{}\n", " ".repeat(width + 9), look.paint.tone(Tone::Dim, &detail)));
     }
     told
+}
+
+/// How an event ended.
+fn ending(detail: &Value) -> String {
+    let attempts = detail["attempts"].as_i64().filter(|attempts| *attempts > 1);
+    let attempts = attempts.map(|attempts| format!(" after {attempts} attempts")).unwrap_or_default();
+    let error = detail["last_error"].as_str().map(|error| format!(": {}", one_line(error))).unwrap_or_default();
+    format!(", {}{attempts}{error}", detail["status"].as_str().unwrap_or("stored"))
+}
+
+/// What one reads first: an operator's reason, or what else it was about; for the order's own lines all that was noted.
+fn detail(line: &Value, order: &Value) -> String {
+    let detail = &line["detail"];
+    match line["source"].as_str() {
+        Some("event") => String::new(),
+        Some("audit") => match (detail["reason"].as_str(), detail["subject"].as_str()) {
+            (Some(reason), _) => format!("because: {}", one_line(reason)),
+            (None, Some(subject)) if detail["subject"] != *order => one_line(subject),
+            _ => String::new(),
+        },
+        _ => short(detail),
+    }
 }
 
 /// What the order holds now: reservations and entitlements.

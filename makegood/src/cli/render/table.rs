@@ -101,15 +101,17 @@ fn records(titles: &[String], rows: &[Vec<Cell>], look: Look) -> String {
     for row in rows {
         let Some((first, others)) = row.split_first() else { continue };
         text.push_str(&format!("{}\n", look.paint.tone(Tone::Bold, &first.text)));
-        let said = others.iter().zip(&titles[1..]).filter(|(cell, _)| cell.text != "–");
+        let said = others.iter().zip(&titles[1..]).filter(|(cell, _)| !matches!(cell.text.as_str(), "" | "–"));
         let said: Vec<String> = said
             .map(|(cell, title)| match cell.is_number || matches!(cell.text.as_str(), "yes" | "no") {
                 true => format!("{title} {}", cell.text),
                 false => cell.text.clone(),
             })
             .collect();
-        for piece in wrap(&said.join(" · "), width) {
-            text.push_str(&format!("    {piece}\n"));
+        // A short value stays together; only a sentence is broken.
+        let said = said.iter().map(|value| if value.width() < width / 2 { value.replace(' ', "\u{a0}") } else { value.clone() });
+        for piece in wrap(&said.collect::<Vec<_>>().join(" · "), width) {
+            text.push_str(&format!("    {}\n", piece.replace('\u{a0}', " ")));
         }
     }
     text

@@ -1,0 +1,156 @@
+//! `makegood sandbox`: the control surface of a running sandbox, as commands.
+
+use kernel::Duration;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::Call;
+use crate::cli::backend::Remote;
+use crate::cli::exit::Exit;
+use crate::cli::failure::Failure;
+
+/// Which sandbox.
+#[derive(Debug, clap::Args)]
+pub struct Place {
+    /// Where the sandbox is; makegood dev serves it here
+    #[arg(long, value_name = "URL", env = "MAKEGOOD_SANDBOX", default_value = "http://127.0.0.1:3001/sandbox")]
+    pub at: String,
+}
+
+impl Place {
+    async fn control(&self, method: Method, path: &str, body: Option<Value>) -> Result<Value, Failure> {
+        let sandbox = Remote::open(self.at.trim_end_matches('/'))?;
+        let (status, text) = sandbox.raw(method, &format!("/control/{path}"), body).await?;
+        let answer = serde_json::from_str::<Value>(&text).unwrap_or(Value::Null);
+        match status {
+            200..=299 => Ok(answer),
+            404 if answer.is_null() => {
+                let detail = format!("there is no sandbox at {}", self.at);
+                Err(Failure::new("unreachable", detail).fix("start one with makegood dev, or name it with --at"))
+            }
+            status => {
+                let detail = answer["error"].as_str().unwrap_or(text.trim()).to_owned();
+                Err(Failure { detail, ..Failure::from_problem(status, &Value::Null) })
+            }
+        }
+    }
+}
+
+/// Turn the sandbox's clock forward: sessions expire, delayed events come
+#[derive(Debug, clap::Args)]
+pub struct ClockArguments {
+    /// How far, like 90s, 35m, 2h or 3d; without it, back to the machine's time
+    #[arg(value_parser = duration)]
+    pub forward: Option<Duration>,
+    #[command(flatten)]
+    place: Place,
+}
+
+/// Break something on its way: events, or the sandbox's answers
+#[derive(Debug, clap::Args)]
+pub struct FaultArguments {
+    /// What goes wrong: drop, delay, duplicate, reorder, twin, timeout_before_executing, timeout_after_executing, slow,
+    /// rate_limit, stored_500, connection_refused or unavailable; without it, what is set is shown
+    pub kind: Option<String>,
+    /// Only events of this type, like charge.*
+    #[arg(long)]
+    pub event: Option<String>,
+    /// Only requests whose path begins so, like /v1/checkout
+    #[arg(long)]
+    pub path: Option<String>,
+    /// How long, for delay and slow
+    #[arg(long)]
+    pub seconds: Option<u64>,
+    /// How many times; without it, until it is cleared
+    #[arg(long)]
+    pub count: Option<u32>,
+    /// Take all faults away
+    #[arg(long, conflicts_with = "kind")]
+    pub clear: bool,
+    #[command(flatten)]
+    place: Place,
+}
+
+/// Send a known event once more
+#[derive(Debug, clap::Args)]
+pub struct EventArguments {
+    /// Which event, evt_…
+    pub event: String,
+    #[command(flatten)]
+    place: Place,
+}
+
+/// Say what the sandbox holds: its time, its endpoints, its faults
+#[derive(Debug, clap::Args)]
+pub struct StateArguments {
+    #[command(flatten)]
+    place: Place,
+}
+
+pub async fn clock(call: &Call<'_>, arguments: ClockArguments) -> Result<Exit, Failure> {
+    let turned = match arguments.forward {
+        Some(by) => arguments.place.control(Method::POST, "clock", Some(json!({ "advance_seconds": by.as_secs() }))).await,
+        None => arguments.place.control(Method::DELETE, "clock", None).await,
+    };
+    told(call, &turned?)
+}
+
+pub async fn fault(call: &Call<'_>, arguments: FaultArguments) -> Result<Exit, Failure> {
+    let FaultArguments { kind, event, path, seconds, count, clear, place } = arguments;
+    let answer = match kind {
+        _ if clear => place.control(Method::DELETE, "faults", None).await?,
+        None => place.control(Method::GET, "faults", None).await?,
+        Some(kind) => {
+            let wish = json!({ "kind": kind, "event": event, "path": path, "seconds": seconds, "count": count });
+            let said = wish.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null());
+            let body = said.map(|(name, value)| (name.clone(), value.clone())).collect();
+            place.control(Method::POST, "faults", Some(Value::Object(body))).await?
+        }
+    };
+    told(call, &answer)
+}
+
+pub async fn event(call: &Call<'_>, arguments: EventArguments) -> Result<Exit, Failure> {
+    let wish = json!({ "resend": arguments.event });
+    told(call, &arguments.place.control(Method::POST, "events", Some(wish)).await?)
+}
+
+pub async fn state(call: &Call<'_>, arguments: StateArguments) -> Result<Exit, Failure> {
+    told(call, &arguments.place.control(Method::GET, "state", None).await?)
+}
+
+fn told(call: &Call<'_>, answer: &Value) -> Result<Exit, Failure> {
+    match answer {
+        Value::Null => call.terminal.say("done"),
+        answer => call.terminal.print(&serde_json::to_string_pretty(answer)?)?,
+    }
+    Ok(Exit::Ok)
+}
+
+/// `90s`, `35m`, `2h`, `3d`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("`{text}` is not a length of time; expected 90s, 35m, 2h or 3d");
+    let unit = text.chars().last().ok_or_else(wrong)?;
+    let factor: u64 = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 3_600,
+        'd' => 86_400,
+        _ => return Err(wrong()),
+    };
+    let number: u64 = text[..text.len() - 1].parse().map_err(|_| wrong())?;
+    number.checked_mul(factor).map(Duration::from_secs).ok_or_else(wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_length_of_time_needs_its_unit() {
+        for wrong in ["", "5", "m", "-5m", "5 m", "5w", "999999999999999999d", "5µ"] {
+            assert!(duration(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!(duration("35m"), Ok(Duration::from_secs(2_100)));
+    }
+}
