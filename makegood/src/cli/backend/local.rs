@@ -26,7 +26,7 @@ pub fn config() -> Result<Config, Failure> {
 }
 
 fn misconfigured(problems: &[Problem]) -> Failure {
-    Failure::new("configuration", explain(problems)).fix("makegood config show says what counts and where it came from")
+    Failure::new("configuration", explain(problems)).fix("makegood config env prints every key with what it is for")
 }
 
 /// What stopped the shop from opening, as a failure.
