@@ -139,6 +139,10 @@ fn converge(
     Ok(settled)
 }
 
+fn is_handed_over(order: &Order) -> bool {
+    matches!(order.state, State::Confirmed { .. } | State::Completed { .. })
+}
+
 fn waits_for_stock(order: &Order) -> bool {
     order.state == State::Paid { waits_for: WaitsFor::Stock }
 }
@@ -153,8 +157,11 @@ fn note_payment(order: &mut Order, facts: &PaymentFacts, cause: &Actor, effects:
     if paid.len() > 1 && !order.reviews.iter().any(|review| review.kind == ReviewKind::PaidTwice) {
         flag(order, ReviewKind::PaidTwice, format!("paid by {}", paid.join(" and by ")), cause, effects);
     }
-    if order.payment_status == PaymentStatus::Paid && order.payment_intent.is_some() {
-        return;
+    if let (true, AmountCheck::Differs(why)) = (is_handed_over(order), &check)
+        && !order.reviews.iter().any(|review| review.kind == ReviewKind::AmountMismatch)
+    {
+        // What came first fitted, and what came now contradicts it. The goods are gone; a person has to know.
+        flag(order, ReviewKind::AmountMismatch, why.clone(), cause, effects);
     }
     let first = order.payment_status != PaymentStatus::Paid;
     order.payment_status = PaymentStatus::Paid;
