@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test says by a panic that it failed")]
 
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
@@ -93,4 +94,83 @@ async fn the_first_ten_minutes_end_well_on_postgresql_and_a_second_time_on_what_
         is_all_well(run(makegood(folder.path(), args).env("DATABASE_URL", url)));
     }
     assert!(!folder.path().join("makegood-data/makegood.db").exists());
+}
+
+/// A shop that runs until it is dropped.
+struct Shop {
+    process: std::process::Child,
+    banner: Vec<String>,
+}
+
+impl Shop {
+    fn start(folder: &Path, listen: &str) -> Shop {
+        let mut command = makegood(folder, &["--no-open", "--listen", listen]);
+        let mut process = command.stdout(Stdio::piped()).spawn().unwrap();
+        let output = BufReader::new(process.stdout.take().unwrap());
+        let last = "makegood dev --reset begins anew";
+        let mut banner = Vec::new();
+        for line in output.lines().map(Result::unwrap) {
+            let over = line.contains(last);
+            banner.push(line);
+            if over {
+                return Shop { process, banner };
+            }
+        }
+        panic!("the shop did not start: {banner:?}");
+    }
+    fn says(&self, label: &str) -> Option<String> {
+        let line = self.banner.iter().find(|line| line.trim_start().starts_with(label))?;
+        line.split_whitespace().nth(1).map(str::to_owned)
+    }
+}
+
+impl Drop for Shop {
+    /// As a power cut ends it.
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+async fn form(http: &reqwest::Client, url: &str, fields: &str) -> (u16, String) {
+    let request = http.post(url).header("content-type", "application/x-www-form-urlencoded");
+    let response = request.body(fields.to_owned()).send().await.unwrap();
+    let to = response.headers().get("location").map(|to| to.to_str().unwrap().to_owned());
+    (response.status().as_u16(), to.unwrap_or_default())
+}
+
+#[tokio::test]
+async fn a_checkout_goes_on_after_the_shop_was_killed_and_started_again() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let http = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
+    // The shop that is killed takes its connections along.
+    let http = http.pool_max_idle_per_host(0).build().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+
+    let first = Shop::start(folder.path(), &free);
+    let (shop, sandbox) = (first.says("Shop").unwrap(), first.says("Stripe").unwrap());
+    assert_eq!(shop, format!("http://{free}"));
+    assert!(first.says("Token").unwrap().starts_with("mg_"), "{:?}", first.banner);
+    assert!(http.get(format!("{sandbox}/control/state")).send().await.unwrap().status().is_success());
+    let basket = "email=ada%40example.com&currency=usd&pieces.rust-course=1";
+    let (status, pay_at) = form(&http, &format!("{shop}/checkout"), basket).await;
+    assert_eq!(status, 303);
+    assert!(pay_at.starts_with(&format!("{shop}/sandbox/checkout/cs_test_")), "{pay_at}");
+    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    drop(first);
+
+    let second = Shop::start(folder.path(), &free);
+    assert_eq!(second.says("Token"), None, "a token is shown once: {:?}", second.banner);
+    let card = "action=pay&method=card&number=4242424242424242&email=ada%40example.com&name=Ada&country=GB";
+    let (status, thanks) = form(&http, &pay_at, card).await;
+    assert_eq!(status, 303);
+    for _ in 0..200 {
+        let page = http.get(&thanks).send().await.unwrap().text().await.unwrap();
+        if page.contains("Unlocked") && page.contains("Thank you, it is yours") {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(25)).await;
+    }
+    panic!("the course was not handed over");
 }

@@ -33,6 +33,7 @@ impl Banner {
             text.push_str(&format!("  {remark}\n"));
         }
         text.push_str(&format!("  {}\n", ink.dim("Ctrl-C stops it; makegood dev --reset begins anew.")));
+        text.push('\n');
         text
     }
 

@@ -11,6 +11,7 @@ mod script;
 mod storefront;
 
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -199,7 +200,7 @@ impl Running {
             stocked: first_shop::stock(&self.app).await?,
             token: ours::first_token(&self.app).await?,
         };
-        println!("{}", banner.print(ink));
+        say(&banner.print(ink));
         if !args.no_open {
             open_browser(&banner.app_url);
         }
@@ -221,6 +222,12 @@ impl Running {
         self.workers.stop(PATIENCE).await;
         while self.tasks.join_next().await.is_some() {}
     }
+}
+
+/// A reader who has gone away (`makegood dev | head`) stops neither shop nor script.
+fn say(text: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }
 
 /// A client that talks to this machine: past any proxy, and no redirect is followed.

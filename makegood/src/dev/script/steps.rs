@@ -83,7 +83,7 @@ impl Steps {
         let thanks = self.pay(&begun).await?;
         let order = self.wait_for(&begun.order, "confirmed").await?;
         self.expect("the order is confirmed", order["status"] == "confirmed", "it waits to be shipped");
-        self.sees(&thanks, "will be shipped").await?;
+        self.sees(&thanks, "Will be shipped").await?;
         let body = json!({ "tracking": "RR 123 456 785 GB", "reason": "the parcel was handed in" });
         let receipt = self.caller.post(&format!("{}/ship", order_path(&begun.order)), &body).await?;
         self.expect_applied("an operator ships it", &receipt);

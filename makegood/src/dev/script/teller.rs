@@ -1,8 +1,7 @@
 //! Says what happens, step by step: numbered, aligned, and readable without colour.
 
-use std::io::Write;
-
 use crate::dev::ink::Ink;
+use crate::dev::say;
 
 const WHAT_WIDTH: usize = 34;
 const STORY_WIDTH: usize = 38;
@@ -20,13 +19,13 @@ impl Teller {
 
     /// The headline.
     pub(super) fn begin(&self, title: &str) {
-        self.say(&format!("\n  {}  {}\n", self.ink.bold(title), self.ink.ribbon("SANDBOX")));
+        say(&format!("\n  {}  {}\n", self.ink.bold(title), self.ink.ribbon("SANDBOX")));
     }
 
     /// A new step.
     pub(super) fn step(&mut self, what: &str) {
         self.step += 1;
-        self.say(&format!("\n {:>2}  {}\n", self.step, self.ink.bold(what)));
+        say(&format!("\n {:>2}  {}\n", self.step, self.ink.bold(what)));
     }
 
     /// Something that was done or seen, as it should be.
@@ -43,12 +42,12 @@ impl Teller {
     pub(super) fn story(&self, when: &str, what: &str, cause: &str) {
         // Padded before it is painted: colour has no width.
         let when = self.ink.dim(&format!("{when:>9}"));
-        self.say(&format!("     {when}  {what:<STORY_WIDTH$}  {}\n", self.ink.dim(cause)));
+        say(&format!("     {when}  {what:<STORY_WIDTH$}  {}\n", self.ink.dim(cause)));
     }
 
     /// The last words.
     pub(super) fn end(&self, text: &str) {
-        self.say(&format!("\n  {text}\n\n"));
+        say(&format!("\n  {text}\n\n"));
     }
 
     fn line(&self, mark: &str, what: &str, seen: &str) {
@@ -56,12 +55,6 @@ impl Teller {
             "" => format!("{mark} {what}"),
             seen => format!("{mark} {what:<WHAT_WIDTH$}  {}", self.ink.dim(seen)),
         };
-        self.say(&format!("     {line}\n"));
-    }
-
-    /// A reader who has gone away does not stop the script.
-    fn say(&self, text: &str) {
-        let mut out = std::io::stdout().lock();
-        let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+        say(&format!("     {line}\n"));
     }
 }

@@ -103,9 +103,7 @@ pub(super) fn tell(order: &Order, pay_at: Option<String>) -> Story {
         State::Completed { .. } => {
             Story::new(Good, "Thank you, it is yours", "Your course is unlocked. Enjoy the first lesson.")
         }
-        State::Cancelled { reason, .. } => {
-            Story::new(Bad, "This order came to nothing", why_cancelled(*reason))
-        }
+        State::Cancelled { reason, .. } => Story::new(Bad, "Nothing was bought", why_cancelled(*reason)),
         State::Refunded => {
             Story::new(Heed, "Your money is on its way back", "The order was refunded in full.")
         }
@@ -179,7 +177,7 @@ pub(super) fn line_fate(kind: ProductKind, order: &Order) -> LineFate {
         (State::Pending, ProductKind::Physical) => fate("", "Set aside for you"),
         (State::Paid { .. }, _) => fate("heed", "Paid, not handed over yet"),
         (State::Confirmed { .. } | State::Completed { .. }, ProductKind::Course) => fate("good", "Unlocked"),
-        (State::Confirmed { .. }, ProductKind::Physical) => fate("good", "Yours; will be shipped"),
+        (State::Confirmed { .. }, ProductKind::Physical) => fate("good", "Will be shipped"),
         (State::Completed { .. }, ProductKind::Physical) => fate("good", "Shipped"),
         (State::Cancelled { .. }, _) => fate("", "Not bought"),
         (State::Refunded, _) => fate("", "Refunded"),
@@ -241,11 +239,11 @@ mod tests {
             (State::Paid { waits_for: WaitsFor::Review }, Paid, Course, "Thank you, your payment arrived", "Paid, not handed over yet", Some(LATER)),
             (State::Paid { waits_for: WaitsFor::Stock }, Paid, Physical, "Thank you, your payment arrived", "Paid, not handed over yet", Some(LATER)),
             (State::Paid { waits_for: WaitsFor::Breakdown }, Paid, Course, "Thank you, your payment arrived", "Paid, not handed over yet", Some(SOON)),
-            (State::Confirmed { at }, Paid, Physical, "Thank you, it is yours", "Yours; will be shipped", Some(LATER)),
+            (State::Confirmed { at }, Paid, Physical, "Thank you, it is yours", "Will be shipped", Some(LATER)),
             (State::Confirmed { at }, Paid, Course, "Thank you, it is yours", "Unlocked", Some(LATER)),
             (State::Completed { confirmed_at: at, at }, Paid, Physical, "Your parcel is on its way", "Shipped", None),
             (State::Completed { confirmed_at: at, at }, Paid, Course, "Thank you, it is yours", "Unlocked", None),
-            (cancelled(CancelReason::SessionExpired), Unpaid, Physical, "This order came to nothing", "Not bought", None),
+            (cancelled(CancelReason::SessionExpired), Unpaid, Physical, "Nothing was bought", "Not bought", None),
             (State::Refunded, PaymentStatus::Refunded, Course, "Your money is on its way back", "Refunded", None),
         ];
         for (state, payment, kind, heading, fate, look_again) in table {

@@ -56,8 +56,8 @@ pub(super) async fn show(State(shop): State<Arc<Shop>>, Query(asked): Query<Aske
         Ok(None) => page::message(
             StatusCode::NOT_FOUND,
             "We do not know this order",
-            "The address may be cut off, or the order belongs to another shop. If you have paid, nothing is lost: \
-             your receipt has the whole address.",
+            "The address may be cut off, or the order belongs to another shop. If you have paid, nothing is lost; \
+             please write to the shop.",
         ),
         Err(error) => page::trouble(&error),
     }
