@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 
 use kernel::{Error, Result};
 
+use super::Settings;
 use super::place::{Engine, bug};
 use super::report::{Memory, Report};
 use super::settle;
 use super::stage::Stage;
-use super::Settings;
 
 /// Orders whose events are made at once; few, so that the benchmark's own memory stays small.
 const PORTION: usize = 512;
@@ -34,9 +34,8 @@ async fn on(engine: &Engine, events: usize) -> Result<Memory> {
         let orders = stage.orders(PORTION.min((events - stored).div_ceil(3))).await?;
         stage.store(&orders).await?;
         stored += orders.iter().map(|order| order.events.len()).sum::<usize>();
-        eprint!("\rdrain on {}: {stored} of {events} events stored", engine.name());
     }
-    eprintln!();
+    eprintln!("drain on {}: {stored} events are stored, now they drain", engine.name());
     let before_mib = resident_mib()?;
     let watch = Watch::start()?;
     let began = Instant::now();

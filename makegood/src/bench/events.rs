@@ -12,7 +12,8 @@ use stripe::Envelope;
 use crate::clock::{OsEntropy, SystemClock};
 
 /// What settles an order; Stripe sends more, and the shop keeps and ignores them.
-pub const SETTLING: [&str; 3] = ["payment_intent.succeeded", "charge.succeeded", "checkout.session.completed"];
+pub const SETTLING: [&str; 3] =
+    ["payment_intent.succeeded", "charge.succeeded", "checkout.session.completed"];
 
 /// Everything that Stripe says about the purchase of one product.
 pub struct Purchase {
@@ -53,11 +54,13 @@ impl Purchase {
     }
 
     fn told_by(stripe: &Sandbox, order: String) -> Self {
-        let mut ids: Vec<String> = stripe.events().iter().flat_map(|e| [e.id.clone(), e.object.clone()]).collect();
+        let mut ids: Vec<String> =
+            stripe.events().iter().flat_map(|e| [e.id.clone(), e.object.clone()]).collect();
         ids.sort_unstable();
         ids.dedup();
         let ids = Arc::new(ids);
-        let told = |event: &sandbox::Event| Told { kind: event.kind.clone(), text: event.body(), ids: ids.clone() };
+        let told =
+            |event: &sandbox::Event| Told { kind: event.kind.clone(), text: event.body(), ids: ids.clone() };
         Purchase { events: stripe.events().iter().map(told).collect(), order }
     }
 
@@ -121,7 +124,8 @@ mod tests {
         let two = purchase.settling(Number(2), second);
         assert_eq!(one.len(), SETTLING.len());
         for (a, b) in one.iter().zip(&two) {
-            let (a, b) = (stripe::Event::parse(a.as_bytes()).unwrap(), stripe::Event::parse(b.as_bytes()).unwrap());
+            let (a, b) =
+                (stripe::Event::parse(a.as_bytes()).unwrap(), stripe::Event::parse(b.as_bytes()).unwrap());
             assert_ne!(a.id, b.id);
             assert_ne!(a.object_id, b.object_id);
             let Ok(stripe::Reading::Proof(proof)) = stripe::read(&b) else { panic!("{}", b.kind) };

@@ -4,9 +4,10 @@
 mod bare;
 mod drain;
 mod events;
+mod ingest;
 mod place;
-mod reserve;
 mod report;
+mod reserve;
 mod rounds;
 mod settle;
 mod stage;
@@ -30,6 +31,8 @@ pub struct BenchArgs {
 /// The benchmarks.
 #[derive(Debug, Clone, Subcommand)]
 pub enum What {
+    /// Signed webhooks over HTTP, stored durably, beside a bare server that does nothing else
+    Ingest(Settings),
     /// Stored events to confirmed orders, beside the same rows written by SQL alone, one order per transaction
     Settle(Settings),
     /// One hot article and 64 buyers, beside one guarded UPDATE per transaction
@@ -77,6 +80,7 @@ pub enum EngineName {
 /// rows afterwards are not what they must be.
 pub async fn run(args: BenchArgs) -> Result<Report> {
     match args.what {
+        What::Ingest(settings) => ingest::run(&settings).await,
         What::Settle(settings) => settle::run(&settings).await,
         What::Reserve(settings) => reserve::run(&settings).await,
         What::Drain(settings) => drain::run(&settings).await,

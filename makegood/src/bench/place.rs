@@ -47,7 +47,10 @@ impl Place {
             Engine::Sqlite(parent) => {
                 let folder = parent.join(format!(".{name}"));
                 std::fs::create_dir_all(&folder).map_err(bug)?;
-                Ok(Place { target: Target::Sqlite(folder.join("makegood.db")), leftover: Leftover::Folder(folder) })
+                Ok(Place {
+                    target: Target::Sqlite(folder.join("makegood.db")),
+                    leftover: Leftover::Folder(folder),
+                })
             }
             Engine::Postgres(server) => {
                 let client = connect(server).await?;

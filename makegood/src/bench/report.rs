@@ -69,7 +69,8 @@ impl fmt::Display for Report {
 
 impl Report {
     fn ratio_rows(&self) -> Vec<Vec<String>> {
-        let mut rows = vec![words(["engine", "case", &format!("makegood {}", self.unit), "beside", "ratio", "target"])];
+        let mut rows =
+            vec![words(["engine", "case", &format!("makegood {}", self.unit), "beside", "ratio", "target"])];
         for figure in &self.ratios {
             let Comparison { ours, limit, ratio } = figure.comparison;
             rows.push(vec![

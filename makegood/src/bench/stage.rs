@@ -118,7 +118,9 @@ impl Stage {
         let cx = self.shop.cx();
         let pairs: Vec<(OrderId, String)> = orders.iter().map(|o| (o.order, o.session.clone())).collect();
         let record = move |tx: &mut db::Tx<'_>| {
-            pairs.iter().try_for_each(|(order, session)| shop::orders::record_session(tx, &cx, *order, session))
+            pairs
+                .iter()
+                .try_for_each(|(order, session)| shop::orders::record_session(tx, &cx, *order, session))
         };
         self.shop.db.write("bench.sessions", record).await.safe_to_repeat()
     }

@@ -9,11 +9,11 @@ use std::time::Instant;
 use futures_util::future::try_join_all;
 use kernel::{Error, Result};
 
+use super::Settings;
 use super::place::Engine;
 use super::report::{Figure, Report};
 use super::rounds::in_turns;
 use super::stage::{Stage, basket};
-use super::Settings;
 
 /// Buyers at once.
 const BUYERS: usize = 64;
@@ -50,7 +50,10 @@ async fn on(engine: &Engine, settings: &Settings, connections: usize, target: Op
         },
     )
     .await?;
-    let case = format!("64 buyers; guarded UPDATE, {connections} connection{}", if connections == 1 { "" } else { "s" });
+    let case = format!(
+        "64 buyers; guarded UPDATE, {connections} connection{}",
+        if connections == 1 { "" } else { "s" }
+    );
     Ok(Figure { engine: engine.name(), case, target, comparison })
 }
 

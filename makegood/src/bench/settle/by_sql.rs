@@ -18,8 +18,10 @@ pub async fn run(stage: &mut Stage, session: &mut Session, size: usize) -> Resul
     stage.store(&orders).await?;
     let reservations = reservations(stage).await?;
     let cx = stage.shop.cx();
-    let transactions =
-        orders.iter().map(|order| steps(&cx, order, reservations.get(&order.order))).collect::<Result<Vec<_>>>()?;
+    let transactions = orders
+        .iter()
+        .map(|order| steps(&cx, order, reservations.get(&order.order)))
+        .collect::<Result<Vec<_>>>()?;
     let began = Instant::now();
     for steps in &transactions {
         let touched = session.transaction(steps).await?;
@@ -32,7 +34,8 @@ pub async fn run(stage: &mut Stage, session: &mut Session, size: usize) -> Resul
 
 async fn reservations(stage: &Stage) -> Result<BTreeMap<OrderId, ReservationId>> {
     let read = |tx: &mut db::Tx<'_>| {
-        let rows = tx.query("SELECT order_id, id FROM inventory_reservations WHERE status = 'reserved'", &[])?;
+        let rows =
+            tx.query("SELECT order_id, id FROM inventory_reservations WHERE status = 'reserved'", &[])?;
         rows.iter().map(|row| Ok((row.get("order_id")?, row.get("id")?))).collect()
     };
     stage.shop.db.read("bench.reservations", read).await
@@ -113,7 +116,15 @@ const TIMELINE_3: &str = "INSERT INTO order_timeline (id, order_id, type, at, ac
 
 fn timeline(cx: &Cx, order: OrderId, event: &str, kinds: &[&str]) -> Vec<Value> {
     let entry = |kind: &&str| -> [Value; 7] {
-        [cx.uuid().into(), order.into(), (*kind).into(), cx.now.into(), event.into(), "stripe".into(), "{}".into()]
+        [
+            cx.uuid().into(),
+            order.into(),
+            (*kind).into(),
+            cx.now.into(),
+            event.into(),
+            "stripe".into(),
+            "{}".into(),
+        ]
     };
     kinds.iter().flat_map(entry).collect()
 }
@@ -164,7 +175,8 @@ const RESERVATION: &str = "UPDATE inventory_reservations SET status = 'confirmed
     WHERE id = $2 AND status = 'reserved'";
 const STOCK: &str = "UPDATE inventory SET stock_count = stock_count - 1, reserved_count = reserved_count - 1,
     updated_at = $1 WHERE sku = 'mug' AND reserved_count >= 1";
-const LEDGER: &str = "INSERT INTO inventory_ledger (id, sku, quantity_change, reason, reference_id, created_at)
+const LEDGER: &str =
+    "INSERT INTO inventory_ledger (id, sku, quantity_change, reason, reference_id, created_at)
     VALUES ($1, 'mug', -1, 'sale', $2, $3)";
 
 fn mug(cx: &Cx, reservation: ReservationId) -> [Step; 3] {

@@ -9,12 +9,12 @@ use futures_util::future::try_join_all;
 use kernel::{Error, Result};
 use shop::Shop;
 
+use super::Settings;
 use super::bare::Session;
 use super::place::Engine;
 use super::report::{Figure, Report};
 use super::rounds::in_turns;
 use super::stage::Stage;
-use super::Settings;
 
 /// How many workers take batches of events.
 const WORKERS: usize = 2;
@@ -54,7 +54,10 @@ async fn on(engine: &Engine, settings: &Settings) -> Result<Figure> {
     )
     .await?;
     if written.0 != written.1 {
-        return Err(Error::bug(format!("both sides must write the same rows: {:?} and {:?}", written.0, written.1)));
+        return Err(Error::bug(format!(
+            "both sides must write the same rows: {:?} and {:?}",
+            written.0, written.1
+        )));
     }
     stage.lock().await.must_be_in_order().await?;
     Ok(Figure {
@@ -110,7 +113,8 @@ impl Tally {
     }
 
     fn since(&self, before: &Tally) -> Tally {
-        let more = |((table, now), (_, then)): (&(&'static str, i64), &(&'static str, i64))| (*table, now - then);
+        let more =
+            |((table, now), (_, then)): (&(&'static str, i64), &(&'static str, i64))| (*table, now - then);
         Tally(self.0.iter().zip(&before.0).map(more).collect())
     }
 }
