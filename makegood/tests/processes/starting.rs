@@ -1,0 +1,96 @@
+//! How a node starts, and with which words it does not.
+
+use std::time::Duration;
+
+use testkit::Engine;
+use testkit::databases::runtime;
+
+use crate::books;
+use crate::node::Node;
+use crate::stage::Stage;
+
+/// An empty database is made into a shop's, and the log says that it is connected.
+#[test]
+fn a_node_on_an_empty_database_is_ready() {
+    runtime().block_on(async {
+        for engine in [Engine::Sqlite, Engine::Postgres] {
+            let Some(stage) = Stage::empty(engine).await else { continue };
+            let mut node = stage.node();
+            let took = node.start().await;
+            assert!(node.said().contains("[db] connected"), "{}", node.said());
+            assert_eq!(node.get_status("/health").await, Some(200));
+            let tables = books::count(&stage.db().await, "SELECT COUNT(*) FROM orders").await;
+            assert_eq!(tables, 0);
+            eprintln!("{engine:?}: an empty database was ready after {took:?}");
+        }
+    });
+}
+
+/// Whoever has set it wrong reads what is wrong and what is expected, and nobody reads the password.
+#[test]
+fn a_wrong_database_url_stops_with_a_sentence() {
+    for (url, sentence) in [
+        ("CHANGE_ME", "is still a placeholder"),
+        ("<your database>", "is still a placeholder"),
+        ("postgres://shop:${DB_PASSWORD}@db/shop", "is still a placeholder"),
+        ("\"postgres://shop:s3cret@db/shop\"", "is wrapped in quotes"),
+        (" postgres://shop:s3cret@db/shop", "has spaces or line breaks around it"),
+        ("postgres://shop:s3cret@db/shop\n", "has spaces or line breaks around it"),
+        (
+            "mongodb://shop:s3cret@db/shop",
+            "Invalid scheme, expected connection string to start with \"postgres://\"",
+        ),
+        ("mysql://shop:s3cret@db/shop", "Invalid scheme, expected connection string to start with"),
+        ("sqlite:", "names no file"),
+        ("postgres://shop:s3cret@127.0.0.1:1/shop", "Database connection failed"),
+        ("postgres://shop:s3cret@db:port/shop", "DATABASE_URL"),
+        ("sqlite:/proc/nowhere/shop.db", "DATABASE_URL"),
+    ] {
+        let said = stops_with_words(|node| node.with("DATABASE_URL", url));
+        assert!(said.contains("Bootstrap failed: "), "{url:?}: {said}");
+        assert!(said.contains("DATABASE_URL") && said.contains(sentence), "{url:?}: {said}");
+        assert!(!said.contains("s3cret"), "{url:?}: {said}");
+        assert!(!said.contains("panicked"), "{url:?}: {said}");
+    }
+}
+
+/// A server that cannot verify a signature would have to refuse every webhook: better it does not start.
+#[test]
+fn without_what_serving_needs_it_stops_and_names_it() {
+    for name in ["STRIPE_SECRET", "STRIPE_WEBHOOK_SECRET"] {
+        let said = stops_with_words(|node| node.without(name));
+        assert!(said.contains(name) && said.contains("is not set"), "{said}");
+    }
+    for (name, value, sentence) in [
+        ("STRIPE_WEBHOOK_SECRET", "sk_test_s3cret", "whsec_"),
+        ("STRIPE_WEBHOOK_SECRET", "whsec_s3cret ", "spaces"),
+        ("STRIPE_SECRET", "pk_test_s3cret", "publishable"),
+        ("LISTEN", "everywhere", "127.0.0.1:3001"),
+        ("WORKERS", "many", "whole number"),
+    ] {
+        let said = stops_with_words(|node| node.with(name, value));
+        assert!(said.contains(name) && said.contains(sentence), "{said}");
+        assert!(!said.contains("s3cret"), "{said}");
+    }
+}
+
+/// Two on one port: the second says which setting and which address.
+#[test]
+fn an_address_in_use_stops_with_a_sentence() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let said = stops_with_words(|node| node.with("LISTEN", &address));
+    assert!(said.contains("LISTEN") && said.contains(&address), "{said}");
+}
+
+/// Starts a node that does not stay; gives all that it wrote.
+fn stops_with_words(change: impl FnOnce(Node) -> Node) -> String {
+    runtime().block_on(async {
+        let stage = Stage::empty(Engine::Sqlite).await.expect("a place for SQLite");
+        let mut node = change(stage.node());
+        node.spawn();
+        let status = node.ended(Duration::from_secs(30)).await;
+        assert!(matches!(status.code(), Some(code) if code != 0), "{status}: {}", node.said());
+        node.said()
+    })
+}
