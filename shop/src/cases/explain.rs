@@ -133,7 +133,7 @@ fn next(order: &Order, checkout: Option<&checkout::Checkout>, now: Timestamp) ->
         State::Paid { waits_for: WaitsFor::Review } => {
             format!("Its review is cleared; settle it: makegood orders confirm {} --reason …", order.id)
         }
-        State::Confirmed { .. } => format!("It is shipped: makegood orders ship {} --reason …", order.id),
+        State::Confirmed { .. } => format!("It has to be shipped: makegood orders ship {} --reason …", order.id),
         State::Completed { .. } => "Nothing is left to do.".into(),
         State::Cancelled { .. } => "Nothing; a payment that comes all the same reopens it.".into(),
         State::Refunded => "Nothing is left to do.".into(),
