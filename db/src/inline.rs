@@ -10,7 +10,7 @@ use kernel::{Error, Result};
 use rusqlite::Connection;
 
 use crate::queue::caught;
-use crate::sqlite::{SqliteTx, failed, prepare};
+use crate::sqlite::{SqliteTx, cached, failed, prepare};
 use crate::tx::Side;
 use crate::{Tx, TxError, Wake};
 
@@ -104,31 +104,34 @@ impl Inline {
         if self.faults.fate(name) == Fate::Refuse {
             return Err(TxError::Busy(format!("`{name}` found no connection")));
         }
-        self.only_reading(true)
-            .and_then(|()| {
-                let result = self.run(name, work, "ROLLBACK");
-                self.only_reading(false).and(result)
-            })
-            .map_err(TxError::Refused)
+        let before = self.changes()?;
+        let result = self.run(name, work, "ROLLBACK");
+        // A closure that reads must fail here too when it writes, as it does on the other engines. There it is
+        // `PRAGMA query_only`; but to set a pragma forgets every prepared statement, which a simulation would pay for.
+        match self.changes()? == before {
+            true => result.map_err(TxError::Refused),
+            false => Err(TxError::Refused(Error::bug(format!("`{name}` reads, and it has written")))),
+        }
     }
 
-    /// A closure that reads must fail here too when it writes, as it does on the other engines.
-    fn only_reading(&self, yes: bool) -> Result<()> {
-        let connection = self.connection.lock().map_err(|_| Error::bug("a transaction panicked"))?;
-        connection.pragma_update(None, "query_only", yes).map_err(failed)
+    /// How many rows were ever changed on this connection, those of transactions that were rolled back included.
+    fn changes(&self) -> Result<u64, TxError> {
+        let connection = self.connection.lock();
+        let connection = connection.map_err(|_| TxError::Refused(Error::bug("a transaction panicked")))?;
+        Ok(connection.total_changes())
     }
 
     fn run<R>(&self, name: &str, mut work: impl FnMut(&mut Tx<'_>) -> Result<R>, end: &str) -> Result<R> {
         let connection = self.connection.lock().map_err(|_| Error::bug("a transaction panicked"))?;
-        connection.execute_batch("BEGIN").map_err(failed)?;
+        cached(&connection, "BEGIN")?;
         let mut tx = Tx::new(Side::Sqlite(SqliteTx { connection: &connection }));
         let result = caught(name, || work(&mut tx)).and_then(|value| tx.check_whole().map(|()| value));
         let end = if result.is_ok() { end } else { "ROLLBACK" };
         let topics = tx.take_wakes();
-        if let Err(error) = connection.execute_batch(end) {
+        if let Err(error) = cached(&connection, end) {
             // A rule that is checked only at COMMIT said no, and the transaction is still open.
-            let _ = connection.execute_batch("ROLLBACK");
-            return result.and(Err(failed(error)));
+            let _ = cached(&connection, "ROLLBACK");
+            return result.and(Err(error));
         }
         if end == "COMMIT" {
             topics.into_iter().for_each(|topic| self.wake.ring(topic));

@@ -249,7 +249,7 @@ fn read_all(connection: &Connection, queue: &Queue) {
     }
 }
 
-fn cached(connection: &Connection, sql: &str) -> Result<()> {
+pub(crate) fn cached(connection: &Connection, sql: &str) -> Result<()> {
     connection.prepare_cached(sql).and_then(|mut statement| statement.execute([])).map_err(failed)?;
     Ok(())
 }
