@@ -1,2 +1,7 @@
-//! The doors.
-fn main() {}
+//! makegood: everything after the payment.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    makegood::cli::main()
+}

@@ -56,7 +56,8 @@ fn must_be_answerable(terminal: &Terminal, globals: &Globals, name: &str) -> Res
     }
     if !globals.yes {
         let detail = format!("{name} changes things, and there is nobody to ask");
-        return Err(Failure::new("flag_required", detail).fix("add --yes to apply it, or --dry-run to see what would change"));
+        return Err(Failure::new("flag_required", detail)
+            .fix("add --yes to apply it, or --dry-run to see what would change"));
     }
     if reason_of(globals).is_none() {
         let detail = format!("{name} changes things; say why");
@@ -73,7 +74,9 @@ fn reason_of(globals: &Globals) -> Option<String> {
 fn refused(preview: &Receipt) -> Option<Failure> {
     let guard = preview.guards.iter().find(|guard| !guard.holds)?;
     let detail = format!("{}: {} does not hold: {}", preview.operation, guard.name, guard.seen);
-    Some(Failure::new("refused_by_guard", detail).fix("a guard has no override; make it hold, then try again"))
+    Some(
+        Failure::new("refused_by_guard", detail).fix("a guard has no override; make it hold, then try again"),
+    )
 }
 
 /// Asks for what the flags have not said: the reason, then the go-ahead.
@@ -93,7 +96,9 @@ fn consent(terminal: &Terminal, globals: &Globals) -> Result<String, Failure> {
 pub fn reason(terminal: &Terminal, globals: &Globals, otherwise: &str) -> Result<String, Failure> {
     let asked = || terminal.can_ask.then(|| terminal.ask("Why? (kept in the audit log)")).flatten();
     let reason = reason_of(globals).or_else(|| asked().filter(|reason| !reason.is_empty()));
-    reason.ok_or_else(|| Failure::new("reason_required", format!("{otherwise}; say why")).fix("add --reason TEXT"))
+    reason.ok_or_else(|| {
+        Failure::new("reason_required", format!("{otherwise}; say why")).fix("add --reason TEXT")
+    })
 }
 
 /// Ends the command unless somebody says yes.

@@ -105,13 +105,16 @@ fn line(check: &Checked, widest: usize, look: Look) -> String {
     };
     let said = match (count, check.oldest()) {
         (0, _) => {
-            let room = look.width.filter(|_| !look.verbose).map_or(usize::MAX, |width| width.saturating_sub(widest + 4));
+            let room = look
+                .width
+                .filter(|_| !look.verbose)
+                .map_or(usize::MAX, |width| width.saturating_sub(widest + 4));
             look.paint.tone(Tone::Dim, &cut(&check.must, room))
         }
         (_, None) => look.paint.tone(tone, &format!("{count} ({})", check.severity)),
-        (_, Some(oldest)) => {
-            look.paint.tone(tone, &format!("{count} ({}), the oldest {}", check.severity, ago(oldest, look.now)))
-        }
+        (_, Some(oldest)) => look
+            .paint
+            .tone(tone, &format!("{count} ({}), the oldest {}", check.severity, ago(oldest, look.now))),
     };
     format!("{} {:widest$}  {said}\n", look.paint.tone(tone, mark), check.name)
 }

@@ -127,7 +127,9 @@ mod tests {
 
     #[test]
     fn an_answer_without_a_code_is_judged_by_its_status() {
-        for (status, exit) in [(401, Exit::Forbidden), (404, Exit::NotFound), (502, Exit::Down), (500, Exit::Error)] {
+        for (status, exit) in
+            [(401, Exit::Forbidden), (404, Exit::NotFound), (502, Exit::Down), (500, Exit::Error)]
+        {
             assert_eq!(Failure::from_problem(status, &Value::Null).exit, exit, "{status}");
         }
     }

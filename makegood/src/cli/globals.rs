@@ -58,7 +58,14 @@ pub struct Globals {
     #[arg(long, global = true, value_name = "TEXT")]
     pub reason: Option<String>,
     /// Work through the admin API of this server instead of opening the database
-    #[arg(long, global = true, env = "MAKEGOOD_URL", value_name = "URL", hide_env_values = true, hide_short_help = true)]
+    #[arg(
+        long,
+        global = true,
+        env = "MAKEGOOD_URL",
+        value_name = "URL",
+        hide_env_values = true,
+        hide_short_help = true
+    )]
     pub server: Option<String>,
     /// Read the token for --server from this file (else from MAKEGOOD_TOKEN)
     #[arg(long, global = true, value_name = "FILE", hide_short_help = true)]

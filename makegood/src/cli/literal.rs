@@ -11,6 +11,9 @@ const LITERALS: &[(&str, &[&str])] = &[
     ("InventoryService:confirm", &["reservations", "confirm"]),
 ];
 
+/// Whose `confirm('…')` it was.
+const SERVICE: &str = "InventoryService";
+
 /// Known names that this version has no command for, and why.
 const NOT_YET: &[(&str, &str)] = &[
     ("invoices:retry-stuck", "this version issues no invoices, so none can be stuck"),
@@ -32,7 +35,13 @@ pub fn translate(arguments: Vec<String>) -> Result<Vec<String>, Failure> {
         words.remove(0);
     }
     // Only before the first `--`: what stands behind it is a value, whatever it looks like.
-    let end = words.iter().position(|word| word == "--").unwrap_or(words.len());
+    let end = |words: &[String]| words.iter().position(|word| word == "--").unwrap_or(words.len());
+    let called_on =
+        words[..end(&words)].windows(2).position(|pair| pair[0] == SERVICE && called(&pair[1]).is_some());
+    if let Some(at) = called_on {
+        words.remove(at);
+    }
+    let end = end(&words);
     let found = (0..end).find_map(|at| Some((at, replacement(&words[at])?)));
     if let Some((at, replacement)) = found {
         words.splice(at..=at, replacement?);
@@ -53,7 +62,7 @@ fn replacement(word: &str) -> Option<Result<Vec<String>, Failure>> {
 
 /// The reservation in `confirm('…')`, with or without `InventoryService` in front.
 fn called(word: &str) -> Option<&str> {
-    let call = word.strip_prefix("InventoryService").map_or(word, |rest| rest.trim_start_matches(['.', ':', '-', '>']));
+    let call = word.strip_prefix(SERVICE).map_or(word, |rest| rest.trim_start_matches(['.', ':', '-', '>']));
     let inside = call.strip_prefix("confirm(")?.trim_end_matches(';').strip_suffix(')')?;
     let quoted = |quote: char| inside.strip_prefix(quote).and_then(|rest| rest.strip_suffix(quote));
     quoted('\'').or_else(|| quoted('"')).or(Some(inside))
@@ -84,10 +93,14 @@ mod tests {
     fn old_commands_lead_to_the_regular_ones() {
         for (old, new) in [
             ("makegood videocourses:stripe-reprocess evt_1", "makegood events replay evt_1"),
-            ("makegood --yes videocourses:entitlement-grant u c o", "makegood --yes entitlements grant u c o"),
+            (
+                "makegood --yes videocourses:entitlement-grant u c o",
+                "makegood --yes entitlements grant u c o",
+            ),
             ("artisan videocourses:entitlement-revoke u c", "artisan entitlements revoke u c"),
             ("makegood artisan videocourses:stripe-reprocess evt_1", "makegood events replay evt_1"),
             ("makegood confirm('r-1')", "makegood reservations confirm r-1"),
+            ("makegood InventoryService confirm('r-1')", "makegood reservations confirm r-1"),
             ("makegood InventoryService.confirm(\"r-1\") --yes", "makegood reservations confirm r-1 --yes"),
             ("makegood InventoryService:confirm r-1", "makegood reservations confirm r-1"),
             ("makegood orders list", "makegood orders list"),

@@ -7,7 +7,8 @@ pub const RENAMED: &[(&str, &[&str])] = &[("audit-logs.list", &["audit", "list"]
 pub const ALSO: &[(&str, &[&str])] = &[("products.list", &["catalog", "list"])];
 
 /// Words in the middle of the tree, and what stands below them.
-pub const INNER: &[(&[&str], &str)] = &[(&["orders", "review"], "Flag an order for a person to look at, or clear it")];
+pub const INNER: &[(&[&str], &str)] =
+    &[(&["orders", "review"], "Flag an order for a person to look at, or clear it")];
 
 /// One word at the top of the command tree.
 #[derive(Debug, Clone, Copy)]

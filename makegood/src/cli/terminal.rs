@@ -81,10 +81,11 @@ impl Terminal {
     /// When nobody reads any more that is the end, and no failure; a full disk is one.
     pub fn print(&self, text: &str) -> Result<(), Failure> {
         let mut out = io::stdout().lock();
-        let written = out.write_all(text.as_bytes()).and_then(|()| match text.ends_with('\n') || text.is_empty() {
-            true => out.flush(),
-            false => out.write_all(b"\n").and_then(|()| out.flush()),
-        });
+        let written =
+            out.write_all(text.as_bytes()).and_then(|()| match text.ends_with('\n') || text.is_empty() {
+                true => out.flush(),
+                false => out.write_all(b"\n").and_then(|()| out.flush()),
+            });
         written.map_err(|error| match error.kind() {
             io::ErrorKind::BrokenPipe => Failure::said(Exit::Ok),
             _ => Failure::new("internal_error", format!("the result could not be written: {error}")),

@@ -22,11 +22,14 @@ pub struct Local {
 
 /// The configuration of this process.
 pub fn config() -> Result<Config, Failure> {
-    Sources::of_process(None).and_then(|sources| Config::load(&sources)).map_err(|problems| misconfigured(&problems))
+    Sources::of_process(None)
+        .and_then(|sources| Config::load(&sources))
+        .map_err(|problems| misconfigured(&problems))
 }
 
 fn misconfigured(problems: &[Problem]) -> Failure {
-    Failure::new("configuration", explain(problems)).fix("makegood config env prints every key with what it is for")
+    Failure::new("configuration", explain(problems))
+        .fix("makegood config env prints every key with what it is for")
 }
 
 /// What stopped the shop from opening, as a failure.
@@ -41,7 +44,8 @@ pub fn opened<T>(result: Result<T, OpenError>) -> Result<T, Failure> {
         };
         match code {
             "not_migrated" => Failure::new(code, detail).fix("makegood db migrate"),
-            "busy" => Failure::new(code, detail).fix("see that the database runs and can be reached, then try again"),
+            "busy" => Failure::new(code, detail)
+                .fix("see that the database runs and can be reached, then try again"),
             code => Failure::new(code, detail),
         }
     })

@@ -31,7 +31,8 @@ impl Remote {
         };
         let token = token.trim().to_owned();
         if token.is_empty() {
-            let failure = Failure::new("unauthenticated", format!("{server} wants a token, and there is none"));
+            let failure =
+                Failure::new("unauthenticated", format!("{server} wants a token, and there is none"));
             return Err(failure.fix("set MAKEGOOD_TOKEN, or name a file with --token-file; an admin makes one with makegood tokens create"));
         }
         Ok(Remote { token: Some(token), ..Remote::open(server)? })
@@ -39,9 +40,12 @@ impl Remote {
 
     /// A server that is asked without a token.
     pub fn open(server: &str) -> Result<Remote, Failure> {
-        let is_url = reqwest::Url::parse(server).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+        let is_url = reqwest::Url::parse(server)
+            .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
         if !is_url {
-            return Err(Failure::usage(format!("`{server}` is not an address of a server; expected https://host")));
+            return Err(Failure::usage(format!(
+                "`{server}` is not an address of a server; expected https://host"
+            )));
         }
         let http = reqwest::Client::builder()
             .user_agent(concat!("makegood-cli/", env!("CARGO_PKG_VERSION")))
@@ -108,7 +112,12 @@ impl Remote {
     }
 
     /// The status and body of any page.
-    pub async fn raw(&self, method: Method, path: &str, body: Option<Value>) -> Result<(u16, String), Failure> {
+    pub async fn raw(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+    ) -> Result<(u16, String), Failure> {
         let request = self.request(method, path);
         let response = self.send(match body {
             Some(body) => request.json(&body),
@@ -140,7 +149,8 @@ impl Remote {
             (200..=299, Ok(body)) => Ok(body),
             (200..=299, Err(_)) => {
                 let detail = format!("{} answered {status} with something that is not JSON", self.server);
-                Err(Failure::new("unreachable", detail).fix("see that this address is makegood's, and no other program's"))
+                Err(Failure::new("unreachable", detail)
+                    .fix("see that this address is makegood's, and no other program's"))
             }
             (_, body) => Err(Failure::from_problem(status, &body.unwrap_or_default())),
         }
@@ -148,7 +158,8 @@ impl Remote {
 
     /// Nobody answered. What was asked may have been done all the same when the connection broke late.
     fn silent(&self, error: &reqwest::Error) -> Failure {
-        let (mut detail, mut cause) = (format!("{} does not answer", self.server), std::error::Error::source(error));
+        let (mut detail, mut cause) =
+            (format!("{} does not answer", self.server), std::error::Error::source(error));
         while let Some(inner) = cause {
             detail = format!("{detail}: {inner}");
             cause = inner.source();
@@ -165,7 +176,10 @@ fn place(name: &str, subject: Option<&str>, input: Value) -> (String, Map<String
     let resource = words.next().unwrap_or_default();
     let mut path = format!("{ADMIN}/{resource}");
     if let Some(value) = subject.and_then(|subject| rest.shift_remove(subject)) {
-        path.push_str(&format!("/{}", encoded(&value.as_str().map_or_else(|| value.to_string(), str::to_owned))));
+        path.push_str(&format!(
+            "/{}",
+            encoded(&value.as_str().map_or_else(|| value.to_string(), str::to_owned))
+        ));
     }
     let verbs = words.filter(|verb| !matches!(*verb, "list" | "show"));
     verbs.for_each(|verb| path.push_str(&format!("/{verb}")));
@@ -176,7 +190,9 @@ fn place(name: &str, subject: Option<&str>, input: Value) -> (String, Map<String
 fn encoded(text: &str) -> String {
     text.bytes()
         .map(|byte| match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                char::from(byte).to_string()
+            }
             other => format!("%{other:02X}"),
         })
         .collect()

@@ -20,7 +20,8 @@ pub struct ShowArguments {
 
 pub fn show(call: &Call<'_>, arguments: &ShowArguments) -> Result<Exit, Failure> {
     let config = config()?;
-    let wanted = |setting: &&Setting| arguments.all || (setting.shown.is_some() && setting.key.used == Use::Now);
+    let wanted =
+        |setting: &&Setting| arguments.all || (setting.shown.is_some() && setting.key.used == Use::Now);
     let rows: Vec<_> = config.settings().iter().filter(wanted).map(row).collect();
     if call.terminal.json.is_some() {
         call.terminal.print_json(&json!({ "object": "list", "data": rows, "has_more": false }))?;
@@ -49,7 +50,8 @@ pub fn check(call: &Call<'_>) -> Result<Exit, Failure> {
         }
     };
     if call.terminal.json.is_some() {
-        let rows: Vec<_> = problems.iter().map(|problem| json!({ "key": problem.key, "what": problem.what })).collect();
+        let rows: Vec<_> =
+            problems.iter().map(|problem| json!({ "key": problem.key, "what": problem.what })).collect();
         call.terminal.print_json(&json!({ "object": "list", "data": rows, "has_more": false }))?;
     } else {
         let paint = call.terminal.out;

@@ -30,7 +30,9 @@ pub async fn status(call: &Call<'_>) -> Result<Exit, Failure> {
         let said = match missing {
             0 => look.paint.tone(Tone::Good, "the schema is up to date"),
             1 => look.paint.tone(Tone::Warn, "1 migration has not run; run: makegood db migrate"),
-            more => look.paint.tone(Tone::Warn, &format!("{more} migrations have not run; run: makegood db migrate")),
+            more => look
+                .paint
+                .tone(Tone::Warn, &format!("{more} migrations have not run; run: makegood db migrate")),
         };
         let steps = table(&["version", "name", "applied_at"], &rows, look);
         call.terminal.print(&format!("{place}\n\n{steps}\n{said}\n"))?;
@@ -42,7 +44,9 @@ pub async fn migrate(call: &Call<'_>) -> Result<Exit, Failure> {
     let (terminal, globals) = (call.terminal, call.globals);
     if !globals.dry_run && !globals.yes && !terminal.can_ask {
         let detail = "db migrate changes the schema, and there is nobody to ask";
-        return Err(Failure::new("flag_required", detail).fix("add --yes, or --dry-run to see what would run"));
+        return Err(
+            Failure::new("flag_required", detail).fix("add --yes, or --dry-run to see what would run")
+        );
     }
     let (db, place) = open(call).await?;
     let steps = db.migrations(shop::MIGRATIONS).await?;
@@ -56,7 +60,8 @@ pub async fn migrate(call: &Call<'_>) -> Result<Exit, Failure> {
         go_ahead(terminal, "Run them?")?;
     }
     let applied = db.migrate(shop::MIGRATIONS, SystemClock.now()).await?;
-    let rows: Vec<_> = applied.iter().map(|step| json!({ "version": step.version, "name": step.name })).collect();
+    let rows: Vec<_> =
+        applied.iter().map(|step| json!({ "version": step.version, "name": step.name })).collect();
     told(call, &rows, "ran")
 }
 
@@ -74,14 +79,17 @@ fn told(call: &Call<'_>, rows: &[serde_json::Value], what: &str) -> Result<Exit,
 /// The database as it is: its schema is left alone.
 async fn open(call: &Call<'_>) -> Result<(Db, String), Failure> {
     if call.globals.server.is_some() {
-        return Err(Failure::usage("db commands look at the database itself; leave --server and MAKEGOOD_URL away"));
+        return Err(Failure::usage(
+            "db commands look at the database itself; leave --server and MAKEGOOD_URL away",
+        ));
     }
     let config = config()?;
     let place = match &config.database {
         Target::Sqlite(path) => format!("SQLite, {}", path.display()),
         // The URL holds a password; what stands behind the last @ and before the ? does not.
         Target::Postgres(url) => {
-            let rest = url.rsplit_once('@').map_or_else(|| url.trim_start_matches("postgres://"), |(_, rest)| rest);
+            let rest =
+                url.rsplit_once('@').map_or_else(|| url.trim_start_matches("postgres://"), |(_, rest)| rest);
             format!("PostgreSQL, {}", rest.split('?').next().unwrap_or_default())
         }
     };

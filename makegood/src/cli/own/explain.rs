@@ -21,13 +21,16 @@ pub fn run(call: &Call<'_>, arguments: &Arguments) -> Result<Exit, Failure> {
     let Some(code) = &arguments.code else {
         let rows: Vec<Value> = PAGES.iter().map(json).collect();
         match call.terminal.json {
-            Some(_) => call.terminal.print_json(&json!({ "object": "list", "data": rows, "has_more": false }))?,
+            Some(_) => {
+                call.terminal.print_json(&json!({ "object": "list", "data": rows, "has_more": false }))?
+            }
             None => call.terminal.print(&table(&["code", "title"], &rows, look))?,
         }
         return Ok(Exit::Ok);
     };
     let page = ErrorPage::find(code).ok_or_else(|| {
-        Failure::new("not_found", format!("no error is called `{code}`")).fix("makegood explain-error lists all names")
+        Failure::new("not_found", format!("no error is called `{code}`"))
+            .fix("makegood explain-error lists all names")
     })?;
     match call.terminal.json {
         Some(_) => call.terminal.print_json(&json(page))?,

@@ -27,9 +27,14 @@ pub async fn run(call: &Call<'_>, arguments: Arguments) -> Result<Exit, Failure>
     let healthy = (200..300).contains(&status);
     let said = serde_json::from_str::<Value>(&body).unwrap_or_else(|_| json!(body.trim()));
     if call.terminal.json.is_some() {
-        call.terminal.print_json(&json!({ "server": server, "status": status, "healthy": healthy, "answer": said }))?;
+        call.terminal
+            .print_json(&json!({ "server": server, "status": status, "healthy": healthy, "answer": said }))?;
     } else {
-        let mark = if healthy { call.terminal.out.tone(Tone::Good, "✓") } else { call.terminal.out.tone(Tone::Bad, "✗") };
+        let mark = if healthy {
+            call.terminal.out.tone(Tone::Good, "✓")
+        } else {
+            call.terminal.out.tone(Tone::Bad, "✗")
+        };
         let word = if healthy { "healthy" } else { "not healthy" };
         let details = match &said {
             Value::String(text) => text.clone(),

@@ -136,14 +136,17 @@ impl Own {
     /// Adds its arguments, and what it is for.
     pub fn arguments(self, command: Command) -> Command {
         match self {
-            Own::Dev => crate::dev::DevArgs::augment_args(command)
-                .about("Run a shop to play with: server, workers and a Stripe of its own; nothing to install"),
+            Own::Dev => crate::dev::DevArgs::augment_args(command).about(
+                "Run a shop to play with: server, workers and a Stripe of its own; nothing to install",
+            ),
             Own::Serve => command.about("Serve webhooks, the API and the workers until asked to stop"),
             Own::Health => health::Arguments::augment_args(command),
             Own::Check => command.about("Run every check; ends with exit code 3 when one finds something"),
             Own::ConfigShow => configuration::ShowArguments::augment_args(command),
             Own::ConfigCheck => command.about("Say what is wrong with the configuration, all at once"),
-            Own::ConfigEnv => command.about("Print every key as the lines of a .env file, with what it is for"),
+            Own::ConfigEnv => {
+                command.about("Print every key as the lines of a .env file, with what it is for")
+            }
             Own::DbStatus => command.about("Say which database this is and which migrations have run"),
             Own::DbMigrate => command.about("Bring the schema up to date"),
             Own::TokensCreate => token::Arguments::augment_args(command),
@@ -210,7 +213,9 @@ fn openapi(call: &Call<'_>) -> Result<Exit, Failure> {
 fn version(call: &Call<'_>) -> Result<Exit, Failure> {
     let version = env!("CARGO_PKG_VERSION");
     match call.terminal.json {
-        Some(_) => call.terminal.print_json(&serde_json::json!({ "name": "makegood", "version": version }))?,
+        Some(_) => {
+            call.terminal.print_json(&serde_json::json!({ "name": "makegood", "version": version }))?
+        }
         None => call.terminal.print(&format!("makegood {version}"))?,
     }
     Ok(Exit::Ok)

@@ -13,7 +13,12 @@ use crate::cli::failure::Failure;
 #[derive(Debug, clap::Args)]
 pub struct Place {
     /// Where the sandbox is; makegood dev serves it here
-    #[arg(long, value_name = "URL", env = "MAKEGOOD_SANDBOX", default_value = "http://127.0.0.1:3001/sandbox")]
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "MAKEGOOD_SANDBOX",
+        default_value = "http://127.0.0.1:3001/sandbox"
+    )]
     pub at: String,
 }
 
@@ -26,7 +31,8 @@ impl Place {
             200..=299 => Ok(answer),
             404 if answer.is_null() => {
                 let detail = format!("there is no sandbox at {}", self.at);
-                Err(Failure::new("unreachable", detail).fix("start one with makegood dev, or name it with --at"))
+                Err(Failure::new("unreachable", detail)
+                    .fix("start one with makegood dev, or name it with --at"))
             }
             status => {
                 let detail = answer["error"].as_str().unwrap_or(text.trim()).to_owned();
@@ -89,7 +95,12 @@ pub struct StateArguments {
 
 pub async fn clock(call: &Call<'_>, arguments: ClockArguments) -> Result<Exit, Failure> {
     let turned = match arguments.forward {
-        Some(by) => arguments.place.control(Method::POST, "clock", Some(json!({ "advance_seconds": by.as_secs() }))).await,
+        Some(by) => {
+            arguments
+                .place
+                .control(Method::POST, "clock", Some(json!({ "advance_seconds": by.as_secs() })))
+                .await
+        }
         None => arguments.place.control(Method::DELETE, "clock", None).await,
     };
     told(call, &turned?)
@@ -101,7 +112,8 @@ pub async fn fault(call: &Call<'_>, arguments: FaultArguments) -> Result<Exit, F
         _ if clear => place.control(Method::DELETE, "faults", None).await?,
         None => place.control(Method::GET, "faults", None).await?,
         Some(kind) => {
-            let wish = json!({ "kind": kind, "event": event, "path": path, "seconds": seconds, "count": count });
+            let wish =
+                json!({ "kind": kind, "event": event, "path": path, "seconds": seconds, "count": count });
             let said = wish.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null());
             let body = said.map(|(name, value)| (name.clone(), value.clone())).collect();
             place.control(Method::POST, "faults", Some(Value::Object(body))).await?

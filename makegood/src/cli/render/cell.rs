@@ -35,7 +35,9 @@ impl Cell {
         let value = &object[name];
         match value {
             Value::Null => Cell::toned("–", Tone::Dim),
-            Value::Bool(is) => Cell { tone: tone_of_bool(name, *is), ..Cell::plain(if *is { "yes" } else { "no" }) },
+            Value::Bool(is) => {
+                Cell { tone: tone_of_bool(name, *is), ..Cell::plain(if *is { "yes" } else { "no" }) }
+            }
             Value::Number(number) => {
                 let text = money(name, object).unwrap_or_else(|| number.to_string());
                 Cell { is_number: true, ..Cell::plain(text) }
@@ -83,7 +85,9 @@ fn tone_of_word(name: &str, word: &str) -> Option<Tone> {
     match word {
         "completed" | "confirmed" | "processed" | "paid" | "active" | "applied" => Some(Tone::Good),
         "error" | "failed" | "disputed" => Some(Tone::Bad),
-        "retry" | "unmatched" | "pending" | "processing" | "received" | "reserved" | "queued" => Some(Tone::Warn),
+        "retry" | "unmatched" | "pending" | "processing" | "received" | "reserved" | "queued" => {
+            Some(Tone::Warn)
+        }
         "ignored" | "cancelled" | "released" | "expired" | "unpaid" | "revoked" => Some(Tone::Dim),
         _ => None,
     }
@@ -120,7 +124,9 @@ pub fn short(value: &Value) -> String {
     match value {
         Value::Object(fields) => {
             let has_sum = fields.keys().any(|name| money(name, value).is_some());
-            let says = |name: &str, field: &Value| !(field.is_null() || is_empty(field) || has_sum && name == "currency");
+            let says = |name: &str, field: &Value| {
+                !(field.is_null() || is_empty(field) || has_sum && name == "currency")
+            };
             let said = fields.iter().filter(|(name, field)| says(name, field)).map(|(name, field)| {
                 format!("{} {}", titled(name), money(name, value).unwrap_or_else(|| short(field)))
             });
@@ -172,15 +178,23 @@ mod tests {
     fn a_number_is_a_sum_only_beside_its_currency() {
         assert_eq!(shown("total_amount", json!({ "total_amount": 4900, "currency": "usd" })), "49.00 usd");
         assert_eq!(shown("total_amount", json!({ "total_amount": 4900 })), "4900");
-        assert_eq!(short(&json!({ "paid_amount": 4900, "currency": "usd", "agrees": true })), "paid amount 49.00 usd, agrees true");
+        assert_eq!(
+            short(&json!({ "paid_amount": 4900, "currency": "usd", "agrees": true })),
+            "paid amount 49.00 usd, agrees true"
+        );
         assert_eq!(shown("attempts", json!({ "attempts": 3, "currency": "usd" })), "3");
     }
 
     #[test]
     fn times_are_ages_in_their_largest_unit() {
-        for (seconds, text) in
-            [(0, "just now"), (-5, "5 s ago"), (-240, "4 min ago"), (-10_000, "2 h ago"), (-900_000, "10 days ago"), (1_500, "in 25 min")]
-        {
+        for (seconds, text) in [
+            (0, "just now"),
+            (-5, "5 s ago"),
+            (-240, "4 min ago"),
+            (-10_000, "2 h ago"),
+            (-900_000, "10 days ago"),
+            (1_500, "in 25 min"),
+        ] {
             let at = Timestamp::from_seconds(1_790_000_000 + seconds);
             assert_eq!(shown("created_at", json!({ "created_at": at })), text);
         }

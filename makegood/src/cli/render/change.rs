@@ -54,7 +54,9 @@ pub fn receipt(receipt: &Receipt, shown: Shown, look: Look) -> String {
 
 fn changes(changes: &[Change], look: Look) -> String {
     let rows: Vec<(String, String, String)> = changes.iter().map(|change| shown(change, look)).collect();
-    let widest = |of: fn(&(String, String, String)) -> &String| rows.iter().map(|row| of(row).width()).max().unwrap_or(0);
+    let widest = |of: fn(&(String, String, String)) -> &String| {
+        rows.iter().map(|row| of(row).width()).max().unwrap_or(0)
+    };
     let (first, second) = (widest(|row| &row.0), widest(|row| &row.1));
     let room = look.width.map_or(usize::MAX, |width| width.saturating_sub(first + second + 8)).max(24);
     let pad = |text: &str, width: usize| format!("{text}{}", " ".repeat(width.saturating_sub(text.width())));
@@ -84,7 +86,8 @@ fn difference(from: &Value, to: &Value) -> (String, String) {
     let names = to.as_object().into_iter().flat_map(|map| map.keys());
     let differing: Vec<&String> = names.filter(|name| from[name.as_str()] != to[name.as_str()]).collect();
     let side = |object: &Value| {
-        let said = differing.iter().map(|name| format!("{name} {}", super::cell::short(&object[name.as_str()])));
+        let said =
+            differing.iter().map(|name| format!("{name} {}", super::cell::short(&object[name.as_str()])));
         said.collect::<Vec<_>>().join(", ")
     };
     (side(from), side(to))

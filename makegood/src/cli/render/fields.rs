@@ -9,7 +9,8 @@ use crate::cli::terminal::Tone;
 /// An object for people. Fields without a value are left out unless more detail is wanted.
 pub fn fields(object: &Value, look: Look) -> String {
     let Some(map) = object.as_object() else { return format!("{object}\n") };
-    let simple: Vec<&String> = map.iter().filter(|(name, value)| is_simple(name, value, look)).map(|(n, _)| n).collect();
+    let simple: Vec<&String> =
+        map.iter().filter(|(name, value)| is_simple(name, value, look)).map(|(n, _)| n).collect();
     let widest = simple.iter().map(|name| name.len()).max().unwrap_or_default();
     let mut text = String::new();
     for name in simple {
@@ -44,7 +45,9 @@ fn is_simple(name: &str, value: &Value, look: Look) -> bool {
 fn value(name: &str, object: &Value, look: Look) -> String {
     let at = object[name].as_str().filter(|_| is_time(name)).and_then(|text| text.parse().ok());
     match at {
-        Some(at) => format!("{} {}", exact(at), look.paint.tone(Tone::Dim, &format!("({})", ago(at, look.now)))),
+        Some(at) => {
+            format!("{} {}", exact(at), look.paint.tone(Tone::Dim, &format!("({})", ago(at, look.now))))
+        }
         None => Cell::of(name, object, look).painted(look),
     }
 }
@@ -73,7 +76,11 @@ fn columns(rows: &[Value], look: Look) -> Vec<&str> {
     let first: Option<&Map<String, Value>> = rows.first().and_then(Value::as_object);
     let names = first.into_iter().flat_map(|map| map.keys());
     let says = |name: &&String| look.verbose || rows.iter().any(|row| says_something(&row[name.as_str()]));
-    names.filter(|name| !matches!(name.as_str(), "object" | "currency")).filter(says).map(String::as_str).collect()
+    names
+        .filter(|name| !matches!(name.as_str(), "object" | "currency"))
+        .filter(says)
+        .map(String::as_str)
+        .collect()
 }
 
 fn says_something(value: &Value) -> bool {

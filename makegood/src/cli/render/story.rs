@@ -81,7 +81,8 @@ fn told(line: &Value, order: &Value, at: Option<Timestamp>, before: Option<Times
 fn ending(detail: &Value) -> String {
     let attempts = detail["attempts"].as_i64().filter(|attempts| *attempts > 1);
     let attempts = attempts.map(|attempts| format!(" after {attempts} attempts")).unwrap_or_default();
-    let error = detail["last_error"].as_str().map(|error| format!(": {}", one_line(error))).unwrap_or_default();
+    let error =
+        detail["last_error"].as_str().map(|error| format!(": {}", one_line(error))).unwrap_or_default();
     format!(", {}{attempts}{error}", detail["status"].as_str().unwrap_or("stored"))
 }
 
@@ -114,7 +115,10 @@ fn held(explanation: &Value, look: Look) -> String {
             Some(true) => look.paint.tone(Tone::Good, "active"),
             _ => look.paint.tone(Tone::Dim, "not active"),
         };
-        text.push_str(&format!("  access to {} is {is}\n", entitlement["product_id"].as_str().unwrap_or_default()));
+        text.push_str(&format!(
+            "  access to {} is {is}\n",
+            entitlement["product_id"].as_str().unwrap_or_default()
+        ));
     }
     if text.is_empty() { text } else { format!("\n{}\n{text}", look.paint.tone(Tone::Bold, "It holds")) }
 }

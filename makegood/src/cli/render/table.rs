@@ -4,8 +4,8 @@
 use serde_json::Value;
 use unicode_width::UnicodeWidthStr;
 
-use super::cell::{Cell, titled};
 use super::Look;
+use super::cell::{Cell, titled};
 use crate::cli::terminal::Tone;
 
 /// Columns that hold sentences may be broken down to this width.
@@ -101,7 +101,8 @@ fn records(titles: &[String], rows: &[Vec<Cell>], look: Look) -> String {
     for row in rows {
         let Some((first, others)) = row.split_first() else { continue };
         text.push_str(&format!("{}\n", look.paint.tone(Tone::Bold, &first.text)));
-        let said = others.iter().zip(&titles[1..]).filter(|(cell, _)| !matches!(cell.text.as_str(), "" | "–"));
+        let said =
+            others.iter().zip(&titles[1..]).filter(|(cell, _)| !matches!(cell.text.as_str(), "" | "–"));
         let said: Vec<String> = said
             .map(|(cell, title)| match cell.is_number || matches!(cell.text.as_str(), "yes" | "no") {
                 true => format!("{title} {}", cell.text),
@@ -109,7 +110,9 @@ fn records(titles: &[String], rows: &[Vec<Cell>], look: Look) -> String {
             })
             .collect();
         // A short value stays together; only a sentence is broken.
-        let said = said.iter().map(|value| if value.width() < width / 2 { value.replace(' ', "\u{a0}") } else { value.clone() });
+        let said = said.iter().map(|value| {
+            if value.width() < width / 2 { value.replace(' ', "\u{a0}") } else { value.clone() }
+        });
         for piece in wrap(&said.collect::<Vec<_>>().join(" · "), width) {
             text.push_str(&format!("    {}\n", piece.replace('\u{a0}', " ")));
         }
@@ -135,7 +138,9 @@ mod tests {
 
     #[test]
     fn an_id_is_never_broken_and_a_sentence_is() {
-        let rows = [json!({ "id": "ord_0199f3a27b3c7d2e8f1a2b3c4d5e6f70", "why": "a long sentence about what was seen here" })];
+        let rows = [
+            json!({ "id": "ord_0199f3a27b3c7d2e8f1a2b3c4d5e6f70", "why": "a long sentence about what was seen here" }),
+        ];
         let text = table(&["id", "why"], &rows, look(Some(60)));
         assert!(text.contains("ord_0199f3a27b3c7d2e8f1a2b3c4d5e6f70"), "{text}");
         assert!(text.lines().all(|line| line.width() <= 60) && text.lines().count() > 2, "{text}");
@@ -143,7 +148,8 @@ mod tests {
 
     #[test]
     fn a_narrow_screen_gets_a_few_lines_for_each_row() {
-        let rows = [json!({ "id": "ord_0199f3a27b3c7d2e8f1a2b3c4d5e6f70", "status": "completed", "attempts": 2 })];
+        let rows =
+            [json!({ "id": "ord_0199f3a27b3c7d2e8f1a2b3c4d5e6f70", "status": "completed", "attempts": 2 })];
         let text = table(&["id", "status", "attempts"], &rows, look(Some(40)));
         assert_eq!(text, "ord_0199f3a27b3c7d2e8f1a2b3c4d5e6f70\n    completed · attempts 2\n");
     }

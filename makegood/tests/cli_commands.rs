@@ -1,0 +1,338 @@
+//! The command line as scripts meet it: the real binary, on both databases. Wrong input first, the sunny day last.
+
+#![expect(clippy::unwrap_used, reason = "a test says by a panic that it failed")]
+
+mod cli_stage;
+
+use std::process::Stdio;
+
+use cli_stage::{Stage, said};
+use testkit::World;
+
+const NOBODY: &str = "ord_0199f3a27b3c7d2e8f1a2b3c4d5e6f70";
+const CATALOG: &str = r#"
+[[product]]
+id = "rust-course"
+kind = "course"
+name = "Rust from the ground up"
+price = [{ currency = "usd", amount = 4900 }]
+
+[[product]]
+id = "mug"
+kind = "physical"
+name = "A mug"
+sku = "MUG"
+stock = 5
+price = [{ currency = "usd", amount = 1500 }]
+"#;
+
+testkit::on_both_engines! {
+    migrated by shop::MIGRATIONS;
+
+    async fn what_is_not_there_and_what_is_no_id_end_differently(test: TestDb) {
+        let stage = Stage::on(&test);
+        let gone = stage.run(&["orders", "show", NOBODY]).ends(5);
+        assert!(gone.out.is_empty() && gone.err.contains(NOBODY), "{gone:?}");
+        let wrong = stage.type_in("orders show ord_1").ends(2);
+        assert!(wrong.err.contains("ord_ and 32 hex digits"), "{wrong:?}");
+        stage.type_in("events replay evt_nobody --dry-run").ends(5);
+        stage.type_in("orders list --status lost").ends(2);
+    }
+
+    async fn with_json_a_failure_is_a_problem_document_on_stderr(test: TestDb) {
+        let stage = Stage::on(&test);
+        for (line, code, name) in [
+            (format!("orders show {NOBODY} --json"), 5, "not_found"),
+            ("orders show ord_1 --json".to_owned(), 2, "usage"),
+            ("orders lst --json".to_owned(), 2, "usage"),
+            (format!("orders ship {NOBODY} --json"), 2, "flag_required"),
+            (format!("orders ship {NOBODY} --json --yes"), 2, "reason_required"),
+        ] {
+            let said = stage.type_in(&line).ends(code);
+            let problem = said.problem();
+            assert_eq!((problem["code"].as_str(), problem["exit_code"].as_i64()), (Some(name), Some(code.into())), "{line}");
+            assert!(said.out.is_empty() && !problem["detail"].as_str().unwrap().is_empty(), "{said:?}");
+        }
+    }
+
+    async fn a_change_that_nobody_can_be_asked_about_names_the_flag_it_needs(test: TestDb) {
+        let stage = Stage::on(&test);
+        let file = stage.file("shop.toml", CATALOG);
+        let asked = stage.run(&["catalog", "import", &file]).ends(2);
+        assert!(asked.err.contains("--yes") && asked.err.contains("--dry-run"), "{asked:?}");
+        let why = stage.run(&["catalog", "import", &file, "--yes"]).ends(2);
+        assert!(why.err.contains("--reason"), "{why:?}");
+        let blank = stage.run(&["catalog", "import", &file, "--yes", "--reason", "  "]).ends(2);
+        assert!(blank.err.contains("--reason"), "{blank:?}");
+        assert_eq!(stage.type_in("products list --json").ends(0).json()["data"], serde_json::json!([]));
+    }
+
+    async fn a_catalog_that_makes_no_sense_is_refused_with_its_place(test: TestDb) {
+        let stage = Stage::on(&test);
+        let wrong = stage.file("wrong.toml", &CATALOG.replace("sku = \"MUG\"", "sku = \"MUG\"\nsize = 3"));
+        let said = stage.run(&["catalog", "import", &wrong, "--dry-run"]).ends(2);
+        assert!(said.err.contains("wrong.toml") && said.err.contains("size"), "{said:?}");
+        let none = stage.run(&["catalog", "import", "nowhere.toml", "--dry-run"]).ends(2);
+        assert!(none.err.contains("nowhere.toml"), "{none:?}");
+    }
+
+    async fn an_import_is_previewed_applied_verified_and_then_already_so(test: TestDb) {
+        let stage = Stage::on(&test);
+        let file = stage.file("shop.toml", CATALOG);
+        let import = |more: &[&str]| stage.run(&[&["catalog", "import", &file], more].concat());
+        let preview = import(&["--dry-run", "--json"]).ends(0).json();
+        assert_eq!((preview["status"].as_str(), preview["plan"].as_array().map(Vec::len)), (Some("previewed"), Some(5)));
+        let text = import(&["--dry-run"]).ends(0);
+        assert!(text.out.contains("stock MUG") && text.out.contains("none → 5 pieces"), "{text:?}");
+        assert!(stage.type_in("products list").ends(0).out.is_empty(), "a preview changes nothing");
+
+        let stale = import(&["--yes", "--reason", "first", "--plan", "plan_0"]).ends(6);
+        assert!(stale.err.contains("plan_0"), "{stale:?}");
+        let plan = preview["plan_id"].as_str().unwrap();
+        let receipt = import(&["--yes", "--reason", "first", "--plan", plan, "--json"]).ends(0).json();
+        assert_eq!((receipt["status"].as_str(), receipt["verified"].as_bool()), (Some("applied"), Some(true)));
+
+        let again = import(&["--yes", "--reason", "again", "--json"]).ends(0).json();
+        assert_eq!((again["status"].as_str(), &again["audit_id"]), (Some("already"), &serde_json::Value::Null));
+        let products = stage.type_in("products list").ends(0);
+        assert!(products.out.lines().next().unwrap().starts_with("id"), "{products:?}");
+        assert!(products.out.contains("rust-course") && products.out.contains("49.00 usd"), "{products:?}");
+        assert_eq!(stage.type_in("catalog list").out, products.out);
+        let audit = stage.type_in("audit list --type catalog_imported --json").ends(0).json();
+        assert_eq!(audit["data"].as_array().unwrap().len(), 1, "{audit}");
+        assert_eq!((audit["data"][0]["reason"].as_str(), audit["data"][0]["actor_type"].as_str()), (Some("first"), Some("operator")));
+    }
+
+    async fn a_guard_that_does_not_hold_refuses_in_a_preview_too(test: TestDb) {
+        let world = World::open(test).await;
+        let stage = Stage::on(&world.test);
+        for flags in ["--dry-run", "--yes --reason x"] {
+            let said = stage.type_in(&format!("inventory adjust MUG -9 {flags}")).ends(8);
+            assert!(said.err.contains("enough_is_left") && said.err.contains("-4 would be left"), "{said:?}");
+            assert!(format!("{}{}", said.out, said.err).contains("✗"), "{said:?}");
+        }
+        assert_eq!(world.stock("MUG").await, (5, 5));
+        let receipt = stage.type_in("inventory adjust MUG -2 --yes --reason broken").ends(0);
+        assert!(receipt.out.contains("5 → 3") && receipt.out.contains("✓"), "{receipt:?}");
+        assert_eq!(world.stock("MUG").await, (3, 3));
+    }
+
+    async fn an_event_that_fails_again_was_replayed_but_not_verified(test: TestDb) {
+        let world = World::open(test).await;
+        let broken = serde_json::json!({
+            "id": "pi_broken", "object": "payment_intent", "amount": 700, "amount_received": 700, "status": "succeeded",
+            "metadata": {},
+        });
+        let cx = world.stripe.cx();
+        let id = world.account().emit_event("payment_intent.succeeded", &broken, &cx);
+        world.settle().await;
+        let stage = Stage::on(&world.test);
+        let said = stage.type_in(&format!("events replay {id} --yes --reason again --json")).ends(9);
+        assert_eq!(said.json()["verified"], false, "{said:?}");
+        let check = stage.type_in("check --json").ends(3).json();
+        let found = check["data"].as_array().unwrap().iter().find(|check| check["name"] == "events_not_finalized").unwrap();
+        assert_eq!(found["findings"][0]["subject"], id.as_str(), "{check}");
+        let text = stage.type_in("check").ends(3);
+        assert!(text.out.contains(&format!("mend: makegood events replay {id}")), "{text:?}");
+    }
+
+    async fn a_bought_mug_is_reviewed_shipped_and_explained(test: TestDb) {
+        let world = World::open(test).await;
+        let started = world.check_out(&[("mug", 2)]).await.unwrap();
+        world.pay(&started, "4242424242424242");
+        world.settle().await;
+        let (stage, id) = (Stage::on(&world.test), started.order.to_string());
+        let list = stage.type_in("orders list").ends(0);
+        assert!(list.out.contains(&id) && list.out.contains("30.00 usd"), "{list:?}");
+        let lines = stage.type_in("orders list --json=lines").ends(0);
+        assert_eq!(lines.out.lines().count(), 1, "{lines:?}");
+
+        stage.type_in(&format!("orders review flag {id} --yes --reason odd")).ends(0);
+        stage.type_in(&format!("orders ship {id} --yes --reason x")).ends(8);
+        stage.type_in("check").ends(3);
+        stage.type_in(&format!("orders review clear {id} --yes --reason looked")).ends(0);
+        stage.type_in("check").ends(0);
+        let receipt = stage.type_in(&format!("orders ship {id} --tracking RR1 --yes --reason sent")).ends(0);
+        assert!(receipt.out.contains("confirmed → completed") && receipt.out.contains("aud_"), "{receipt:?}");
+
+        let story = stage.type_in(&format!("orders explain {id}")).ends(0);
+        let at = |text: &str| story.out.find(text).unwrap_or_else(|| panic!("no `{text}` in {}", story.out));
+        let order = ["order created", "payment succeeded", "confirmed", "because: odd", "because: sent", "Next: "];
+        assert!(order.windows(2).all(|pair| at(pair[0]) < at(pair[1])), "{}", story.out);
+        assert!(story.out.contains("payment_intent.succeeded received, processed"), "{}", story.out);
+        let shown = stage.type_in(&format!("orders show {id}")).ends(0);
+        assert!(shown.out.contains("total amount") && shown.out.contains("30.00 usd"), "{shown:?}");
+    }
+
+    async fn old_commands_do_what_the_regular_ones_do(test: TestDb) {
+        let world = World::open(test).await;
+        let buyer = world.buyer("ada@example.com").await;
+        let started = world.check_out_for(buyer, &[("rust-course", 1)]).await.unwrap();
+        world.pay(&started, "4242424242424242");
+        world.settle().await;
+        let (stage, order) = (Stage::on(&world.test), started.order);
+        let known = stage.type_in("invoices:retry-stuck").ends(2);
+        assert!(known.err.contains("invoices:retry-stuck") && !known.err.contains("unrecognized"), "{known:?}");
+
+        let event = stage.type_in("events list --type checkout.session.completed --json").json()["data"][0]["id"].clone();
+        let replay = format!("videocourses:stripe-reprocess {} --yes --reason again", event.as_str().unwrap());
+        stage.type_in(&replay).ends(0);
+        let revoke = format!("videocourses:entitlement-revoke {buyer} rust-course --yes --reason x");
+        stage.type_in(&format!("artisan {revoke}")).ends(0);
+        assert!(!world.may_use(buyer, "rust-course").await);
+
+        let artisan = stage.folder().join("artisan");
+        std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_makegood"), &artisan).unwrap();
+        let grant = format!("videocourses:entitlement-grant {buyer} rust-course {order} --yes --reason x");
+        said(&mut stage.command_of(&artisan, &grant.split(' ').collect::<Vec<_>>())).ends(0);
+        assert!(world.may_use(buyer, "rust-course").await);
+        let check = stage.type_in(&format!("entitlements check {buyer} rust-course --json")).ends(0).json();
+        assert_eq!(check["active"], true, "{check}");
+    }
+
+    async fn a_reservation_is_confirmed_by_its_uuid_in_the_old_words(test: TestDb) {
+        let world = World::open(test).await;
+        world.check_out(&[("mug", 1)]).await.unwrap();
+        let stage = Stage::on(&world.test);
+        let shown = stage.type_in("reservations list --json").ends(0).json()["data"][0]["id"].as_str().unwrap().to_owned();
+        let plain = shown.parse::<shop::ids::ReservationId>().unwrap().uuid().to_string();
+        let call = format!("confirm('{plain}')");
+        let receipt = stage.run(&["InventoryService", &call, "--yes", "--reason", "x"]).ends(0);
+        assert!(receipt.out.contains("reserved → confirmed"), "{receipt:?}");
+        let again = stage.run(&["InventoryService:confirm", &plain, "--yes", "--reason", "x", "--json"]).ends(0);
+        assert_eq!(again.json()["status"], "already");
+    }
+
+    async fn a_token_is_printed_once_and_its_making_is_in_the_audit_log(test: TestDb) {
+        let stage = Stage::on(&test);
+        stage.type_in("tokens create ci --role app").ends(2);
+        stage.type_in("tokens create ci --role king --reason x").ends(2);
+        let made = stage.type_in("tokens create ci --role app --days 3 --reason deploys").ends(0);
+        let token = made.out.trim();
+        assert!(token.starts_with("mg_") && !made.err.contains(token), "{made:?}");
+        let listed = stage.type_in("tokens list").ends(0);
+        assert!(listed.out.contains("ci") && !listed.out.contains(token), "{listed:?}");
+        let audit = stage.type_in("audit list --type token_created --json").json();
+        assert_eq!(audit["data"][0]["reason"], "deploys", "{audit}");
+        assert!(!audit.to_string().contains(token));
+    }
+
+    async fn the_schema_is_reported_and_brought_up_to_date(test: TestDb) {
+        let stage = Stage::on(&test);
+        let status = stage.type_in("db status --json").ends(0).json();
+        assert_eq!(status["missing"], 0, "{status}");
+        assert!(!status.to_string().contains("postgres@"), "{status}");
+        stage.type_in("db migrate").ends(2);
+        assert!(stage.type_in("db migrate --yes").ends(0).out.contains("nothing to run"));
+    }
+}
+
+testkit::on_both_engines! {
+    async fn a_database_that_is_not_migrated_says_what_to_run(test: TestDb) {
+        let stage = Stage::on(&test).with("AUTO_MIGRATE", "false");
+        let said = stage.type_in("orders list").ends(1);
+        assert!(said.err.contains("fix: makegood db migrate"), "{said:?}");
+        stage.type_in("db status").ends(3);
+        assert!(stage.type_in("db migrate --dry-run").ends(0).out.contains("would run"));
+        stage.type_in("db status").ends(3);
+        stage.type_in("db migrate --yes").ends(0);
+        stage.type_in("db status").ends(0);
+        stage.type_in("orders list").ends(0);
+    }
+}
+
+#[test]
+fn a_wrong_database_url_says_what_is_wrong_before_anything_is_opened() {
+    for (url, part) in [
+        (
+            "mongodb://u:secret@h/db",
+            "Bootstrap failed: DATABASE_URL: Invalid scheme, expected connection string to start with",
+        ),
+        ("\"postgres://u:secret@h/db\"", "Bootstrap failed: DATABASE_URL is wrapped in quotes"),
+    ] {
+        let stage = Stage::bare().with("DATABASE_URL", url);
+        let said = stage.type_in("orders list").ends(2);
+        assert!(said.err.contains(part) && !said.err.contains("secret"), "{said:?}");
+        let problem = part.trim_start_matches("Bootstrap failed: ");
+        let check = stage.type_in("config check").ends(3);
+        assert!(check.out.contains(problem), "{check:?}");
+    }
+}
+
+#[test]
+fn a_database_or_server_that_is_down_may_be_tried_again_later() {
+    let stage = Stage::bare().with("DATABASE_URL", "postgres://u:secret@127.0.0.1:1/x");
+    let said = stage.type_in("orders list").ends(10);
+    assert!(said.err.contains("Bootstrap failed") && !said.err.contains("secret"), "{said:?}");
+    let remote = Stage::bare().with("MAKEGOOD_TOKEN", "mg_x");
+    remote.type_in("orders list --server http://127.0.0.1:1").ends(10);
+    remote.type_in("health --server http://127.0.0.1:1").ends(10);
+    remote.type_in("sandbox clock 5m --at http://127.0.0.1:1").ends(10);
+    let without = Stage::bare().type_in("orders list --server http://127.0.0.1:1").ends(4);
+    assert!(without.err.contains("MAKEGOOD_TOKEN"), "{without:?}");
+    remote.type_in("orders list --server nonsense").ends(2);
+}
+
+#[test]
+fn a_reader_that_leaves_early_is_no_failure() {
+    let stage = Stage::bare();
+    let mut child =
+        stage.command(&["completion", "bash"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let ended = child.wait_with_output().unwrap();
+    assert_eq!((ended.status.code(), String::from_utf8(ended.stderr).unwrap()), (Some(0), String::new()));
+}
+
+#[test]
+fn a_result_that_cannot_be_written_is_a_failure() {
+    let Ok(full) = std::fs::OpenOptions::new().write(true).open("/dev/full") else {
+        eprintln!("not run: this system has no /dev/full");
+        return;
+    };
+    let ended = Stage::bare().command(&["version"]).stdout(full).output().unwrap();
+    assert_eq!(ended.status.code(), Some(1), "{ended:?}");
+}
+
+#[test]
+fn colour_is_a_choice_and_never_carries_meaning() {
+    let painted = |stage: Stage, line: &str| stage.type_in(line).err.contains('\u{1b}');
+    let line = "orders list --server http://127.0.0.1:1";
+    assert!(!painted(Stage::bare(), line), "nobody watches");
+    assert!(painted(Stage::bare().with("CLICOLOR_FORCE", "1"), line));
+    assert!(!painted(Stage::bare().with("CLICOLOR_FORCE", "1").with("NO_COLOR", "1"), line));
+    assert!(!painted(Stage::bare().with("CLICOLOR_FORCE", "1"), &format!("{line} --color=never")));
+    assert!(painted(Stage::bare().with("NO_COLOR", "1"), &format!("{line} --color always")));
+}
+
+#[test]
+fn secrets_of_the_configuration_are_never_shown() {
+    let stage = Stage::bare()
+        .with("DATABASE_URL", "postgres://u:pass-word@h/x")
+        .with("STRIPE_SECRET", "sk_test_0123456789abcdef")
+        .with("ADMIN_TOKEN", "a-very-secret-token");
+    for line in ["config show", "config show --all", "config show --json", "config check", "config env"] {
+        let said = stage.type_in(line);
+        let all = format!("{}{}", said.out, said.err);
+        for secret in ["pass-word", "0123456789abcdef", "a-very-secret-token"] {
+            assert!(!all.contains(secret), "{line}: {all}");
+        }
+    }
+    let shown = stage.type_in("config show").ends(0);
+    assert!(shown.out.contains("STRIPE_SECRET") && shown.out.contains("environment"), "{shown:?}");
+}
+
+#[test]
+fn help_needs_no_database_and_goes_to_stdout() {
+    let stage = Stage::bare().with("DATABASE_URL", "nonsense");
+    for line in
+        ["--help", "orders --help", "orders ship -h", "--version", "version", "explain-error stale_plan"]
+    {
+        let said = stage.type_in(line).ends(0);
+        assert!(!said.out.is_empty() && said.err.is_empty(), "{line}: {said:?}");
+    }
+    stage.type_in("explain-error nonsense").ends(5);
+    let bare = stage.run(&[]).ends(2);
+    assert!(bare.err.contains("makegood dev"), "{bare:?}");
+    let near = stage.type_in("oders list").ends(2);
+    assert!(near.err.contains("orders"), "{near:?}");
+}

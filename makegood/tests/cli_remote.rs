@@ -1,0 +1,108 @@
+//! The same command line through a running server: the same words, the same exit codes.
+
+#![expect(clippy::unwrap_used, reason = "a test says by a panic that it failed")]
+
+mod cli_stage;
+
+use std::net::TcpListener;
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+use cli_stage::{Stage, url};
+use testkit::{TestDb, World};
+
+const ADMIN: &str = "an-admin-token-for-tests";
+
+/// A server that goes away with the test.
+struct Server(Child);
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.0.kill().ok();
+        self.0.wait().ok();
+    }
+}
+
+/// A server on this database, and the commands that go through it.
+fn serve(test: &TestDb) -> (Server, Stage, String) {
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let server = Stage::on(test)
+        .with("LISTEN", format!("127.0.0.1:{port}"))
+        .with("ADMIN_TOKEN", ADMIN)
+        .with("STRIPE_SECRET", "sk_test_0123456789abcdef")
+        .with("STRIPE_WEBHOOK_SECRET", "whsec_0123456789abcdef")
+        .with("STRIPE_API_BASE", "http://127.0.0.1:1");
+    let child = server.command(&["serve"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let (child, address) = (Server(child), format!("http://127.0.0.1:{port}"));
+    let remote = Stage::bare().with("MAKEGOOD_URL", &address).with("MAKEGOOD_TOKEN", ADMIN);
+    let began = Instant::now();
+    while remote.type_in("health --ready").code != 0 {
+        assert!(began.elapsed() < Duration::from_secs(30), "the server is not ready");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    (child, remote, address)
+}
+
+testkit::on_both_engines! {
+    migrated by shop::MIGRATIONS;
+
+    async fn a_command_says_the_same_here_and_through_a_server(test: TestDb) {
+        let world = World::open(test).await;
+        let started = world.check_out(&[("mug", 1)]).await.unwrap();
+        world.pay(&started, "4242424242424242");
+        world.settle().await;
+        let local = Stage::bare().with("DATABASE_URL", url(&world.test));
+        let (_server, remote, _) = serve(&world.test);
+        let id = started.order;
+        for line in [
+            format!("orders show {id} --json"),
+            format!("orders explain {id} --json"),
+            format!("orders explain {id}"),
+            "orders list --status lost --json".into(),
+            "orders list --limit 1 --json".into(),
+            "orders list --json=lines".into(),
+            "inventory list".into(),
+            "events list --json".into(),
+            "audit list --limit 3 --json".into(),
+            "check".into(),
+            "check --json".into(),
+            format!("orders show {} --json", id.to_string().replace("ord_0", "ord_f")),
+            "inventory adjust MUG -99 --dry-run".into(),
+            "inventory adjust GONE 1 --dry-run".into(),
+            format!("orders ship {id} --yes --reason x --plan plan_0 --json"),
+        ] {
+            let (here, there) = (local.type_in(&line), remote.type_in(&line));
+            assert_eq!((here.code, &here.out), (there.code, &there.out), "{line}\n{here:?}\n{there:?}");
+            if here.code != 0 && line.contains("--json") {
+                assert_eq!(here.problem()["code"], there.problem()["code"], "{line}");
+            }
+        }
+    }
+
+    async fn a_change_through_a_server_is_planned_applied_and_bears_the_tokens_name(test: TestDb) {
+        let world = World::open(test).await;
+        let (_server, remote, address) = serve(&world.test);
+        let preview = remote.type_in("inventory adjust MUG 2 --dry-run --json").ends(0).json();
+        assert_eq!((preview["status"].as_str(), preview["plan"][0]["to"].as_str()), (Some("previewed"), Some("7")));
+        let plan = preview["plan_id"].as_str().unwrap().to_owned();
+        let receipt = remote.type_in(&format!("inventory adjust MUG 2 --yes --reason found --plan {plan}")).ends(0);
+        assert!(receipt.out.contains("5 → 7"), "{receipt:?}");
+        remote.type_in(&format!("inventory adjust MUG 2 --yes --reason found --plan {plan}")).ends(6);
+        let file = remote.file("shop.toml", testkit::world::CATALOG);
+        let import = remote.run(&["catalog", "import", &file, "--yes", "--reason", "x", "--json"]).ends(0);
+        assert_eq!(import.json()["status"], "already", "{import:?}");
+
+        let made = remote.type_in("tokens create support --role viewer --reason desk").ends(0);
+        let token = remote.file("token", &made.out);
+        let desk = Stage::bare();
+        let path = remote.folder().join(token).display().to_string();
+        let desk_says = |line: &str| desk.type_in(&format!("{line} --server {address} --token-file {path}"));
+        assert_eq!(desk_says("whoami").ends(0).out, "support, viewer, test money\n");
+        desk_says("inventory list").ends(0);
+        desk_says("inventory adjust MUG 1 --yes --reason x").ends(4);
+        desk_says("tokens list").ends(4);
+        desk.type_in(&format!("orders list --server {address} --token-file {path}x")).ends(2);
+        let stranger = Stage::bare().with("MAKEGOOD_TOKEN", "mg_nobody");
+        stranger.type_in(&format!("orders list --server {address}")).ends(4);
+    }
+}
