@@ -105,18 +105,17 @@ struct Shop {
 impl Shop {
     fn start(folder: &Path, listen: &str) -> Shop {
         let mut command = makegood(folder, &["--no-open", "--listen", listen]);
-        let mut process = command.stdout(Stdio::piped()).spawn().unwrap();
-        let output = BufReader::new(process.stdout.take().unwrap());
-        let last = "makegood dev --reset begins anew";
-        let mut banner = Vec::new();
+        let process = command.stdout(Stdio::piped()).spawn().unwrap();
+        let mut shop = Shop { process, banner: Vec::new() };
+        let output = BufReader::new(shop.process.stdout.take().unwrap());
         for line in output.lines().map(Result::unwrap) {
-            let over = line.contains(last);
-            banner.push(line);
+            let over = line.contains("makegood dev --reset begins anew");
+            shop.banner.push(line);
             if over {
-                return Shop { process, banner };
+                return shop;
             }
         }
-        panic!("the shop did not start: {banner:?}");
+        panic!("the shop did not start: {:?}", shop.banner);
     }
     fn says(&self, label: &str) -> Option<String> {
         let line = self.banner.iter().find(|line| line.trim_start().starts_with(label))?;

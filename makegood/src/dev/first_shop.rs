@@ -13,7 +13,7 @@ const CATALOG: &str = include_str!("../../../examples/first-shop/shop.toml");
 /// Imports the first catalog, unless something is on the shelves already: then it is the owner's. Says how many
 /// products came.
 pub(super) async fn stock(app: &App) -> Result<usize> {
-    if !app.shop.db.read("dev.shelves", |tx| catalog::list(tx)).await?.is_empty() {
+    if !app.shop.db.read("dev.shelves", catalog::list).await?.is_empty() {
         return Ok(0);
     }
     let file = CatalogFile::parse(CATALOG)?;

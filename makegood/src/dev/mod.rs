@@ -25,6 +25,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::app::{App, OpenError, open_database};
+use crate::cli::terminal::Paint;
 use crate::clock::{OsEntropy, SystemClock};
 use crate::config::{Config, Sources, explain};
 use crate::http::Front;
@@ -83,8 +84,8 @@ const PATIENCE: Duration = Duration::from_secs(3);
 ///
 /// # Errors
 /// Refused with what to do when a port or the folder is somebody else's, or the database is not one to play with.
-pub async fn run(args: DevArgs) -> Result<Outcome> {
-    let ink = Ink::of_stdout();
+pub async fn run(args: DevArgs, paint: Paint) -> Result<Outcome> {
+    let ink = Ink(paint);
     let (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>) = (Arc::new(SystemClock), Arc::new(OsEntropy));
     let cx = Cx::new(clock.now(), entropy.clone());
     let listener = listen(&args).await?;
@@ -147,7 +148,7 @@ fn load(sources: Sources) -> Result<Config> {
 async fn open(config: Config, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Result<Arc<App>> {
     let db = open_database(&config).await.map_err(refused)?;
     if config.is_set("DATABASE_URL") {
-        ours::must_be_ours(&db).await?;
+        ours::must_be_ours(&db, &Cx::new(clock.now(), entropy.clone())).await?;
     }
     db.migrate(shop::MIGRATIONS, clock.now()).await?;
     let Some(key) = &config.stripe_secret else { return Err(Error::bug("the sandbox's key is lost")) };
@@ -220,7 +221,10 @@ impl Running {
     async fn stop(mut self) {
         let _ = self.stop.send(true);
         self.workers.stop(PATIENCE).await;
-        while self.tasks.join_next().await.is_some() {}
+        let all = async { while self.tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout(PATIENCE * 2, all).await.is_err() {
+            tracing::warn!("a connection was still open; it is cut");
+        }
     }
 }
 

@@ -1,8 +1,10 @@
 //! Whose database it is. `makegood dev` fills a database with test money, so it only takes one that is new or its own.
 
 use db::{Db, Tx, TxResult};
-use kernel::{Duration, Refusal, Result};
-use ops::Role;
+use kernel::{Cx, Duration, Refusal, Result};
+use ops::{Page, Role, View};
+use shop::catalog;
+use shop::orders::views::List;
 
 use crate::app::App;
 
@@ -11,14 +13,15 @@ pub(super) const TOKEN: &str = "makegood dev";
 const SCRIPT_LASTS: Duration = Duration::from_secs(15 * 60);
 
 /// Refuses a database in which somebody else keeps a shop. Reads only, so that it may be asked before migrating.
-pub(super) async fn must_be_ours(db: &Db) -> Result<()> {
+pub(super) async fn must_be_ours(db: &Db, cx: &Cx) -> Result<()> {
     let steps = db.migrations(shop::MIGRATIONS).await?;
     if steps.iter().any(|step| step.applied_at.is_none())
         && !steps.iter().any(|step| step.applied_at.is_some())
     {
         return Ok(());
     }
-    let ours = db.read("dev.ours", |tx| Ok(knows_our_token(tx)? || is_empty(tx)?)).await?;
+    let cx = cx.clone();
+    let ours = db.read("dev.ours", move |tx| Ok(knows_our_token(tx)? || is_empty(tx, &cx)?)).await?;
     if ours {
         return Ok(());
     }
@@ -32,10 +35,11 @@ fn knows_our_token(tx: &mut Tx<'_>) -> Result<bool> {
     Ok(ops::list_tokens(tx)?.iter().any(|token| token.name.starts_with(TOKEN)))
 }
 
-fn is_empty(tx: &mut Tx<'_>) -> Result<bool> {
-    let products = tx.query("SELECT id FROM products LIMIT 1", &[])?;
-    let orders = tx.query("SELECT id FROM orders LIMIT 1", &[])?;
-    Ok(products.is_empty() && orders.is_empty())
+fn is_empty(tx: &mut Tx<'_>, cx: &Cx) -> Result<bool> {
+    let (status, user, seller, payment_intent, session) = (None, None, None, None, None);
+    let all = List { status, user, seller, payment_intent, session, page: Page::default() };
+    let orders = all.read(tx, cx)?;
+    Ok(catalog::list(tx)?.is_empty() && orders["data"].as_array().is_none_or(Vec::is_empty))
 }
 
 /// The admin token of this shop, when this is its first start; later nobody can say what it was.

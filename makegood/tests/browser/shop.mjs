@@ -98,6 +98,18 @@ async function ship(page) {
 }
 
 const stories = {
+  "a planted fault is found, and so is a fault of the console": async () => {
+    const page = await visit();
+    await page.evaluate(() => document.querySelector("label[for=email]").remove());
+    await page.evaluate(() => document.querySelector("#email").removeAttribute("placeholder"));
+    await page.evaluate(() => (document.querySelector(".foot").style.color = "#ccc"));
+    await assert.rejects(isAccessible(page, "the planted page"), /color-contrast|label/);
+    await page.evaluate(() => document.body.append(Object.assign(document.createElement("script"), { text: "1" })));
+    await page.waitForTimeout(50);
+    assert.match(page.complaints.join(), /Content Security Policy/);
+    await page.context().close();
+  },
+
   "a person buys with 4242, lands on the confirmed order, and sees it being shipped": async () => {
     const page = await visit();
     assert.equal(await page.getByText("Sold out").count(), 1);
@@ -308,9 +320,10 @@ for (const [look, options] of Object.entries({
 }
 
 for (const [name, story] of Object.entries(stories)) {
+  const began = performance.now();
   try {
     await story();
-    console.log(`ok      ${name}`);
+    console.log(`ok      ${name} (${((performance.now() - began) / 1000).toFixed(1)} s)`);
   } catch (error) {
     console.log(`failed  ${name}\n${error.stack}`);
     const page = browser.contexts().at(-1)?.pages().at(-1);

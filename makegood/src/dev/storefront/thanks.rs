@@ -13,7 +13,6 @@ use serde::Deserialize;
 use shop::Shop;
 use shop::checkout::{self, Checkout, CheckoutState};
 use shop::orders::{self, Order, WaitsFor};
-use stripe::References;
 
 use super::page;
 use super::story::{LineFate, Story, line_fate, tell};
@@ -69,10 +68,9 @@ fn bought(tx: &mut Tx<'_>, session: &str) -> Result<Option<(Order, Option<Checko
     if !session.starts_with("cs_") || !session.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
         return Ok(None);
     }
-    let by_session = References { session: Some(session.to_owned()), ..References::default() };
-    let Some(id) = orders::match_references(tx, &[&by_session])?.pop().flatten() else { return Ok(None) };
-    let checkout = checkout::find(tx, id)?;
-    Ok(orders::find(tx, id)?.map(|order| (order, checkout)))
+    let Some(order) = orders::find_by_session(tx, session)? else { return Ok(None) };
+    let checkout = checkout::find(tx, order.id)?;
+    Ok(Some((order, checkout)))
 }
 
 fn open_page(checkout: Checkout, now: Timestamp) -> Option<String> {
