@@ -153,3 +153,37 @@ impl Stripe for NoKey {
         Box::pin(async { Err(CallError::NotSent("STRIPE_SECRET is not set".into())) })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Sources;
+
+    async fn open_in(folder: &std::path::Path, auto_migrate: &str) -> Result<Arc<App>, OpenError> {
+        let sources = Sources::default()
+            .with_flag("DATA_DIR", folder.join("not/there/yet").display().to_string())
+            .with_flag("AUTO_MIGRATE", auto_migrate);
+        open(Config::load(&sources).unwrap()).await
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_schema_that_nobody_may_change_is_only_opened_when_it_is_up_to_date() {
+        let folder = tempfile::tempdir().unwrap();
+        let refused = open_in(folder.path(), "false").await.err().unwrap().to_string();
+        assert!(refused.starts_with("Bootstrap failed: "), "{refused}");
+        assert!(
+            refused.contains("makegood db migrate") && refused.contains("the next is 1 (jobs)"),
+            "{refused}"
+        );
+        assert!(open_in(folder.path(), "true").await.is_ok());
+        assert!(open_in(folder.path(), "false").await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_database_that_is_not_there_is_named_without_its_password() {
+        let url = "postgres://someone:hush@127.0.0.1:9/shop";
+        let config = Config::load(&Sources::default().with_flag("DATABASE_URL", url)).unwrap();
+        let told = open(config).await.err().unwrap().to_string();
+        assert!(told.starts_with("Bootstrap failed: DATABASE_URL: ") && !told.contains("hush"), "{told}");
+    }
+}

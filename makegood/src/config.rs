@@ -4,6 +4,8 @@
 mod keys;
 mod network;
 mod sources;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -101,7 +103,7 @@ pub struct Setting {
 }
 
 /// A configuration in which every value has the right form.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Config {
     /// Where buyers and operators reach this shop, without a slash at the end.
     pub app_url: String,
@@ -140,6 +142,14 @@ pub struct Config {
     /// What is worth a warning at start.
     pub warnings: Vec<Problem>,
     settings: Vec<Setting>,
+}
+
+/// Only what may be shown: a database URL holds a password, too.
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let set = self.settings.iter().filter(|setting| setting.source != Source::Default);
+        f.debug_map().entries(set.map(|setting| (setting.key.name, &setting.shown))).finish()
+    }
 }
 
 impl Config {
@@ -210,6 +220,8 @@ struct Reading {
     values: BTreeMap<&'static str, (String, Source)>,
     problems: Vec<Problem>,
     warnings: Vec<Problem>,
+    /// `DATABASE_URL` was set, to nothing.
+    blank_database: bool,
 }
 
 impl Reading {
@@ -227,7 +239,10 @@ impl Reading {
             (&dotenv, Source::DotEnv),
             (&toml, Source::Toml(path)),
         ];
-        let mut reading = Reading { values: BTreeMap::new(), problems, warnings: Vec::new() };
+        let blank =
+            |values: &BTreeMap<String, String>| values.get("DATABASE_URL").is_some_and(String::is_empty);
+        let blank_database = places.iter().any(|(values, _)| blank(values));
+        let mut reading = Reading { values: BTreeMap::new(), problems, warnings: Vec::new(), blank_database };
         for key in KEYS {
             if let Some(found) = reading.find(key, &places) {
                 reading.values.insert(key.name, found);
@@ -330,6 +345,13 @@ impl Reading {
         }
         match self.text("DB_CONNECTION") {
             Some("pgsql") => self.postgres_of_parts(),
+            // Most likely a variable that did not reach this process. An embedded database in its place would take
+            // payments into a file that the next deployment throws away.
+            None if self.blank_database => {
+                let what = "is empty; expected a connection string, or no DATABASE_URL at all for an embedded database";
+                self.problems.push(Problem::new("DATABASE_URL", what));
+                None
+            }
             _ => {
                 let beside = format!("{}/makegood.db", self.value("DATA_DIR"));
                 let file = self.text("DB_DATABASE").map_or(beside, str::to_owned);

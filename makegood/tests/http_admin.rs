@@ -8,7 +8,9 @@ mod doors;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use doors::{ADMIN_TOKEN, Server, answered};
+use doors::{ADMIN_TOKEN, Server, Wish, answered};
+use kernel::Duration;
+use makegood::http::Front;
 use makegood::http::error_pages::ErrorPage;
 use makegood::http::openapi;
 use makegood::http::routes::{Access, Behind, ROUTES, Route};
@@ -16,8 +18,7 @@ use ops::Role;
 use serde_json::json;
 use testkit::on_both_engines;
 
-const ROLES: [Role; 6] =
-    [Role::App, Role::Viewer, Role::Support, Role::Finance, Role::Operator, Role::Admin];
+const ROLES: [Role; 6] = [Role::App, Role::Viewer, Role::Support, Role::Finance, Role::Operator, Role::Admin];
 const NOBODY: &str = "prf_0199f3a27b3c7d2e8f1a2b3c4d5e6f70";
 const NO_ORDER: &str = "ord_0199f3a27b3c7d2e8f1a2b3c4d5e6f70";
 
@@ -57,6 +58,55 @@ on_both_engines! {
         assert_eq!((last.status, last.code()), (429, "too_many_attempts"));
         assert!(last.header("retry-after").parse::<u64>().unwrap() >= 1);
         assert_eq!(last.body["retryable"], true);
+        // A token that is right, but new here, waits like the others; one that was good before does not.
+        let (known, new) = (server.token(Role::Viewer).await, server.token(Role::Viewer).await);
+        tokio::time::sleep(Duration::from_secs(8)).await;
+        assert_eq!(server.get("/api/v1/admin/orders", Some(&known)).await.status, 200);
+        for guess in 0..4 {
+            server.get("/api/v1/admin/orders", Some(&format!("mg_more{guess}"))).await;
+        }
+        assert_eq!(server.get("/api/v1/admin/orders", Some(&new)).await.status, 429);
+        assert_eq!(server.get("/api/v1/admin/orders", Some(&known)).await.status, 200);
+        server.stop().await;
+    }
+
+    /// Behind a proxy that is trusted the guesser is the client, not the proxy; else a header could name anyone.
+    async fn a_trusted_proxy_tells_who_is_asking_and_nobody_else_does(test: TestDb) {
+        let trusting = vec![("TRUSTED_PROXIES", "127.0.0.0/8, 10.0.0.0/8".to_owned())];
+        let guess = async |server: &Server, hops: String| {
+            let request = server.http.get(format!("{}/api/v1/admin/orders", server.url));
+            answered(request.bearer_auth("mg_guess").header("X-Forwarded-For", hops)).await.status
+        };
+        let server = Server::start_as(&test, Wish { environment: trusting, ..Wish::default() }).await;
+        for client in 0..20 {
+            assert_eq!(guess(&server, format!("1.2.3.4, 192.0.2.{client}, 10.0.0.1")).await, 401);
+        }
+        for _ in 0..12 {
+            guess(&server, "192.0.2.99".into()).await;
+        }
+        assert_eq!(guess(&server, "192.0.2.99".into()).await, 429);
+        assert_eq!(guess(&server, "192.0.2.100".into()).await, 401);
+        server.stop().await;
+        let server = Server::start(&test).await;
+        for client in 0..12 {
+            guess(&server, format!("192.0.2.{client}")).await;
+        }
+        assert_eq!(guess(&server, "192.0.2.200".into()).await, 429);
+        server.stop().await;
+    }
+
+    async fn metrics_may_have_an_address_of_their_own(test: TestDb) {
+        let server = Server::start(&test).await;
+        let status = async |front: &Front, path: &str| {
+            let request = axum::http::Request::get(path).body(axum::body::Body::empty()).unwrap();
+            front.answer(request, [127, 0, 0, 1].into()).await.status().as_u16()
+        };
+        let inside = Front::metrics_only(server.app.clone());
+        let outside = Front::without_metrics(server.app.clone(), axum::Router::new());
+        assert_eq!((status(&inside, "/metrics").await, status(&outside, "/metrics").await), (200, 404));
+        assert_eq!((status(&inside, "/readyz").await, status(&outside, "/readyz").await), (200, 200));
+        assert_eq!((status(&inside, "/webhooks/stripe").await, status(&outside, "/webhooks/stripe").await), (404, 405));
+        assert_eq!(status(&inside, "/api/v1/admin/orders").await, 404);
         server.stop().await;
     }
 
@@ -259,9 +309,11 @@ async fn ask(server: &Server, route: &Route, token: Option<&str>) -> doors::Answ
 #[test]
 fn every_operation_and_view_is_in_the_router_and_in_the_document() {
     let document = openapi::describe("https://shop.example");
-    let described = |route: &Route| document["paths"][route.path][route.method.as_str().to_lowercase()].clone();
+    let described =
+        |route: &Route| document["paths"][route.path][route.method.as_str().to_lowercase()].clone();
     for def in shop::OPERATIONS {
-        let route = ROUTES.iter().find(|route| matches!(route.behind, Behind::Operation(d) if d.name == def.name));
+        let route =
+            ROUTES.iter().find(|route| matches!(route.behind, Behind::Operation(d) if d.name == def.name));
         let route = route.unwrap_or_else(|| panic!("{} has no route", def.name));
         let entry = described(route);
         assert_eq!(entry["operationId"], def.name);
@@ -314,7 +366,10 @@ fn scan(folder: &Path, codes: &mut BTreeSet<String>) {
             for opening in ["Refusal::new(", "Problem::new("] {
                 for rest in shipped.split(opening).skip(1) {
                     if let Some(literal) = rest.trim_start().strip_prefix('"') {
-                        codes.extend(literal.split('"').next().map(str::to_owned));
+                        // The configuration's problems name keys in capitals, not codes.
+                        let code = literal.split('"').next().unwrap_or_default();
+                        let is_code = code.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+                        codes.extend(is_code.then(|| code.to_owned()));
                     }
                 }
             }

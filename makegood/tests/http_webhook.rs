@@ -130,6 +130,8 @@ on_both_engines! {
         // The head never ends: the connection is closed.
         let answer = raw(&server.address, b"POST /webhooks/stripe HTTP/1.1\r\nhost:", Duration::from_secs(5)).await;
         assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 408"), "{answer}");
+        // Nothing is ever said.
+        assert_eq!(raw(&server.address, b"", Duration::from_secs(5)).await, "");
         // The body never comes.
         let head = b"POST /webhooks/stripe HTTP/1.1\r\nhost: x\r\nstripe-signature: t=1,v1=0\r\ncontent-length: 9\r\n\r\n{";
         let answer = raw(&server.address, head, Duration::from_secs(5)).await;

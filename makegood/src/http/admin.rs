@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use super::body;
 use super::call::{Answer, Call, json};
 use super::idempotency::{self, Turn};
 use super::problem::Problem;
@@ -63,7 +64,7 @@ impl Asked {
                 _ => {}
             }
         }
-        refuse_unknown(&body, &(def.schema)(), "/")?;
+        refuse_unknown(&body, &(def.schema)(), In::Body)?;
         let mode = if dry_run { Mode::Preview } else { Mode::Apply { plan_id } };
         Ok(Asked { input: body, mode, reason })
     }
@@ -77,15 +78,25 @@ fn text(body: &mut Map<String, Value>, name: &str) -> Result<Option<String>, Pro
     }
 }
 
+/// Where names stand.
+enum In {
+    Query,
+    Body,
+}
+
 /// A misspelt name that nobody reads is a wish that nobody hears.
-fn refuse_unknown(given: &Map<String, Value>, schema: &Value, before: &str) -> Result<(), Problem> {
+fn refuse_unknown(given: &Map<String, Value>, schema: &Value, at: In) -> Result<(), Problem> {
     let known = schema["properties"].as_object();
     match given.keys().find(|name| known.is_none_or(|known| !known.contains_key(*name))) {
         None => Ok(()),
         Some(name) => {
             let known: Vec<_> = known.map(|known| known.keys().cloned().collect()).unwrap_or_default();
             let why = format!("is unknown; expected {}", known.join(", "));
-            Err(Problem::invalid(format!("{before}{name}"), why))
+            let name = match at {
+                In::Query => name.clone(),
+                In::Body => body::pointer(name),
+            };
+            Err(Problem::invalid(name, why))
         }
     }
 }
@@ -110,7 +121,7 @@ pub fn shown(receipt: &Receipt) -> Value {
 pub(super) async fn view(call: Call, def: &'static ViewDef) -> Answer {
     let mut input = call.query()?;
     let schema = (def.schema)();
-    refuse_unknown(&input, &schema, "")?;
+    refuse_unknown(&input, &schema, In::Query)?;
     if let (Some(subject), Some(id)) = (def.subject, call.id.clone()) {
         if input.contains_key(subject) {
             return Err(Problem::invalid(subject, "stands in the path already"));

@@ -65,6 +65,15 @@ impl Guard {
         known.get(hash).filter(|(_, at)| now.since(*at) < REMEMBERED).map(|(caller, _)| caller.clone())
     }
 
+    /// Whether this token was good before: then it is no guess, whoever else guesses from the same address.
+    fn was_good(&self, hash: &Hash) -> bool {
+        lock(&self.known).contains_key(hash)
+    }
+
+    fn is_good_no_more(&self, hash: &Hash) {
+        lock(&self.known).remove(hash);
+    }
+
     fn remember(&self, hash: Hash, caller: &Caller, now: Timestamp) {
         let mut known = lock(&self.known);
         if known.len() >= MOST_REMEMBERED {
@@ -120,7 +129,8 @@ pub async fn authenticate(app: &App, headers: &HeaderMap, address: IpAddr) -> Re
     if let Some(caller) = app.guard.known(&hash, now) {
         return Ok(caller);
     }
-    if let Some(wait) = app.guard.must_wait(address, now) {
+    let wait = app.guard.must_wait(address, now).filter(|_| !app.guard.was_good(&hash));
+    if let Some(wait) = wait {
         let detail = format!("too many requests from {address} had no valid token");
         return Err(Problem {
             retry_after: Some(wait.as_secs() + 1),
@@ -133,6 +143,7 @@ pub async fn authenticate(app: &App, headers: &HeaderMap, address: IpAddr) -> Re
             Ok(caller)
         }
         None => {
+            app.guard.is_good_no_more(&hash);
             app.guard.failed(address, now);
             Err(Problem::new("unauthenticated", "the token is unknown, revoked or expired"))
         }

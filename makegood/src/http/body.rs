@@ -124,8 +124,7 @@ pub fn json_object(headers: &HeaderMap, body: &[u8]) -> Result<serde_json::Map<S
 fn refuse_nul(value: &Value, pointer: &mut String) -> Result<(), Problem> {
     let inside = |name: &str, value: &Value, pointer: &mut String| {
         let length = pointer.len();
-        pointer.push('/');
-        pointer.push_str(&name.replace('~', "~0").replace('/', "~1"));
+        pointer.push_str(&self::pointer(name));
         let result = refuse_nul(value, pointer);
         pointer.truncate(length);
         result
@@ -143,6 +142,11 @@ fn refuse_nul(value: &Value, pointer: &mut String) -> Result<(), Problem> {
         }),
         _ => Ok(()),
     }
+}
+
+/// One step of a JSON pointer (RFC 6901).
+pub fn pointer(name: &str) -> String {
+    format!("/{}", name.replace('~', "~0").replace('/', "~1"))
 }
 
 fn kind_of(value: &Value) -> &'static str {

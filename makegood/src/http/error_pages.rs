@@ -291,6 +291,63 @@ pub const PAGES: &[ErrorPage] = &[
         "The database was made by another line of versions of makegood.",
         "Run the version that made this database, or restore a backup. `makegood db status` shows what ran.",
     ),
+    // Starting up, and makegood dev ----------------------------------------------------------------------------
+    page(
+        "bootstrap_failed",
+        500,
+        "The shop did not open",
+        "The configuration, the database or Stripe's key is not right. The detail names the key and what was seen.",
+        "Mend the key that is named: `makegood config check` tells everything that is wrong at once.",
+    ),
+    page(
+        "port_taken",
+        409,
+        "The address is taken",
+        "Something else listens at this address and port.",
+        "Stop it, or take another port: `makegood dev --listen 127.0.0.1:PORT`.",
+    ),
+    page(
+        "folder_in_use",
+        409,
+        "The folder is in use",
+        "Another `makegood dev` works in this folder.",
+        "Stop it, or name another folder: `makegood dev --data-dir FOLDER`.",
+    ),
+    page(
+        "folder_not_ours",
+        409,
+        "The folder holds something else",
+        "The folder is not empty, and `makegood dev` did not make what is in it. It never touches what it did not make.",
+        "Name another folder: `makegood dev --data-dir FOLDER`.",
+    ),
+    page(
+        "folder_unusable",
+        409,
+        "The folder cannot be used",
+        "The folder cannot be made, read or written. The detail carries the system's words.",
+        "Mend its permissions, or name another folder: `makegood dev --data-dir FOLDER`.",
+    ),
+    page(
+        "database_not_ours",
+        409,
+        "The database holds another shop",
+        "`makegood dev` uses only databases that are empty or that it made itself.",
+        "Unset `DATABASE_URL` for an embedded database, or name an empty one.",
+    ),
+    page(
+        "sandbox_unreadable",
+        409,
+        "The sandbox's account cannot be read",
+        "The file in which the sandbox keeps its account is damaged, or was written by another version.",
+        "Begin anew: `makegood dev --reset`.",
+    ),
+    page(
+        "script_stuck",
+        409,
+        "The script cannot go on",
+        "A step of the script did not find what the step before should have left.",
+        "Begin anew with `makegood dev --reset --script first-ten-minutes`; if it is stuck again, report it.",
+    ),
     // Not now --------------------------------------------------------------------------------------------------
     page(
         "stripe_refused",

@@ -20,8 +20,8 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY,
-    X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+    CACHE_CONTROL, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY,
+    STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response};
 use axum::response::IntoResponse;
@@ -115,7 +115,13 @@ impl Front {
         let status = response.status().as_u16();
         if let Some(problem) = response.extensions_mut().remove::<Problem>() {
             let instance = webhook.unwrap_or(&instance);
-            response = problem.render(&self.app.config.app_url, instance, &request_id);
+            let mut told = problem.render(&self.app.config.app_url, instance, &request_id);
+            // What the route said beside the problem, like an `Idempotency-Hit`, stays said.
+            let beside = response.headers().iter().filter(|(name, _)| **name != CONTENT_LENGTH);
+            beside.for_each(|(name, value)| {
+                told.headers_mut().entry(name).or_insert_with(|| value.clone());
+            });
+            response = told;
         }
         self.dress(response.headers_mut(), &request_id);
         let histogram = self.app.metrics.http(label.unwrap_or("other"), known(&method), status);

@@ -225,11 +225,13 @@ pub(super) struct RouteLabel(pub(super) &'static str);
 /// The router of all routes whose path is `wanted`.
 pub(super) fn router(app: &Arc<App>, wanted: impl Fn(&str) -> bool) -> Router {
     let mut router = Router::new();
-    let routes =
-        || ROUTES.iter().filter(|route| wanted(route.path) && !matches!(route.behind, Behind::Webhook));
-    for route in routes() {
+    let wanted = || ROUTES.iter().filter(|route| wanted(route.path));
+    for route in wanted() {
         // Every series from the start, so that the first failure is an increase.
         app.metrics.http(route.path, super::known(&route.method), route.success);
+    }
+    let routes = || wanted().filter(|route| !matches!(route.behind, Behind::Webhook));
+    for route in routes() {
         router = router.route(route.path, serve(app.clone(), route));
     }
     for path in routes().map(|route| route.path).collect::<std::collections::BTreeSet<_>>() {

@@ -264,17 +264,14 @@ async fn a_sandbox(shop: &str) -> (Arc<Shared>, String, Vec<JoinHandle<()>>) {
         retry_after_seconds: vec![1],
         ..sandbox::Settings::default()
     };
-    let shared =
-        Shared::new(sandbox::Sandbox::new(settings), Arc::new(SystemClock), Arc::new(OsEntropy));
+    let shared = Shared::new(sandbox::Sandbox::new(settings), Arc::new(SystemClock), Arc::new(OsEntropy));
     let hooks = format!("{shop}/webhooks/stripe");
     shared.with(|account, cx| account.add_endpoint_with_secret(&hooks, &["*"], SECRET, cx));
     let app = router(shared.clone());
     let http = reqwest::Client::builder().no_proxy().tls_backend_preconfigured(no_tls()).build().unwrap();
     let delivering = deliver_forever(shared.clone(), http, std::future::pending());
-    let tasks = vec![
-        tokio::spawn(async move { drop(axum::serve(listener, app).await) }),
-        tokio::spawn(delivering),
-    ];
+    let tasks =
+        vec![tokio::spawn(async move { drop(axum::serve(listener, app).await) }), tokio::spawn(delivering)];
     (shared, url, tasks)
 }
 
