@@ -43,7 +43,7 @@ impl Exit {
             "forbidden" | "unauthenticated" | "too_many_attempts" => Exit::Forbidden,
             "not_found" | "no_such_route" => Exit::NotFound,
             "stale_plan" | "idempotency_key_reused" | "idempotency_in_flight" | "conflict" => Exit::Conflict,
-            "busy" | "unreachable" | "stripe_refused" => Exit::Down,
+            "busy" | "request_timeout" | "unreachable" => Exit::Down,
             _ => Exit::Refused,
         }
     }
@@ -53,6 +53,14 @@ impl Exit {
 mod tests {
     use super::*;
     use kernel::{Error, Refusal};
+
+    #[test]
+    fn what_may_succeed_later_is_never_taken_for_a_rule_of_the_shop() {
+        for page in crate::http::error_pages::PAGES.iter().filter(|page| page.retryable) {
+            assert_ne!(Exit::of(page.code), Exit::Refused, "{}", page.code);
+        }
+        assert_eq!(Exit::of("stripe_refused"), Exit::Refused);
+    }
 
     #[test]
     fn every_way_to_say_no_has_its_exit_code() {
