@@ -6,6 +6,10 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
+use db::TxResult;
+use kernel::{Cx, Seeded, Timestamp};
+use shop::catalog;
+use shop::import::CatalogFile;
 use testkit::databases::{Engine, TestDb};
 
 fn makegood(folder: &Path, args: &[&str]) -> Command {
@@ -66,10 +70,15 @@ fn a_port_that_is_taken_is_named_with_what_to_do() {
 async fn a_database_in_which_somebody_keeps_a_shop_is_refused() {
     let Some(database) = TestDb::migrated(Engine::Postgres, shop::MIGRATIONS).await else { return };
     let db::Target::Postgres(url) = &database.target else { panic!("not PostgreSQL") };
-    let product = "INSERT INTO products (id, kind, name, description, active, created_at, updated_at)
-                   VALUES ('real', 'course', 'Real', '', true, now(), now())";
-    let written = database.db.write("test.shop", move |tx| tx.execute(product, &[]));
-    db::TxResult::safe_to_repeat(written.await).unwrap();
+    let cx = Cx::new(Timestamp::from_seconds(1_790_000_000), Seeded::new(1));
+    let file = "[[product]]\nid = 'real'\nkind = 'course'\nname = 'Real'\n\
+                price = [{ currency = 'usd', amount = 100 }]";
+    let product = CatalogFile::parse(file).unwrap().products.remove(0);
+    let written = database.db.write("test.shop", move |tx| {
+        catalog::save_product(tx, &cx, &product.product())?;
+        product.prices().try_for_each(|price| catalog::save_price(tx, &cx, &price))
+    });
+    written.await.safe_to_repeat().unwrap();
     let folder = tempfile::tempdir().unwrap();
     let (code, _, err) = run(makegood(folder.path(), &["--script", "--reset"]).env("DATABASE_URL", url));
     assert_ne!(code, Some(0));

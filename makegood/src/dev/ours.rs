@@ -2,6 +2,7 @@
 
 use db::{Db, Tx, TxResult};
 use kernel::{Cx, Duration, Refusal, Result};
+use ops::audit::{self, Filter};
 use ops::{Page, Role, View};
 use shop::catalog;
 use shop::orders::views::List;
@@ -39,7 +40,11 @@ fn is_empty(tx: &mut Tx<'_>, cx: &Cx) -> Result<bool> {
     let (status, user, seller, payment_intent, session) = (None, None, None, None, None);
     let all = List { status, user, seller, payment_intent, session, page: Page::default() };
     let orders = all.read(tx, cx)?;
-    Ok(catalog::list(tx)?.is_empty() && orders["data"].as_array().is_none_or(Vec::is_empty))
+    // Whoever has done anything here has left an entry.
+    let nobody_was_here = audit::list(tx, &Filter { limit: 1, ..Filter::default() })?.is_empty();
+    Ok(nobody_was_here
+        && catalog::list(tx)?.is_empty()
+        && orders["data"].as_array().is_none_or(Vec::is_empty))
 }
 
 /// The admin token of this shop, when this is its first start; later nobody can say what it was.

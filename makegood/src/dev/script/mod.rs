@@ -29,7 +29,7 @@ pub(super) async fn first_ten_minutes(running: &Running, address: SocketAddr, in
     first_shop::stock(&running.app).await?;
     let token = ours::token_for_script(&running.app).await?;
     let caller = Caller::new(format!("http://{address}"), running.sandbox_url.clone(), token)?;
-    let mut steps = Steps::new(caller, teller);
+    let mut steps = Steps::new(caller, teller, running.app.config.reservation);
     steps.buy_a_course().await?;
     steps.decline_and_try_again().await?;
     let parcel = steps.buy_and_ship().await?;

@@ -15,14 +15,17 @@ const NOTEBOOK: (&str, &str) = ("field-notebook", "notebook-a5");
 const MUG: (&str, &str) = ("ownership-mug", "mug-enamel");
 const GOOD_CARD: &str = "4242 4242 4242 4242";
 const DECLINED_CARD: &str = "4000 0000 0000 0002";
-/// A little more than a session lives: the reservation's 30 minutes and the margin to Stripe's clock.
-const LONGER_THAN_A_SESSION: Duration = Duration::from_secs(35 * 60);
+/// A session lives as long as its reservation, and at least Stripe's half hour; a little more is certainly enough.
+const STRIPE_SHORTEST: Duration = Duration::from_secs(30 * 60);
+const A_LITTLE_MORE: Duration = Duration::from_secs(5 * 60);
 /// Before a script takes pieces from a shelf, so many must be on it.
 const ENOUGH: i64 = 5;
 
 pub(super) struct Steps {
     caller: Caller,
     teller: Teller,
+    /// How long stock is set aside for a checkout.
+    reservation: Duration,
     all_well: bool,
 }
 
@@ -34,8 +37,8 @@ struct Begun {
 }
 
 impl Steps {
-    pub(super) fn new(caller: Caller, teller: Teller) -> Self {
-        Steps { caller, teller, all_well: true }
+    pub(super) fn new(caller: Caller, teller: Teller, reservation: Duration) -> Self {
+        Steps { caller, teller, reservation, all_well: true }
     }
 
     /// A course, paid with a good card: handed over at once.
@@ -129,10 +132,12 @@ impl Steps {
         let begun = self.begin(product, 1).await?;
         let aside = self.pieces(sku).await?;
         self.expect("one mug is set aside", aside == before - 1, &format!("{before} → {aside} to be sold"));
-        let turn = json!({ "advance_seconds": LONGER_THAN_A_SESSION.as_secs() });
+        let ahead = self.reservation.max(STRIPE_SHORTEST) + A_LITTLE_MORE;
+        let turn = json!({ "advance_seconds": ahead.as_secs() });
         self.caller.control(Method::POST, "clock", &turn).await?;
-        self.teller
-            .done("the sandbox's clock is turned", "35 minutes ahead; the shop's own goes on as it does");
+        let minutes = ahead.as_secs() / 60;
+        let seen = format!("{minutes} minutes ahead; the shop's own goes on as it does");
+        self.teller.done("the sandbox's clock is turned", &seen);
         let order = self.wait_for(&begun.order, "cancelled").await?;
         // Later sessions are to live as long as they should.
         self.caller.control(Method::DELETE, "clock", &json!({})).await?;
