@@ -13,6 +13,9 @@ use testkit::on_both_engines;
 
 const EVENTS: &str = "SELECT COUNT(*) FROM stripe_events";
 
+/// What it is, its signature header, its body; the status and code that it gets.
+type Case = (&'static str, Option<String>, Vec<u8>, u16, &'static str);
+
 on_both_engines! {
     migrated by shop::MIGRATIONS;
 
@@ -38,7 +41,7 @@ on_both_engines! {
         let secret = Secret::new(SECRET).unwrap();
         let other = Secret::new("whsec_of_someone_else").unwrap();
         let late = sign(&body, &secret, now() - Duration::from_secs(400));
-        let cases: Vec<(&str, Option<String>, Vec<u8>, u16, &str)> = vec![
+        let cases: Vec<Case> = vec![
             ("no header", None, body.clone(), 400, "signature_missing"),
             ("an empty header", Some(String::new()), body.clone(), 400, "signature_missing"),
             ("an empty body", Some(signature(b"")), Vec::new(), 400, "signature_missing"),
