@@ -145,6 +145,15 @@ impl Db {
         }
     }
 
+    /// Puts work that brings its own answers to the writers.
+    pub(crate) fn push(&self, work: Box<dyn queue::Work>) -> Result<(), TxError> {
+        match &*self.engine {
+            Engine::Sqlite(sqlite) => sqlite.push(work),
+            Engine::Postgres(postgres) => postgres.push(work),
+            Engine::Inline(_) => Err(TxError::Busy("a simulation has no queue".into())),
+        }
+    }
+
     /// As [`Db::write`], with the patience that a change of the schema needs.
     async fn write_schema<R, F>(&self, name: &'static str, work: F) -> Result<R, TxError>
     where

@@ -86,6 +86,10 @@ impl Postgres {
         answer.await.unwrap_or_else(|_| Err(TxError::Unknown(format!("the database closed during `{name}`"))))
     }
 
+    pub(crate) fn push(&self, work: Box<dyn Work>) -> Result<(), TxError> {
+        self.queue.push(Box::new(Accessed { work, access: Access::Write }))
+    }
+
     pub(crate) fn pool(&self) -> PoolState {
         let (busy, waiting) = self.queue.busy_and_waiting();
         PoolState { size: self.size, busy, waiting }

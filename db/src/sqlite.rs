@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
 use kernel::{Duration, Error, Result};
+use rusqlite::config::DbConfig;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ErrorCode, ToSql};
 
@@ -82,6 +83,10 @@ impl Sqlite {
         submit(&self.reads, name, work).await
     }
 
+    pub(crate) fn push(&self, work: Box<dyn Work>) -> Result<(), TxError> {
+        self.writes.push(work)
+    }
+
     pub(crate) fn pool(&self) -> PoolState {
         let (writing, write_wait) = self.writes.busy_and_waiting();
         let (reading, read_wait) = self.reads.busy_and_waiting();
@@ -146,6 +151,9 @@ pub(crate) fn prepare(connection: &Connection) -> Result<()> {
         )
         .map_err(failed)?;
     connection.set_prepared_statement_cache_capacity(256);
+    // A plan must not depend on bound values: otherwise `status = $1` on a table with a partial index on that column
+    // is compiled again with every execution (https://www.sqlite.org/c3ref/c_dbconfig_defensive.html, ENABLE_QPSG).
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(failed)?;
     Ok(())
 }
 
