@@ -5,7 +5,7 @@ use kernel::planted::{Defect, planted};
 use kernel::{Currency, Money};
 use stripe::{ChargeFact, Fact, IntentFact, SessionFact, SessionPayment, SessionStatus};
 
-use super::{Amounts, Order, ReviewKind};
+use super::{Amounts, CancelReason, Order, ReviewKind};
 
 /// Everything proved about one order, whatever the order in which it came.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -55,6 +55,18 @@ pub enum AmountCheck {
     NeedsSession,
 }
 
+impl Payment {
+    /// Why an order ends by this, if it does.
+    pub fn ends_as(&self) -> Option<CancelReason> {
+        match self {
+            Payment::FailedForGood => Some(CancelReason::PaymentFailed),
+            Payment::Canceled => Some(CancelReason::PaymentCanceled),
+            Payment::Expired => Some(CancelReason::SessionExpired),
+            Payment::None | Payment::Processing | Payment::Failed | Payment::Captured { .. } => None,
+        }
+    }
+}
+
 impl PaymentFacts {
     /// Sorts facts by their objects.
     pub fn new(facts: impl IntoIterator<Item = Fact>) -> Self {
@@ -96,6 +108,12 @@ impl PaymentFacts {
             true => Payment::Failed,
             false => Payment::None,
         }
+    }
+
+    /// Whether an attempt to pay failed at some time, or was given up.
+    pub fn has_failed(&self) -> bool {
+        self.sessions.iter().any(|session| session.async_failed)
+            || self.intents.iter().any(|intent| intent.failed.is_some() || intent.canceled.is_some())
     }
 
     /// The intents through which money came. More than one is a payment too many.

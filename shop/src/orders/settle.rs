@@ -128,6 +128,7 @@ fn converge(
         let mut after = before.clone();
         note_payment(&mut after, &facts, &cause, &mut effects);
         apply(cx, &mut after, verdict, &cause, &mut effects);
+        note_end(&mut after, &facts);
         let changed = after != before;
         if changed {
             after.updated_at = cx.now;
@@ -172,6 +173,21 @@ fn note_payment(order: &mut Order, facts: &PaymentFacts, cause: &Actor, effects:
         let meta = serde_json::json!({ "paymentIntentId": intent, "received": sum, "agrees": agrees });
         effects.timeline.push(NewEntry::new(order.id, "payment_succeeded", cause, meta));
     }
+}
+
+/// Why an order ended unpaid, and whether a payment was tried, is said by all facts together, whichever was heard of
+/// first. What a person or the checkout has ended keeps its reason.
+fn note_end(order: &mut Order, facts: &PaymentFacts) {
+    let State::Cancelled { reason, at } = order.state else { return };
+    let payment = facts.payment(order);
+    let open = matches!(order.payment_status, PaymentStatus::Unpaid | PaymentStatus::Processing);
+    if open && facts.has_failed() && payment != Payment::Processing {
+        order.payment_status = PaymentStatus::Failed;
+    }
+    let told = payment
+        .ends_as()
+        .filter(|_| !matches!(reason, CancelReason::CheckoutFailed | CancelReason::Operator));
+    order.state = State::Cancelled { reason: told.unwrap_or(reason), at };
 }
 
 fn apply(cx: &Cx, order: &mut Order, verdict: Verdict, cause: &Actor, effects: &mut Effects) {
