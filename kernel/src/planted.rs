@@ -10,7 +10,7 @@ pub enum Defect {
     ReservedNotCounted,
     /// Each event of a payment hands over by itself, whatever was handed over before.
     EachEventHandsOver,
-    /// A worker finishes an event that another has claimed since.
+    /// A worker finishes an event or a job that another has claimed since, or that was asked for again meanwhile.
     NoFencing,
     /// An event whose worker died is never claimed again.
     NoLeaseRecovery,

@@ -202,6 +202,15 @@ impl Sandbox {
         Ok(())
     }
 
+    /// Makes the first line of an open session cost another sum than the shop asked for, as if its price at Stripe
+    /// were not the shop's: session, payment and charge all agree on it.
+    pub fn reprice(&mut self, session: &str, unit_amount: i64) -> Result<(), PayError> {
+        if let Some(line) = self.open_session(session)?.lines.first_mut() {
+            line.unit_amount = unit_amount;
+        }
+        Ok(())
+    }
+
     fn open_session(&mut self, id: &str) -> Result<&mut Session, PayError> {
         let session = self.sessions.get_mut(id).ok_or(PayError::NoSuchSession)?;
         match session.stage {

@@ -240,17 +240,15 @@ fn come_back_from_the_bank(scene: &Scene) -> bool {
     true
 }
 
-/// Stripe adds tax and shipping, which is right; or collects another sum, which is not.
+/// Stripe adds tax and shipping, which is right; or has another price or collects another sum, which is not.
 fn tamper(scene: &Scene, session: &str) {
     let chance = &scene.chance;
     let (amount, currency) = (1 + chance.below(9000) as i64, ["usd", "usd", "eur"][chance.below(3) as usize]);
     let mut account = scene.stripe();
-    let done = match chance.below(2) {
+    let done = match chance.below(3) {
         0 => account.set_adjustment(session, chance.below(900) as i64, chance.below(900) as i64),
-        _ => {
-            scene.book.borrow_mut().tampered.insert(session.to_owned());
-            account.collect_instead(session, amount, currency)
-        }
+        1 => account.reprice(session, amount),
+        _ => account.collect_instead(session, amount, currency),
     };
     drop(account);
     scene.note(format!("{session} is tampered with: {done:?}"));

@@ -101,6 +101,19 @@ pub fn run(seed: u64, options: Options) -> Result<Report, Box<Failure>> {
     }
 }
 
+/// Ends all troubles of a scene, lets everything drain, checks what must be true of a shop at rest, replays every
+/// event, and checks it again. Gives the state as text.
+///
+/// # Errors
+/// The first invariant that was broken.
+pub fn rest(scene: &std::rc::Rc<Scene>) -> Result<String, String> {
+    quiet::rest(scene);
+    match scene.violation() {
+        Some(what) => Err(what),
+        None => Ok(scene.look(dump)),
+    }
+}
+
 fn said(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
     text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default()

@@ -49,7 +49,7 @@ impl Node {
     }
 
     /// The process begins anew: nothing that was only in its memory is left.
-    pub(super) fn restart(&self) {
+    pub fn restart(&self) {
         *self.shop.borrow_mut() = Rc::new(self.open());
     }
 
@@ -78,8 +78,6 @@ pub(super) struct Book {
     pub(super) post: Vec<Delivery>,
     /// Buyers at their banks: session and token.
     pub(super) at_the_bank: Vec<(String, String)>,
-    /// Sessions whose payment is not what the shop asked for.
-    pub(super) tampered: BTreeSet<String>,
     /// Grants that were seen revoked.
     pub(super) revoked: BTreeSet<String>,
     /// Sessions at Stripe by order.

@@ -1,0 +1,202 @@
+//! Any permutation, any duplicates, any crash between transactions of the events of a random set of purchases ends in
+//! the same state; then every check is content, and a replay of everything changes nothing.
+
+use std::rc::Rc;
+
+use kernel::{Duration, Seeded};
+use proptest::prelude::*;
+use sandbox::{Authentication, Delivery, Later, PayOutcome, Payment};
+use shop::checkout::{Basket, Item};
+use testkit::sim::{Scene, Swarm, now, rest};
+use testkit::stripe_double::deliver;
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum How {
+    Paid,
+    DeclinedThenPaid,
+    AskedByTheBank,
+    BankAgreesLater,
+    BankRefusesLater,
+    Expired,
+    DeclinedThenExpired,
+    WrongPrice(i64),
+    Taxed(i64, i64),
+}
+
+#[derive(Debug, Clone)]
+struct Purchase {
+    items: Vec<&'static str>,
+    profile: Option<usize>,
+    how: How,
+}
+
+fn how() -> impl Strategy<Value = How> {
+    prop_oneof![
+        3 => Just(How::Paid),
+        1 => Just(How::DeclinedThenPaid),
+        1 => Just(How::AskedByTheBank),
+        1 => Just(How::BankAgreesLater),
+        1 => Just(How::BankRefusesLater),
+        1 => Just(How::Expired),
+        1 => Just(How::DeclinedThenExpired),
+        1 => (1..9_000_i64).prop_map(How::WrongPrice),
+        1 => (0..900_i64, 0..900_i64).prop_map(|(tax, shipping)| How::Taxed(tax, shipping)),
+    ]
+}
+
+fn purchase() -> impl Strategy<Value = Purchase> {
+    let items = prop_oneof![
+        Just(vec!["course"]),
+        Just(vec!["gift"]),
+        Just(vec!["book"]),
+        Just(vec!["course", "mug"]),
+        Just(vec!["course", "workshop", "book", "mug"]),
+    ];
+    (items, prop::option::of(0..4_usize), how()).prop_map(|(items, profile, how)| Purchase {
+        items,
+        profile,
+        how,
+    })
+}
+
+/// The shop sells, the buyers do what they do, three days pass; and Stripe has delivered nothing yet.
+fn sold(purchases: &[Purchase]) -> Rc<Scene> {
+    let scene = Scene::new(7, Swarm::calm(), false);
+    for purchase in purchases {
+        let item = |product: &&str| Item { product: (*product).into(), quantity: 1 };
+        let basket = Basket {
+            items: purchase.items.iter().map(item).collect(),
+            currency: None,
+            email: None,
+            profile_id: purchase.profile.map(|n| scene.profiles[n]),
+            success_url: None,
+            cancel_url: None,
+        };
+        let shop = scene.nodes[0].shop();
+        let started = now(shop.starter.start(&shop, basket)).unwrap();
+        pay(&scene, &started.session, purchase.how);
+        scene.advance(Duration::from_secs(1));
+    }
+    scene.advance(Duration::from_secs(3 * 24 * 3600));
+    scene.stripe().tick(&scene.cx());
+    scene
+}
+
+fn pay(scene: &Scene, session: &str, how: How) {
+    let cx = scene.cx();
+    let card = |number| scene.stripe().pay(session, &Payment::by_card(number), &cx).unwrap();
+    let (good, refused) = ("4242424242424242", "4000000000000002");
+    match how {
+        How::Expired => {}
+        How::DeclinedThenExpired => drop(card(refused)),
+        How::Paid => drop(card(good)),
+        How::DeclinedThenPaid => {
+            card(refused);
+            if scene.stripe().session_facts(session).unwrap().status == "open" {
+                card(good);
+            }
+        }
+        How::AskedByTheBank => {
+            if let PayOutcome::NeedsAuthentication { token } = card("4000002760003184") {
+                scene.stripe().authenticate(session, &token, Authentication::Complete, &cx).unwrap();
+            }
+        }
+        How::BankAgreesLater | How::BankRefusesLater => {
+            let later = if how == How::BankAgreesLater { Later::Succeeds } else { Later::Fails };
+            scene.stripe().pay(session, &Payment::by_bank_debit(later), &cx).unwrap();
+        }
+        How::WrongPrice(amount) => {
+            scene.stripe().reprice(session, amount).unwrap();
+            card(good);
+        }
+        How::Taxed(tax, shipping) => {
+            scene.stripe().set_adjustment(session, tax, shipping).unwrap();
+            card(good);
+        }
+    }
+}
+
+/// Delivers every event at least once in an order that `chance` decides, while workers begin, die in the middle, and
+/// begin again.
+fn deliver_in_disorder(scene: &Scene, chance: &Seeded) {
+    let mut events: Vec<Delivery> = scene.stripe().due_deliveries(&scene.cx());
+    let twice: Vec<Delivery> = events.iter().filter(|_| chance.below(3) == 0).cloned().collect();
+    events.extend(twice);
+    for at in (1..events.len()).rev() {
+        events.swap(at, chance.below(at as u64 + 1) as usize);
+    }
+    for event in events {
+        let node = chance.below(2) as usize;
+        let status = now(deliver(&scene.nodes[node].shop(), &event, &scene.secrets));
+        assert!(status == 200 || status == 401, "{status}");
+        while chance.below(2) == 0 {
+            work_and_perhaps_die(scene, chance, node);
+        }
+        let cx = scene.cx();
+        scene.stripe().delivery_result(event.id, None, &cx);
+    }
+}
+
+fn work_and_perhaps_die(scene: &Scene, chance: &Seeded, node: usize) {
+    let shop = scene.nodes[node].shop();
+    let polls = chance.below(12);
+    match chance.below(4) {
+        0 => drop(polled(polls, shop.work_jobs(2))),
+        1 => drop(now(shop.work_events())),
+        _ => drop(polled(polls, shop.work_events())),
+    }
+    scene.nodes[node].restart();
+    if chance.below(3) == 0 {
+        scene.advance(Duration::from_secs(chance.below(240)));
+    }
+}
+
+/// Polls so often at most; then the future is dropped where it stands.
+fn polled<T>(polls: u64, future: impl Future<Output = T>) -> Option<T> {
+    let mut future = std::pin::pin!(future);
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    (0..polls).find_map(|_| match future.as_mut().poll(&mut context) {
+        std::task::Poll::Ready(value) => Some(value),
+        std::task::Poll::Pending => None,
+    })
+}
+
+/// The lines that differ.
+fn difference(expected: &str, got: &str) -> String {
+    let without = |text: &str, other: &str| {
+        let lines = text.lines().filter(|line| !other.contains(line));
+        lines.map(|line| format!("  {line}\n")).collect::<String>()
+    };
+    format!("expected\n{}but it is\n{}", without(expected, got), without(got, expected))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_order_of_events_with_any_crash_ends_in_the_same_state(
+        purchases in prop::collection::vec(purchase(), 1..6),
+        disorders in prop::collection::vec(any::<u64>(), 3),
+    ) {
+        let expected = rest(&sold(&purchases)).map_err(TestCaseError::fail)?;
+        for disorder in disorders {
+            let scene = sold(&purchases);
+            deliver_in_disorder(&scene, &Seeded::new(disorder));
+            let got = rest(&scene).map_err(TestCaseError::fail)?;
+            prop_assert!(expected == got, "disorder {disorder}: {}", difference(&expected, &got));
+        }
+    }
+}
+
+#[test]
+fn the_story_that_is_told_in_disorder_is_not_empty() {
+    let all = [How::Paid, How::BankAgreesLater, How::Expired, How::WrongPrice(1), How::Taxed(5, 7)];
+    let purchases: Vec<Purchase> =
+        all.into_iter().map(|how| Purchase { items: vec!["course", "book"], profile: None, how }).collect();
+    let scene = sold(&purchases);
+    assert!(scene.stripe().events().len() > 20);
+    let state = rest(&scene).unwrap();
+    for status in ["confirmed", "cancelled", "paid"] {
+        assert!(state.contains(&format!("\"status\":\"{status}\"")), "no order is {status}:\n{state}");
+    }
+}
