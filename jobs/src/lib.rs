@@ -9,7 +9,9 @@ mod store;
 use db::{Migration, Tx};
 use kernel::{Cx, Duration, Id, Kind, Result, Timestamp};
 
-pub use store::{Counts, claim, counts, discard, enqueue, find, finish, list, put_back, retry_failed};
+pub use store::{
+    Counts, claim, counts, discard, enqueue, find, finish, list, put_back, retry_failed, withdraw,
+};
 
 /// The tables of this crate.
 pub const MIGRATION: Migration = Migration { version: 1, name: "jobs", sql: include_str!("schema.sql") };

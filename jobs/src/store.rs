@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use db::{Row, Tx, Value};
+use kernel::planted::{Defect, planted};
 use kernel::{Cx, Duration, Error, Result, Timestamp};
 
 use crate::{Claimed, JobId, NewJob, TOPIC};
@@ -59,6 +60,15 @@ fn row(cx: &Cx, job: NewJob) -> Vec<Value> {
     ]
 }
 
+/// What a queued job was asked for has come about: it is not needed any more.
+pub fn withdraw(tx: &mut Tx<'_>, kind: &str, key: &str) -> Result<()> {
+    tx.execute(
+        "DELETE FROM jobs WHERE status = 'queued' AND kind = $1 AND unique_key = $2",
+        &[kind.into(), key.into()],
+    )?;
+    Ok(())
+}
+
 /// Takes up to `most` due jobs and leases them for `lease`.
 pub fn claim(tx: &mut Tx<'_>, now: Timestamp, most: i64, lease: Duration) -> Result<Vec<Claimed>> {
     let sql = format!(
@@ -83,7 +93,9 @@ fn read(row: &Row) -> Result<Claimed> {
 
 /// The job is done. Nothing happens when another worker has claimed it since.
 pub fn finish(tx: &mut Tx<'_>, job: &Claimed) -> Result<()> {
-    tx.execute("DELETE FROM jobs WHERE id = $1 AND fence = $2", &[job.id.into(), job.fence.into()])?;
+    let held = if planted(Defect::NoFencing) { "$2 > 0" } else { "fence = $2" };
+    let sql = format!("DELETE FROM jobs WHERE id = $1 AND {held}");
+    tx.execute(&sql, &[job.id.into(), job.fence.into()])?;
     Ok(())
 }
 

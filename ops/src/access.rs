@@ -1,7 +1,7 @@
 //! Who acts, and what each role may do. Tokens are shown once; only their hash is kept.
 
 use db::{Row, Tx};
-use kernel::{Cx, Error, Id, Kind, Refusal, Result, Timestamp};
+use kernel::{Cx, Duration, Error, Id, Kind, Refusal, Result, Timestamp};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -191,6 +191,15 @@ pub fn authenticate(tx: &mut Tx<'_>, now: Timestamp, token: &str) -> Result<Opti
     let role: String = row.get("role")?;
     let role = Role::parse(&role).ok_or_else(|| Error::bug(format!("a token has the role `{role}`")))?;
     Ok(Some((Actor::operator(&row.get::<String>("name")?), role)))
+}
+
+/// Writes down that a token was used, to the minute: more often would only cost.
+pub fn note_token_use(tx: &mut Tx<'_>, now: Timestamp, token: &str) -> Result<()> {
+    tx.execute(
+        "UPDATE api_tokens SET last_used_at = $1 WHERE hash = $2 AND (last_used_at IS NULL OR last_used_at < $3)",
+        &[now.into(), fingerprint(token).into(), (now - Duration::from_secs(60)).into()],
+    )?;
+    Ok(())
 }
 
 /// Takes a token back; it stops counting at once.

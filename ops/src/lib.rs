@@ -15,7 +15,8 @@ mod view;
 use db::Migration;
 
 pub use access::{
-    Actor, ActorKind, ApiToken, By, Role, TokenKind, authenticate, create_token, list_tokens, revoke_token,
+    Actor, ActorKind, ApiToken, By, Role, TokenKind, authenticate, create_token, list_tokens, note_token_use,
+    revoke_token,
 };
 pub use check::{Check, Finding, Found, Mend, Severity};
 pub use idempotency::{

@@ -114,8 +114,8 @@ pub trait Operation:
     /// What it was done to, for the audit log: kind and id.
     fn subject(&self) -> (&'static str, String);
     /// The order it concerns, if it concerns one.
-    fn order(&self) -> Option<uuid::Uuid> {
-        None
+    fn order(&self, _: &mut Tx<'_>) -> Result<Option<uuid::Uuid>> {
+        Ok(None)
     }
 }
 
@@ -196,7 +196,7 @@ pub(crate) trait AnyOperation: Send + Sync {
     fn apply(&self, tx: &mut Tx<'_>, cx: &Cx, by: &By) -> Result<()>;
     fn verify(&self, tx: &mut Tx<'_>, cx: &Cx) -> Result<Vec<Proof>>;
     fn subject(&self) -> (&'static str, String);
-    fn order(&self) -> Option<uuid::Uuid>;
+    fn order(&self, tx: &mut Tx<'_>) -> Result<Option<uuid::Uuid>>;
     fn input(&self) -> serde_json::Value;
 }
 
@@ -213,8 +213,8 @@ impl<O: Operation> AnyOperation for O {
     fn subject(&self) -> (&'static str, String) {
         Operation::subject(self)
     }
-    fn order(&self) -> Option<uuid::Uuid> {
-        Operation::order(self)
+    fn order(&self, tx: &mut Tx<'_>) -> Result<Option<uuid::Uuid>> {
+        Operation::order(self, tx)
     }
     fn input(&self) -> serde_json::Value {
         serde_json::to_value(self).unwrap_or_default()

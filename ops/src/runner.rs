@@ -146,7 +146,9 @@ impl Runner {
                     return Ok((plan, plan_id, None));
                 }
                 asked.apply(tx, &at, &by)?;
-                let audit_id = audit::record(tx, &at, vec![entry(name, audit_type, &*asked, &plan, &by)])?;
+                let mut entry = entry(name, audit_type, &*asked, &plan, &by);
+                entry.order_id = asked.order(tx)?;
+                let audit_id = audit::record(tx, &at, vec![entry])?;
                 Ok((plan, plan_id, audit_id))
             })
             .await
@@ -191,7 +193,6 @@ fn entry(
         .with(serde_json::json!({
             "operation": name, "input": operation.input(), "changes": plan.changes, "role": by.role,
         }));
-    entry.order_id = operation.order();
     entry.request_id = by.request_id.clone();
     entry
 }

@@ -114,9 +114,22 @@ async fn the_clock_is_turned_and_a_bank_debit_ends() {
 }
 
 #[tokio::test]
+async fn a_foreign_web_page_does_not_control_the_sandbox() {
+    let server = Server::start().await;
+    let sent_by = |origin: String| {
+        let request = server.http.post(format!("{}/control/reset", server.url)).header("Origin", origin);
+        async move { request.send().await.unwrap().status().as_u16() }
+    };
+    assert_eq!(sent_by("https://evil.example".into()).await, 403);
+    assert_eq!(sent_by("null".into()).await, 403);
+    assert_ne!(sent_by(server.url.clone()).await, 403);
+}
+
+#[tokio::test]
 async fn a_clock_that_was_turned_can_be_turned_back() {
     let server = Server::start().await;
-    let now = |state: &serde_json::Value| state["now"].as_str().unwrap().parse::<kernel::Timestamp>().unwrap();
+    let now =
+        |state: &serde_json::Value| state["now"].as_str().unwrap().parse::<kernel::Timestamp>().unwrap();
     let real = now(&server.get("/control/state").await.1);
     let ahead = server.control("clock", json!({ "advance_seconds": 3600 })).await.1;
     assert!(now(&ahead).since(real).as_secs() >= 3600);

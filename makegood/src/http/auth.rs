@@ -6,6 +6,7 @@ use std::sync::{Mutex, MutexGuard};
 
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
+use db::TxResult;
 use kernel::{Duration, Timestamp};
 use ops::{Actor, By, Role};
 use sha2::{Digest, Sha256};
@@ -164,8 +165,21 @@ async fn look_up(app: &App, token: &str, hash: &Hash, now: Timestamp) -> Result<
             return Ok(Some(Caller { actor: Actor::operator("ADMIN_TOKEN"), role: Role::Admin }));
         }
     }
-    let token = token.to_owned();
-    let found = app.shop.db.read("tokens.authenticate", move |tx| ops::authenticate(tx, now, &token)).await?;
+    let asked = token.to_owned();
+    let found = app.shop.db.read("tokens.authenticate", move |tx| ops::authenticate(tx, now, &asked)).await?;
+    if found.is_some() {
+        let used = token.to_owned();
+        let noted = app
+            .shop
+            .db
+            .write("tokens.used", move |tx| ops::note_token_use(tx, now, &used))
+            .await
+            .safe_to_repeat();
+        if let Err(error) = noted {
+            // Who may read may go on reading while nothing can be written.
+            tracing::warn!(%error, "the use of a token could not be written down");
+        }
+    }
     Ok(found.map(|(actor, role)| Caller { actor, role }))
 }
 

@@ -4,8 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::State;
-use axum::http::StatusCode;
+use axum::extract::{Request, State};
+use axum::http::header::{HOST, ORIGIN};
+use axum::http::{HeaderMap, StatusCode};
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use kernel::Cx;
 use serde::Deserialize;
@@ -30,6 +32,22 @@ fn answered(result: Result<Value, PayError>) -> Response {
         Err(error @ PayError::NoSuchSession) => refused(StatusCode::NOT_FOUND, error),
         Err(error) => refused(StatusCode::CONFLICT, error),
     }
+}
+
+/// Turns away what a foreign web page sends through the browser of whoever runs the sandbox: such a request names
+/// another origin than the host that it is sent to.
+pub(crate) async fn no_foreign_page(request: Request, next: Next) -> Response {
+    match foreign_page(request.headers()) {
+        Some(page) => refused(StatusCode::FORBIDDEN, format!("{page} may not control this sandbox")),
+        None => next.run(request).await,
+    }
+}
+
+fn foreign_page(headers: &HeaderMap) -> Option<String> {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    let origin = text(ORIGIN)?;
+    let page = origin.split_once("://").map_or(origin, |(_, host)| host);
+    (text(HOST) != Some(page)).then(|| page.to_owned())
 }
 
 #[derive(Deserialize)]

@@ -68,10 +68,7 @@ impl Shared {
 /// Everything that the sandbox serves. It may be nested under any path; links to the payment page are built from
 /// [`crate::Settings::public_url`].
 pub fn router(shared: Arc<Shared>) -> Router {
-    Router::new()
-        .route("/v1/{*path}", any(api::answer))
-        .route("/checkout/{session}", get(page::show).post(page::pay))
-        .route("/checkout/{session}/authenticate", get(page::show_bank).post(page::return_from_bank))
+    let control = Router::new()
         .route("/control/clock", post(control::turn_clock).delete(control::reset_clock))
         .route(
             "/control/faults",
@@ -85,5 +82,11 @@ pub fn router(shared: Arc<Shared>) -> Router {
         .route("/control/collect-instead", post(control::collect_instead))
         .route("/control/reset", post(control::reset))
         .route("/control/state", get(control::state))
+        .layer(axum::middleware::from_fn(control::no_foreign_page));
+    Router::new()
+        .route("/v1/{*path}", any(api::answer))
+        .route("/checkout/{session}", get(page::show).post(page::pay))
+        .route("/checkout/{session}/authenticate", get(page::show_bank).post(page::return_from_bank))
+        .merge(control)
         .with_state(shared)
 }

@@ -57,6 +57,7 @@ async fn record(seam: &Seam, order: OrderId, view: SessionView) -> Result<Starte
         .write("checkout.record", move |tx| {
             if store::opened(tx, &cx, order, &id, url.as_deref())? {
                 orders::record_session(tx, &cx, order, &id)?;
+                jobs::withdraw(tx, super::jobs::OPEN, &order.to_string())?;
             }
             Ok(())
         })

@@ -52,8 +52,8 @@ impl Operation for Grant {
     fn subject(&self) -> (&'static str, String) {
         ("product", self.course.clone())
     }
-    fn order(&self) -> Option<uuid::Uuid> {
-        Some(self.order.uuid())
+    fn order(&self, _: &mut Tx<'_>) -> Result<Option<uuid::Uuid>> {
+        Ok(Some(self.order.uuid()))
     }
 }
 

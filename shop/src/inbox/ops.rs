@@ -49,6 +49,9 @@ impl Operation for Replay {
     fn subject(&self) -> (&'static str, String) {
         ("event", self.event.clone())
     }
+    fn order(&self, tx: &mut Tx<'_>) -> Result<Option<uuid::Uuid>> {
+        Ok(found(tx, &self.event)?.order_id.map(|id| id.uuid()))
+    }
 }
 
 fn found(tx: &mut Tx<'_>, id: &str) -> Result<StoredEvent> {

@@ -61,8 +61,8 @@ impl Operation for Confirm {
     fn subject(&self) -> (&'static str, String) {
         ("order", self.order.to_string())
     }
-    fn order(&self) -> Option<uuid::Uuid> {
-        Some(self.order.uuid())
+    fn order(&self, _: &mut Tx<'_>) -> Result<Option<uuid::Uuid>> {
+        Ok(Some(self.order.uuid()))
     }
 }
 
@@ -108,8 +108,8 @@ impl Operation for Cancel {
     fn subject(&self) -> (&'static str, String) {
         ("order", self.order.to_string())
     }
-    fn order(&self) -> Option<uuid::Uuid> {
-        Some(self.order.uuid())
+    fn order(&self, _: &mut Tx<'_>) -> Result<Option<uuid::Uuid>> {
+        Ok(Some(self.order.uuid()))
     }
 }
 
@@ -158,8 +158,8 @@ impl Operation for Ship {
     fn subject(&self) -> (&'static str, String) {
         ("order", self.order.to_string())
     }
-    fn order(&self) -> Option<uuid::Uuid> {
-        Some(self.order.uuid())
+    fn order(&self, _: &mut Tx<'_>) -> Result<Option<uuid::Uuid>> {
+        Ok(Some(self.order.uuid()))
     }
 }
 
@@ -196,8 +196,8 @@ impl Operation for FlagReview {
     fn subject(&self) -> (&'static str, String) {
         ("order", self.order.to_string())
     }
-    fn order(&self) -> Option<uuid::Uuid> {
-        Some(self.order.uuid())
+    fn order(&self, _: &mut Tx<'_>) -> Result<Option<uuid::Uuid>> {
+        Ok(Some(self.order.uuid()))
     }
 }
 
@@ -238,8 +238,8 @@ impl Operation for ClearReview {
     fn subject(&self) -> (&'static str, String) {
         ("order", self.order.to_string())
     }
-    fn order(&self) -> Option<uuid::Uuid> {
-        Some(self.order.uuid())
+    fn order(&self, _: &mut Tx<'_>) -> Result<Option<uuid::Uuid>> {
+        Ok(Some(self.order.uuid()))
     }
 }
 

@@ -117,11 +117,14 @@ testkit::on_both_engines! {
         let started = world.check_out(&[("mug", 1)]).await.unwrap();
         world.pay(&started, "4242424242424242");
         world.settle().await;
+        let order = world.view("orders.show", serde_json::json!({ "order": started.order })).await.unwrap();
+        let events = world.view("events.list", serde_json::json!({ "order": order["id"] })).await.unwrap();
+        world.operate("events.replay", serde_json::json!({ "event": events["data"][0]["id"] })).await.unwrap();
         let told = world.view("orders.explain", serde_json::json!({ "order": started.order })).await.unwrap();
         let story = told["story"].as_array().unwrap();
         let what: Vec<&str> = story.iter().map(|line| line["what"].as_str().unwrap()).collect();
         for expected in ["order_created", "payment_succeeded", "confirmed", "stripe_webhook_processed",
-                         "checkout.session.completed received"] {
+                         "checkout.session.completed received", "stripe_event_reprocessed"] {
             assert!(what.contains(&expected), "{expected} in {what:?}");
         }
         let confirmed = story.iter().find(|line| line["what"] == "confirmed").unwrap();

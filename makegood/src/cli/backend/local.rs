@@ -1,5 +1,6 @@
 //! The work is done here, as the person at the terminal.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use db::{Target, TxResult};
@@ -14,6 +15,9 @@ use crate::cli::check::Report;
 use crate::cli::failure::Failure;
 use crate::cli::terminal::Terminal;
 use crate::config::{Config, Problem, Sources, explain};
+
+/// Where `makegood dev` keeps its data unless it is told otherwise.
+const DEV_DATA_DIR: &str = "makegood-data";
 
 /// The shop, opened in this process.
 pub struct Local {
@@ -62,6 +66,10 @@ impl Local {
             && !path.exists()
         {
             terminal.say(&format!("there was no database at {}; made a new one", path.display()));
+            if Path::new(DEV_DATA_DIR).is_dir() {
+                terminal
+                    .say(&format!("that of `makegood dev` is another: DATA_DIR={DEV_DATA_DIR} makegood …"));
+            }
         }
         Ok(Local { app: opened(app::open(config).await)? })
     }
