@@ -181,6 +181,8 @@ impl Stage {
             ("STRIPE_SECRET", "sk_test_of_nodes_under_test".into()),
             ("STRIPE_WEBHOOK_SECRET", SECRET.into()),
             ("ADMIN_TOKEN", ADMIN_TOKEN.into()),
+            // Many tests share one server, which has so many connections and no more.
+            ("DB_POOL_MAX", "8".into()),
             // What a machine that builds this has set must not reach the node.
             ("PATH", std::env::var("PATH").unwrap_or_default()),
             ("NO_COLOR", "1".into()),
