@@ -18,7 +18,7 @@ use crate::orders::{self, Learned};
 use crate::seam::Seam;
 
 /// How long a worker may take for its batch before another takes the events over.
-const LEASE: Duration = Duration::from_secs(60);
+const LEASE: Duration = Duration::from_secs(30);
 /// Events in one batch. Larger batches settle faster; smaller ones hold fewer locks.
 const BATCH: i64 = 100;
 
