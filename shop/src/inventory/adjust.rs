@@ -19,18 +19,18 @@ pub fn adjust(tx: &mut Tx<'_>, cx: &Cx, sku: &str, change: i64, reason: &str, re
         return Err(below_zero(&level, change).into());
     }
     store::write_ledger(tx, cx, &[(sku.to_owned(), change, reason, reference.to_owned())])?;
-    if change > 0 { announce(tx, cx, sku) } else { Ok(()) }
+    if change > 0 { announce(tx, cx, [sku]) } else { Ok(()) }
 }
 
-/// Orders may wait for this stock; they are told by a job, because the inventory knows no orders.
-fn announce(tx: &mut Tx<'_>, cx: &Cx, sku: &str) -> Result<()> {
-    let job = NewJob {
+/// Orders may wait for these stocks; they are told by a job, because the inventory knows no orders.
+pub(super) fn announce<'a>(tx: &mut Tx<'_>, cx: &Cx, skus: impl IntoIterator<Item = &'a str>) -> Result<()> {
+    let job = |sku: &str| NewJob {
         kind: super::STOCK_CAME,
         key: Some(sku.to_owned()),
         payload: serde_json::json!({ "sku": sku }),
         run_at: cx.now,
     };
-    jobs::enqueue(tx, cx, vec![job])
+    jobs::enqueue(tx, cx, skus.into_iter().map(job).collect())
 }
 
 /// Takes a stock into the books for the first time; says whether it is new. What is there already is not touched:

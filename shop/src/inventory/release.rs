@@ -6,6 +6,7 @@ use db::Tx;
 use kernel::planted::{Defect, planted};
 use kernel::{Cx, Result};
 
+use super::adjust::announce;
 use super::{Reservation, ReservationStatus, store};
 use crate::ids::{OrderId, ReservationId};
 
@@ -49,7 +50,9 @@ pub fn release(tx: &mut Tx<'_>, cx: &Cx, orders: &[OrderId], why: Release) -> Re
     store::step(tx, cx.now, &steps)?;
     let returns: Vec<(String, i64, &str, String)> =
         taken.iter().map(|r| (r.sku.clone(), r.quantity, "return", r.id.uuid().to_string())).collect();
-    store::write_ledger(tx, cx, &returns)
+    store::write_ledger(tx, cx, &returns)?;
+    // What one order gives back another may be waiting for.
+    announce(tx, cx, steps.keys().map(String::as_str))
 }
 
 /// Keeps what is set aside for these orders until their payment is decided: a bank debit takes days.

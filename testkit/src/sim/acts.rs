@@ -1,5 +1,6 @@
 //! What happens between two steps: somebody begins something, or time passes, or a node dies.
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use kernel::{Duration, Error};
@@ -197,12 +198,7 @@ fn pay(scene: &Rc<Scene>) {
     if scene.chance.below(3) == 0 && come_back_from_the_bank(scene) {
         return;
     }
-    let open: Vec<String> = {
-        let mut account = scene.stripe();
-        account.tick(&scene.account.cx());
-        let sessions = account.sessions().rev().take(24);
-        sessions.filter(|session| session.status == "open").map(|session| session.id.to_owned()).collect()
-    };
+    let open = open_sessions(scene);
     let Some(session) = open.get(scene.chance.below(open.len() as u64) as usize) else { return };
     if scene.chance.below(1000) < scene.swarm.tampered {
         tamper(scene, session);
@@ -214,6 +210,27 @@ fn pay(scene: &Rc<Scene>) {
     if let Ok(PayOutcome::NeedsAuthentication { token }) = outcome {
         scene.book.borrow_mut().at_the_bank.push((session.clone(), token));
     }
+}
+
+/// The newest pages on which somebody can pay; or, when buyers are late, those whose order holds nothing any more.
+fn open_sessions(scene: &Scene) -> Vec<String> {
+    let open: Vec<String> = {
+        let mut account = scene.stripe();
+        account.tick(&scene.account.cx());
+        let sessions = account.sessions().rev().take(24);
+        sessions.filter(|session| session.status == "open").map(|session| session.id.to_owned()).collect()
+    };
+    if scene.chance.below(1000) >= scene.swarm.late_buyer {
+        return open;
+    }
+    let empty: BTreeSet<String> = scene.look(|tx| {
+        let sql = "SELECT o.stripe_checkout_session_id AS id FROM orders o WHERE o.status IN ('pending', 'cancelled')
+                   AND o.stripe_checkout_session_id IS NOT NULL AND NOT EXISTS (
+                     SELECT 1 FROM inventory_reservations r WHERE r.order_id = o.id AND r.status = 'reserved')";
+        tx.query(sql, &[])?.iter().map(|row| row.get("id")).collect()
+    });
+    let late: Vec<String> = open.iter().filter(|session| empty.contains(*session)).cloned().collect();
+    if late.is_empty() { open } else { late }
 }
 
 fn payment(scene: &Scene) -> Payment {

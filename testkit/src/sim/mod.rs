@@ -48,6 +48,8 @@ pub struct Report {
     pub steps: u64,
     /// Orders at the end, by status.
     pub orders: std::collections::BTreeMap<String, u64>,
+    /// What their timelines say, and how often; what an order waited for stands after `held`.
+    pub told: std::collections::BTreeMap<String, u64>,
     /// Events that Stripe made.
     pub events: u64,
     /// How often a node died.

@@ -29,16 +29,13 @@ pub(super) fn act(scene: &Rc<Scene>, node: usize) {
 fn decide(scene: &Scene) -> Option<(&'static str, Value)> {
     let chance = &scene.chance;
     let order = || acts::any_order(scene).map(|order| json!({ "order": order }));
-    Some(match chance.below(14) {
+    Some(match chance.below(16) {
         0 | 1 => ("events.replay", json!({ "event": any_event(scene)? })),
         2 => ("reservations.confirm", json!({ "reservation": any_reservation(scene)? })),
-        3 => ("reservations.release", json!({ "reservation": any_reservation(scene)? })),
-        4 | 5 => {
-            let change = [-2, -1, 1, 2, 3][chance.below(5) as usize];
-            ("inventory.adjust", json!({ "sku": SKUS[chance.below(2) as usize], "change": change }))
-        }
+        3 | 15 => ("reservations.release", json!({ "reservation": any_reservation(scene)? })),
+        4 | 5 => ("inventory.adjust", adjustment(scene)),
         6 => ("orders.confirm", order()?),
-        7 => ("orders.cancel", order()?),
+        7 | 14 => ("orders.cancel", order()?),
         8 => ("orders.ship", order()?),
         9 => ("orders.review.flag", order()?),
         10 => ("orders.review.clear", order()?),
@@ -49,6 +46,22 @@ fn decide(scene: &Scene) -> Option<(&'static str, Value)> {
         12 => ("entitlements.revoke", json!({ "user": profile(scene), "course": course(scene) })),
         _ => ("jobs.retry", json!({ "job": failed_jobs(scene).first()? })),
     })
+}
+
+/// Pieces that an order waits for come in small lots; else some come or go, or a shelf turns out to be empty.
+fn adjustment(scene: &Scene) -> Value {
+    let missed = "SELECT l.sku FROM orders o JOIN order_lines l ON l.order_id = o.id AND l.sku IS NOT NULL
+                  WHERE o.waits_for = 'stock' LIMIT 1";
+    let missed: Option<String> =
+        scene.look(move |tx| tx.query_opt(missed, &[])?.map(|row| row.get("sku")).transpose());
+    if let Some(sku) = missed {
+        return json!({ "sku": sku, "change": 1 });
+    }
+    let sku = SKUS[scene.chance.below(2) as usize];
+    let level = scene.look(move |tx| shop::inventory::level(tx, sku));
+    let available = level.map_or(0, |level| level.available);
+    let change = [-available, -available, -1, 1, 2, 3][scene.chance.below(6) as usize];
+    json!({ "sku": sku, "change": change })
 }
 
 fn profile(scene: &Scene) -> String {

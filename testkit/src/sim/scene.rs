@@ -341,18 +341,24 @@ impl Scene {
     }
 
     pub(super) fn report(&self) -> Report {
-        let orders = self.look(|tx| {
-            tx.query("SELECT status, COUNT(*) AS n FROM orders GROUP BY status", &[])?
-                .iter()
-                .map(|row| Ok((row.get("status")?, row.get::<i64>("n")? as u64)))
-                .collect::<Result<_>>()
-        });
+        let counted = |sql: &'static str| {
+            self.look(move |tx| {
+                let rows = tx.query(sql, &[])?;
+                rows.iter().map(|row| Ok((row.get("what")?, row.get::<i64>("n")? as u64))).collect()
+            })
+        };
+        let orders = counted("SELECT status AS what, COUNT(*) AS n FROM orders GROUP BY status");
+        let told = counted(
+            "SELECT type || COALESCE(' ' || json_extract(meta, '$.waits_for'), '') AS what, COUNT(*) AS n
+             FROM order_timeline GROUP BY what",
+        );
         let events = self.stripe().events().len() as u64;
         let trace = self.trace.borrow();
         Report {
             seed: self.seed,
             steps: self.steps.get(),
             orders,
+            told,
             events,
             crashes: self.book.borrow().crashes,
             fingerprint: trace.fingerprint(),

@@ -40,6 +40,8 @@ pub struct Swarm {
     pub twin: u64,
     /// A session costs or collects something else than was asked for.
     pub tampered: u64,
+    /// A buyer pays for what was taken back from the order.
+    pub late_buyer: u64,
     /// How busy the operators are.
     pub operators: u64,
     /// Pieces of each stock in the beginning.
@@ -80,8 +82,9 @@ impl Swarm {
             late_seconds: some(4000),
             twin: some(300),
             tampered: some(300),
+            late_buyer: some(600),
             operators: some(120),
-            stock: 1 + chance.below(12),
+            stock: 1 + chance.below([2, 4, 12][chance.below(3) as usize]),
             reservation_minutes: 5 + chance.below(70),
             debit_minutes: 1 + chance.below(2000),
             orders: 5 + chance.below(40),
