@@ -262,7 +262,8 @@ mod tests {
 
     #[test]
     fn the_body_of_a_function_is_one_statement() {
-        let sql = "CREATE FUNCTION f() RETURNS trigger AS $$\nBEGIN\n  RAISE EXCEPTION 'no';\nEND\n$$;\nSELECT 1;";
+        let sql =
+            "CREATE FUNCTION f() RETURNS trigger AS $$\nBEGIN\n  RAISE EXCEPTION 'no';\nEND\n$$;\nSELECT 1;";
         assert_eq!(statements(sql).len(), 2, "{:?}", statements(sql));
     }
 

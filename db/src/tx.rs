@@ -95,6 +95,25 @@ impl<'a> Tx<'a> {
         self.note(result)
     }
 
+    /// Inserts the rows whose key is new; says for each row whether it was. The key is a text, stands first in each
+    /// row and in `head`, and no two of the rows share one.
+    pub fn insert_new(&mut self, head: &str, key: &str, rows: &[Vec<Value>]) -> Result<Vec<bool>> {
+        let once = format!("ON CONFLICT ({key}) DO NOTHING");
+        if self.dialect() == Dialect::Sqlite {
+            // Without RETURNING, for which SQLite copies every page that a row touches into a statement journal.
+            let marks: Vec<String> =
+                (1..=rows.first().map_or(0, Vec::len)).map(|n| format!("${n}")).collect();
+            let touched = self.execute_many(&format!("{head} VALUES ({}) {once}", marks.join(", ")), rows)?;
+            return Ok(touched.into_iter().map(|count| count == 1).collect());
+        }
+        let inserted = self.insert_many(head, &format!("{once} RETURNING {key}"), rows)?;
+        let new: BTreeSet<String> = inserted.rows.iter().map(Row::first).collect::<Result<_>>()?;
+        Ok(rows
+            .iter()
+            .map(|row| matches!(row.first(), Some(Value::Text(key)) if new.contains(key)))
+            .collect())
+    }
+
     /// Runs one statement and gives all its rows.
     pub fn query(&mut self, sql: &str, params: &[Value]) -> Result<Vec<Row>> {
         let result = match &mut self.side {
