@@ -35,9 +35,12 @@ pub(super) fn play(scene: &Rc<Scene>, steps: u64) {
     }
 }
 
+/// How likely something is, beside the others, and what it is.
+type Chance = (u64, fn(&Rc<Scene>));
+
 fn something_happens(scene: &Rc<Scene>) {
     let swarm = &scene.swarm;
-    let table: [(u64, fn(&Rc<Scene>)); 11] = [
+    let table: [Chance; 11] = [
         (220, |scene| on_a_node(scene, work_events)),
         (110, |scene| on_a_node(scene, work_jobs)),
         (15, |scene| on_a_node(scene, sweep)),
