@@ -152,6 +152,8 @@ fn waits_for_stock(order: &Order) -> bool {
 fn note_payment(order: &mut Order, facts: &PaymentFacts, cause: &Actor, effects: &mut Effects) {
     if let Some(session) = facts.completed_session() {
         order.amounts = with_session(&order.amounts, session);
+        // A guest may type it only on Stripe's page; it is how the purchase is claimed later.
+        order.email = order.email.take().or_else(|| session.email.clone());
     }
     let Payment::Captured { sum, intent, check } = facts.payment(order) else { return };
     let paid = facts.paid_intents();

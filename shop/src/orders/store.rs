@@ -191,8 +191,8 @@ pub(super) fn save(tx: &mut Tx<'_>, orders: &[Order]) -> Result<()> {
         "UPDATE orders SET status = $1, waits_for = $2, cancel_reason = $3, payment_status = $4, requires_review = $5,
            review_reason = $6, tax_amount = $7, shipping_amount = $8, total_amount = $9, paid_amount = $10,
            stripe_payment_intent_id = $11, webhook_processed_at = $12, confirmed_at = $13, completed_at = $14,
-           cancelled_at = $15, shipped_at = $16, tracking = $17, updated_at = $18
-         WHERE id = $19",
+           cancelled_at = $15, shipped_at = $16, tracking = $17, email = $18, updated_at = $19
+         WHERE id = $20",
         &rows,
     )?;
     match touched.iter().all(|count| *count == 1) {
@@ -236,6 +236,7 @@ fn saved(order: &Order) -> Vec<Value> {
         cancelled_at,
         order.shipped.as_ref().map(|(at, _)| *at).into(),
         order.shipped.as_ref().and_then(|(_, tracking)| tracking.clone()).into(),
+        order.email.clone().into(),
         order.updated_at.into(),
         order.id.into(),
     ]
