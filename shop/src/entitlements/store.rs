@@ -84,15 +84,16 @@ pub(super) fn insert_grants(tx: &mut Tx<'_>, cx: &Cx, grants: &[NewGrant<'_>]) -
     Ok(inserted.count)
 }
 
-/// Takes back every grant of an entitlement.
+/// Takes back every grant of an entitlement. The entitlement's own row comes first, as in [`activate`]: whoever hands
+/// over at the same moment is waited for, and its grant is seen and taken back too.
 pub(super) fn revoke(tx: &mut Tx<'_>, cx: &Cx, id: EntitlementId) -> Result<()> {
     tx.execute(
-        "UPDATE entitlement_grants SET status = 'revoked', updated_at = $1
-         WHERE entitlement_id = $2 AND status = 'active'",
+        "UPDATE entitlements SET status = 'revoked', updated_at = $1 WHERE id = $2",
         &[cx.now.into(), id.into()],
     )?;
     tx.execute(
-        "UPDATE entitlements SET status = 'revoked', updated_at = $1 WHERE id = $2",
+        "UPDATE entitlement_grants SET status = 'revoked', updated_at = $1
+         WHERE entitlement_id = $2 AND status = 'active'",
         &[cx.now.into(), id.into()],
     )?;
     Ok(())
