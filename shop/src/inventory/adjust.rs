@@ -8,6 +8,9 @@ use kernel::{Cx, Error, Refusal, Result};
 
 use super::store;
 
+/// No stock holds more pieces: a number beyond it is a mistake, and must not meet the end of what a column holds.
+pub(super) const MOST_PIECES: i64 = 1_000_000_000_000;
+
 /// Adds `change` pieces to a stock, or takes them off, with a reason and who is responsible.
 ///
 /// # Errors

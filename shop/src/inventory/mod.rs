@@ -13,7 +13,7 @@ pub(crate) mod store;
 mod take;
 
 pub use adjust::{adjust, receive_first};
-pub use release::{Release, hold, release};
+pub use release::{Release, hold, release, release_one};
 pub use reservation::{Level, Reservation, ReservationStatus, Want};
 pub use reserve::{Reserved, reserve};
 pub use store::{find_reservation, level, reservations_of};

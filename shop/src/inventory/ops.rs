@@ -6,7 +6,8 @@ use ops::{By, Operation, Page, Plan, Proof, Risk, Role, View, page};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Release, ReservationStatus, store};
+use super::adjust::MOST_PIECES;
+use super::{ReservationStatus, store};
 use crate::ids::{ReservationId, reservation_schema};
 
 /// Correct a stock by a ledger entry
@@ -35,6 +36,7 @@ impl Operation for Adjust {
                 after >= level.reserved_count,
                 format!("{} would be left, {} are set aside for orders", after, level.reserved_count),
             )
+            .guard("can_be_counted", after <= MOST_PIECES, format!("{after} of at most {MOST_PIECES}"))
             .change(format!("stock of {}", self.sku), level.stock_count, after))
     }
 
@@ -102,8 +104,7 @@ impl Operation for LetGo {
         plan_move(tx, self.reservation, ReservationStatus::Released)
     }
     fn apply(&self, tx: &mut Tx<'_>, cx: &Cx, _: &By) -> Result<()> {
-        let found = found(tx, self.reservation)?;
-        super::release(tx, cx, &[found.order_id], Release::Ended)
+        super::release_one(tx, cx, self.reservation)
     }
     fn verify(&self, tx: &mut Tx<'_>, _: &Cx) -> Result<Vec<Proof>> {
         prove(tx, self.reservation, ReservationStatus::Released)

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use db::Tx;
 use kernel::planted::{Defect, planted};
-use kernel::{Cx, Error, Refusal, Result};
+use kernel::{Cx, Error, Result};
 
+use super::release::not_live;
 use super::{Reservation, ReservationStatus, Want, store};
 use crate::ids::{OrderId, ReservationId};
 
@@ -147,11 +148,6 @@ pub fn confirm_one(tx: &mut Tx<'_>, cx: &Cx, id: ReservationId) -> Result<()> {
     match live {
         Some(r) if r.status == ReservationStatus::Reserved => confirm(tx, cx, &[r]),
         Some(r) if r.status == ReservationStatus::Confirmed => Ok(()),
-        _ => Err(Refusal::new(
-            "reservation_not_live",
-            format!("reservation {id} is {}", found.status.as_str()),
-        )
-        .fix(format!("makegood orders confirm {}", found.order_id))
-        .into()),
+        _ => Err(not_live(&found).into()),
     }
 }
