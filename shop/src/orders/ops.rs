@@ -221,7 +221,7 @@ impl Operation for ClearReview {
         let reviewed = !order.reviews.is_empty();
         Ok(Plan::default().guard("was_flagged", reviewed, shown(&order)).change(
             format!("review of {}", self.order),
-            shown(&order),
+            open_flags(&order).unwrap_or_else(|| shown(&order).to_owned()),
             "cleared",
         ))
     }
@@ -249,4 +249,12 @@ fn shown(order: &Order) -> &'static str {
         (None, false) => "cleared",
         (None, true) => "none",
     }
+}
+
+/// What is to be cleared, each flag by itself: a flag that comes after the look makes another plan.
+fn open_flags(order: &Order) -> Option<String> {
+    let open = order.reviews.iter().filter(|review| review.is_open());
+    let flags: Vec<String> =
+        open.map(|review| format!("{}: {}", review.kind.as_str(), review.detail)).collect();
+    (!flags.is_empty()).then(|| flags.join("; "))
 }
