@@ -1,6 +1,6 @@
 //! Asks Stripe for the page where the buyer pays: outside of any transaction, with a key that belongs to the order.
 
-use db::TxResult;
+use db::{Tx, TxResult};
 use kernel::planted::{Defect, planted};
 use kernel::{Currency, Error, Money, Refusal, Result};
 use ops::Actor;
@@ -9,7 +9,7 @@ use stripe::{Call, CallError};
 
 use super::{Basket, Checkout, CheckoutState, Started, store};
 use crate::ids::OrderId;
-use crate::orders::{self, CancelReason};
+use crate::orders::{self, CancelReason, State};
 use crate::seam::Seam;
 
 /// Opens the checkout of an order, or says where it was opened. May be called any number of times.
@@ -18,16 +18,21 @@ use crate::seam::Seam;
 /// Refused when Stripe refuses: everything is released then. `Unknown` when the answer was lost: nothing is released, and
 /// a job asks again with the same key.
 pub async fn open(seam: &Seam, order: OrderId) -> Result<Started> {
-    let checkout = seam
-        .db
-        .read("checkout.find", move |tx| store::find(tx, order))
-        .await?
-        .ok_or_else(|| Error::not_found("checkout", order))?;
+    let found =
+        seam.db.read("checkout.find", move |tx| Ok((store::find(tx, order)?, is_pending(tx, order)?)));
+    let (checkout, pending) = found.await?;
+    let checkout = checkout.ok_or_else(|| Error::not_found("checkout", order))?;
     match checkout.state {
-        CheckoutState::Open => started(&checkout),
         CheckoutState::Failed | CheckoutState::Closed => Err(over(order).into()),
+        // Cancelled meanwhile: nobody shall be asked to pay.
+        CheckoutState::Creating if !pending => Err(over(order).into()),
+        CheckoutState::Open => started(&checkout),
         CheckoutState::Creating => ask(seam, &checkout).await,
     }
+}
+
+fn is_pending(tx: &mut Tx<'_>, order: OrderId) -> Result<bool> {
+    Ok(orders::find(tx, order)?.is_some_and(|order| order.state == State::Pending))
 }
 
 async fn ask(seam: &Seam, checkout: &Checkout) -> Result<Started> {
@@ -53,18 +58,28 @@ async fn ask(seam: &Seam, checkout: &Checkout) -> Result<Started> {
 async fn record(seam: &Seam, order: OrderId, view: SessionView) -> Result<Started> {
     let cx = seam.cx();
     let (id, url) = (view.id.clone(), view.url.clone());
-    seam.db
+    let pending = seam
+        .db
         .write("checkout.record", move |tx| {
             if store::opened(tx, &cx, order, &id, url.as_deref())? {
+                // This writes to the order, so whoever cancels it comes before and is seen below, or comes after and
+                // sees the session.
                 orders::record_session(tx, &cx, order, &id)?;
                 jobs::withdraw(tx, super::jobs::OPEN, &order.to_string())?;
             }
-            Ok(())
+            let pending = is_pending(tx, order)?;
+            if !pending {
+                orders::cancel::close_session(tx, &cx, order)?;
+            }
+            Ok(pending)
         })
         .await
         .safe_to_repeat()?;
     let checkout = seam.db.read("checkout.find", move |tx| store::find(tx, order)).await?;
-    started(&checkout.ok_or_else(|| Error::not_found("checkout", order))?)
+    match checkout {
+        Some(checkout) if pending => started(&checkout),
+        _ => Err(over(order).into()),
+    }
 }
 
 /// A failure at Stripe releases everything.

@@ -12,6 +12,11 @@ use crate::ids::OrderId;
 /// Should someone pay all the same, the payment reopens the order.
 pub fn cancel(tx: &mut Tx<'_>, cx: &Cx, id: OrderId, reason: CancelReason, cause: &Actor) -> Result<()> {
     settle::end(tx, cx, id, reason, cause)?;
+    close_session(tx, cx, id)
+}
+
+/// Asks for the end of an order's session at Stripe, now.
+pub fn close_session(tx: &mut Tx<'_>, cx: &Cx, id: OrderId) -> Result<()> {
     let close = NewJob {
         kind: CLOSE_SESSION,
         key: Some(id.to_string()),
