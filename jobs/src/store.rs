@@ -127,8 +127,18 @@ pub fn put_back(
     Ok(())
 }
 
-/// A person says: try the failed job again, now.
+/// A person says: try the failed job again, now. Where the same work was asked for again meanwhile, that job does it and
+/// the failed one goes.
 pub fn retry_failed(tx: &mut Tx<'_>, cx: &Cx, id: JobId) -> Result<()> {
+    let asked_again = tx.execute(
+        "UPDATE jobs SET run_at = $1, fence = fence + 1, updated_at = $1 WHERE status = 'queued'
+           AND (kind, unique_key) = (SELECT kind, unique_key FROM jobs WHERE id = $2 AND status = 'failed')",
+        &[cx.now.into(), id.into()],
+    )?;
+    if asked_again > 0 {
+        tx.wake(TOPIC);
+        return discard(tx, id);
+    }
     let changed = tx.execute(
         "UPDATE jobs SET status = 'queued', attempts = 0, run_at = $1, updated_at = $1
          WHERE id = $2 AND status = 'failed'",
