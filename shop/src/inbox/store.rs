@@ -15,14 +15,15 @@ pub(super) const WRONG_LIVEMODE: &str = "wrong_livemode";
 
 /// Stores events; gives the ids of those that are new.
 pub(super) fn insert(tx: &mut Tx<'_>, events: &[Incoming], livemode: bool) -> Result<BTreeSet<String>> {
-    let rows: Vec<Vec<Value>> = distinct(events).into_iter().map(|event| row(event, livemode)).collect();
-    let inserted = tx.insert_many(
+    let events = distinct(events);
+    let rows: Vec<Vec<Value>> = events.iter().map(|event| row(event, livemode)).collect();
+    let new = tx.insert_new(
         "INSERT INTO stripe_events (stripe_event_id, type, api_version, created, livemode, object_id, payload, signature,
          status, attempts, fence, next_attempt_at, last_error_kind, received_at)",
-        "ON CONFLICT (stripe_event_id) DO NOTHING RETURNING stripe_event_id",
+        "stripe_event_id",
         &rows,
     )?;
-    inserted.rows.iter().map(|row| row.get("stripe_event_id")).collect()
+    Ok(events.iter().zip(new).filter(|(_, new)| *new).map(|(event, _)| event.id.clone()).collect())
 }
 
 fn row(event: &Incoming, livemode: bool) -> Vec<Value> {

@@ -37,6 +37,18 @@ on_both_engines! {
         assert!(!batcher.submit(100).await.unwrap(), "each hears of its own item");
     }
 
+    async fn each_row_hears_whether_its_key_was_new(test: TestDb) {
+        let insert = |names: &'static [&'static str]| {
+            test.db.write("test", move |tx| {
+                let rows: Vec<Vec<db::Value>> = names.iter().map(|name| vec![(*name).into(), 1.into()]).collect();
+                tx.insert_new("INSERT INTO counters (name, value)", "name", &rows)
+            })
+        };
+        assert_eq!(insert(&[]).await.unwrap(), Vec::<bool>::new());
+        assert_eq!(insert(&["a", "b"]).await.unwrap(), [true, true]);
+        assert_eq!(insert(&["c", "a", "d", "b"]).await.unwrap(), [true, false, true, false]);
+    }
+
     async fn one_poisoned_item_fails_alone(test: TestDb) {
         let batcher = storing(test.db.clone(), Arc::default());
         let ends = join_all((0..64).map(|n| batcher.submit(n))).await;
