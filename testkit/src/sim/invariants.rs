@@ -2,7 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use db::Tx;
 use kernel::Result;
+use shop::ids::OrderId;
+use shop::inventory::{ReservationStatus, STOCK_CAME, level, reservations_of};
+use shop::orders::Order;
 
 use super::Scene;
 
@@ -97,9 +101,52 @@ pub(super) fn glance(scene: &Scene) {
     if let Some(broken) = broken {
         scene.fail(broken);
     }
+    no_news_of_stock_is_lost(scene);
     one_session_for_each_order(scene);
     no_session_lives_for_a_failed_checkout(scene);
     what_was_revoked_stays_revoked(scene);
+}
+
+/// I-13: while an order waits for pieces that are there, a job is on its way to tell it.
+fn no_news_of_stock_is_lost(scene: &Scene) {
+    let forgotten = scene.look(|tx| {
+        let rows = tx.query("SELECT id FROM orders WHERE waits_for = 'stock'", &[])?;
+        let waiting: Vec<OrderId> = rows.iter().map(|row| row.get("id")).collect::<Result<_>>()?;
+        for order in shop::orders::find_many(tx, &waiting)?.values() {
+            if !lacks_stock(tx, order)? && !will_be_told(tx, order)? {
+                return Ok(Some(order.id));
+            }
+        }
+        Ok(None)
+    });
+    if let Some(order) = forgotten {
+        scene.fail(format!("I-13: {order} waits for stock that is there, and no job will tell it"));
+    }
+}
+
+/// Whether an order lacks pieces that nobody has.
+pub(super) fn lacks_stock(tx: &mut Tx<'_>, order: &Order) -> Result<bool> {
+    let own = reservations_of(tx, order.id)?;
+    for (sku, wanted) in order.pieces() {
+        let live = own.iter().filter(|r| {
+            r.sku == sku && matches!(r.status, ReservationStatus::Reserved | ReservationStatus::Confirmed)
+        });
+        let missing = wanted - live.map(|r| r.quantity).sum::<i64>();
+        if missing > level(tx, &sku)?.map_or(0, |level| level.available) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn will_be_told(tx: &mut Tx<'_>, order: &Order) -> Result<bool> {
+    let sql = "SELECT COUNT(*) FROM jobs WHERE kind = $1 AND unique_key = $2";
+    for (sku, _) in order.pieces() {
+        if tx.count(sql, &[STOCK_CAME.into(), sku.into()])? > 0 {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Stripe makes at most one session for an order, however often it is asked.

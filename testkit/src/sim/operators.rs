@@ -29,7 +29,9 @@ pub(super) fn act(scene: &Rc<Scene>, node: usize) {
 fn decide(scene: &Scene) -> Option<(&'static str, Value)> {
     let chance = &scene.chance;
     let order = || acts::any_order(scene).map(|order| json!({ "order": order }));
-    Some(match chance.below(16) {
+    let dice =
+        if scene.swarm.scarce { [4, 4, 4, 7, 3, 15][chance.below(6) as usize] } else { chance.below(16) };
+    Some(match dice {
         0 | 1 => ("events.replay", json!({ "event": any_event(scene)? })),
         2 => ("reservations.confirm", json!({ "reservation": any_reservation(scene)? })),
         3 | 15 => ("reservations.release", json!({ "reservation": any_reservation(scene)? })),

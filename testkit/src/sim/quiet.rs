@@ -250,27 +250,11 @@ fn all_orders(scene: &Scene) -> BTreeMap<String, (Order, bool)> {
         let ids: Vec<OrderId> = rows.iter().map(|row| row.get("id")).collect::<Result<_>>()?;
         let mut all = BTreeMap::new();
         for (id, order) in shop::orders::find_many(tx, &ids)? {
-            let waits = lacks_stock(tx, &order)?;
+            let waits = invariants::lacks_stock(tx, &order)?;
             all.insert(id.to_string(), (order, waits));
         }
         Ok(all)
     })
-}
-
-fn lacks_stock(tx: &mut db::Tx<'_>, order: &Order) -> Result<bool> {
-    use shop::inventory::{ReservationStatus, level, reservations_of};
-    let own = reservations_of(tx, order.id)?;
-    for (sku, wanted) in order.pieces() {
-        let live = own.iter().filter(|r| {
-            r.sku == sku && matches!(r.status, ReservationStatus::Reserved | ReservationStatus::Confirmed)
-        });
-        let missing = wanted - live.map(|r| r.quantity).sum::<i64>();
-        let available = level(tx, &sku)?.map_or(0, |level| level.available);
-        if missing > available {
-            return Ok(true);
-        }
-    }
-    Ok(false)
 }
 
 fn order_is_well(order: &Order, lacks_stock: bool, session: Option<&AtStripe>) -> Result<(), String> {

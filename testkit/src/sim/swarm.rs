@@ -44,6 +44,8 @@ pub struct Swarm {
     pub late_buyer: u64,
     /// How busy the operators are.
     pub operators: u64,
+    /// Operators do nothing but take stock back and bring it again: every piece is fought for.
+    pub scarce: bool,
     /// Pieces of each stock in the beginning.
     pub stock: u64,
     /// How long stock is set aside, in minutes.
@@ -64,7 +66,7 @@ impl Swarm {
     pub fn draw(seed: u64) -> Self {
         let chance = Seeded::new(seed ^ 0x5eed_5eed_5eed_5eed);
         let some = |most: u64| if chance.below(2) == 0 { 0 } else { 1 + chance.below(most) };
-        Swarm {
+        let swarm = Swarm {
             refuse: some(60),
             lose_answer: some(60),
             lose_both: some(60),
@@ -88,6 +90,13 @@ impl Swarm {
             reservation_minutes: 5 + chance.below(70),
             debit_minutes: 1 + chance.below(2000),
             orders: 5 + chance.below(40),
+            scarce: chance.below(4) == 0,
+        };
+        match swarm.scarce {
+            true => {
+                Swarm { late_buyer: 800, operators: 300, stock: 1 + swarm.stock % 3, orders: 44, ..swarm }
+            }
+            false => swarm,
         }
     }
 }
