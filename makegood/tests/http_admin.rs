@@ -211,6 +211,35 @@ on_both_engines! {
         server.stop().await;
     }
 
+    /// The node dies after the commit and before the answer is kept. A minute later the key must not do it again.
+    async fn what_was_committed_under_a_key_is_not_done_again_after_a_crash(test: TestDb) {
+        let server = Server::start(&test).await.with_catalog().await;
+        let path = "/api/v1/admin/inventory/POSTER/adjust";
+        let body = json!({ "change": 1, "reason": "found one" });
+        let key = ops::Key { scope: format!("ADMIN_TOKEN POST {path}"), key: "count-1".into() };
+        let (claimed, sent, long_ago) = (key.clone(), body.to_string(), server.app.shop.cx());
+        let long_ago = long_ago.at(long_ago.now - Duration::from_secs(3_600));
+        server.app.shop.db.write("test.begin", move |tx| {
+            ops::begin_idempotent(tx, &long_ago, &claimed.scope, &claimed.key, sent.as_bytes())
+        }).await.unwrap();
+        let definition = shop::OPERATIONS.iter().find(|def| def.name == "inventory.adjust").unwrap();
+        let by = ops::By { actor: ops::Actor::operator("ADMIN_TOKEN"), role: Role::Admin,
+            reason: Some("found one".into()), request_id: None };
+        let (input, mode) = (json!({ "sku": "POSTER", "change": 1 }), ops::Mode::Apply { plan_id: None });
+        let cx = server.app.shop.cx();
+        let applied = server.app.runner.run_under(Some(key), definition, input, mode, by, cx).await.unwrap();
+        let header = [("Idempotency-Key", "count-1")];
+        for hit in ["", "true"] {
+            let answer = server.post_with(path, Some(ADMIN_TOKEN), &body, &header).await;
+            assert_eq!((answer.status, answer.header("idempotency-hit")), (200, hit), "{}", answer.text);
+            assert_eq!(answer.body["id"], applied.id.to_string());
+            assert_eq!((&answer.body["status"], &answer.body["verified"]), (&json!("applied"), &json!(true)));
+        }
+        let entries = "SELECT COUNT(*) FROM inventory_ledger WHERE sku = 'POSTER' AND reason = 'manual_correction'";
+        assert_eq!(server.count(entries).await, 1);
+        server.stop().await;
+    }
+
     async fn what_is_wrong_is_told_as_a_problem_document(test: TestDb) {
         let server = Server::start(&test).await;
         let grant = "/api/v1/admin/entitlements/grant";

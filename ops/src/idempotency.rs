@@ -22,6 +22,18 @@ pub enum Idempotent {
     InFlight,
 }
 
+/// The status of an answer that is not there yet, though the work has begun and can be gone on with.
+pub const UNDER_WAY: u16 = 102;
+
+/// A key, and whose: what [`begin`] has claimed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Key {
+    /// Who asks for what, so that the keys of different callers and routes are different keys.
+    pub scope: String,
+    /// The key itself.
+    pub key: String,
+}
+
 /// How long a request without an answer counts as under way; after that its node is taken for dead.
 const IN_FLIGHT_SECONDS: u64 = 60;
 

@@ -20,10 +20,10 @@ pub use access::{
 };
 pub use check::{Check, Finding, Found, Mend, Severity};
 pub use idempotency::{
-    Idempotent, begin as begin_idempotent, end as end_idempotent, forget as forget_idempotent,
+    Idempotent, Key, UNDER_WAY, begin as begin_idempotent, end as end_idempotent, forget as forget_idempotent,
 };
 pub use operation::{Change, Guard, Operation, OperationDef, Plan, Proof, Risk};
-pub use runner::{Mode, Receipt, Runner, Status};
+pub use runner::{Applied, Mode, Receipt, Runner, Status};
 pub use view::{Page, RowJson, View, ViewDef, page};
 
 /// The tables of this crate.

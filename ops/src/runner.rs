@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use db::{Db, TxResult};
 use kernel::{Cx, Error, Id, Kind, Refusal, Result};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::access::hex;
 use crate::audit::{self, AuditId, Entry};
+use crate::idempotency::{self, Key, UNDER_WAY};
 use crate::operation::AnyOperation;
 use crate::{By, Guard, OperationDef, Plan, Proof};
 
@@ -69,6 +70,25 @@ impl Receipt {
     }
 }
 
+/// What a committed operation leaves under its `Idempotency-Key`, in the same transaction: whatever dies afterwards, the
+/// next request with the key finds that it is done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Applied {
+    id: Id<RunKind>,
+    plan: Plan,
+    plan_id: String,
+    audit_id: Option<AuditId>,
+}
+
+impl Applied {
+    /// What was left under a key, if it is an operation's.
+    pub fn left(note: &serde_json::Value) -> Option<Applied> {
+        serde_json::from_value(note.get(APPLIED)?.clone()).ok()
+    }
+}
+
+const APPLIED: &str = "applied";
+
 /// Runs operations on one database.
 #[derive(Clone)]
 pub struct Runner {
@@ -90,12 +110,45 @@ impl Runner {
         by: By,
         cx: Cx,
     ) -> Result<Receipt> {
+        self.run_under(None, definition, input, mode, by, cx).await
+    }
+
+    /// The same under an `Idempotency-Key` that was claimed.
+    ///
+    /// # Errors
+    /// As [`Runner::run`].
+    pub async fn run_under(
+        &self,
+        key: Option<Key>,
+        definition: &OperationDef,
+        input: serde_json::Value,
+        mode: Mode,
+        by: By,
+        cx: Cx,
+    ) -> Result<Receipt> {
         by.must_be(definition.role, definition.name)?;
         let operation: Arc<dyn AnyOperation> = (definition.read)(input)?.into();
         match mode {
             Mode::Preview => self.preview(definition, operation, cx).await,
-            Mode::Apply { plan_id } => self.apply(definition, operation, plan_id, by, cx).await,
+            Mode::Apply { plan_id } => self.apply(key, definition, operation, plan_id, by, cx).await,
         }
+    }
+
+    /// The receipt of an operation that was applied before and whose answer was lost: nothing is applied, it is read back.
+    ///
+    /// # Errors
+    /// Refused when the role does not reach; otherwise whatever the operation itself says.
+    pub async fn again(
+        &self,
+        applied: Applied,
+        definition: &OperationDef,
+        input: serde_json::Value,
+        by: &By,
+        cx: Cx,
+    ) -> Result<Receipt> {
+        by.must_be(definition.role, definition.name)?;
+        let operation: Arc<dyn AnyOperation> = (definition.read)(input)?.into();
+        self.read_back(definition, operation, applied, Status::Applied, cx).await
     }
 
     async fn preview(
@@ -120,6 +173,7 @@ impl Runner {
 
     async fn apply(
         &self,
+        key: Option<Key>,
         definition: &OperationDef,
         operation: Arc<dyn AnyOperation>,
         expected: Option<String>,
@@ -136,27 +190,43 @@ impl Runner {
         }
         let (name, audit_type) = (definition.name, definition.audit);
         let (asked, at) = (operation.clone(), cx.clone());
-        let (plan, plan_id, audit_id) = self
+        let applied = self
             .db
             .write("operation.apply", move |tx| {
                 let plan = asked.plan(tx, &at)?;
                 let plan_id = fingerprint(name, &*asked, &plan);
                 permit(name, &plan, &plan_id, expected.as_deref())?;
-                if plan.is_already() {
-                    return Ok((plan, plan_id, None));
+                let mut applied = Applied { id: at.id(), plan, plan_id, audit_id: None };
+                if applied.plan.is_already() {
+                    return Ok(applied);
                 }
                 asked.apply(tx, &at, &by)?;
-                let mut entry = entry(name, audit_type, &*asked, &plan, &by);
+                let mut entry = entry(name, audit_type, &*asked, &applied.plan, &by);
                 entry.order_id = asked.order(tx)?;
-                let audit_id = audit::record(tx, &at, vec![entry])?;
-                Ok((plan, plan_id, audit_id))
+                applied.audit_id = audit::record(tx, &at, vec![entry])?;
+                if let Some(Key { scope, key }) = &key {
+                    let note = serde_json::json!({ APPLIED: applied }).to_string();
+                    idempotency::end(tx, scope, key, UNDER_WAY, &note)?;
+                }
+                Ok(applied)
             })
             .await
             .must_be_looked_up()?;
-        let status = if plan.is_already() { Status::Already } else { Status::Applied };
-        let at = cx.clone();
-        let verify = self.db.read("operation.verify", move |tx| operation.verify(tx, &at)).await?;
-        Ok(Receipt { id: cx.id(), operation: name, status, plan, plan_id, verify, audit_id })
+        let status = if applied.plan.is_already() { Status::Already } else { Status::Applied };
+        self.read_back(definition, operation, applied, status, cx).await
+    }
+
+    async fn read_back(
+        &self,
+        definition: &OperationDef,
+        operation: Arc<dyn AnyOperation>,
+        applied: Applied,
+        status: Status,
+        cx: Cx,
+    ) -> Result<Receipt> {
+        let verify = self.db.read("operation.verify", move |tx| operation.verify(tx, &cx)).await?;
+        let Applied { id, plan, plan_id, audit_id } = applied;
+        Ok(Receipt { id, operation: definition.name, status, plan, plan_id, verify, audit_id })
     }
 }
 

@@ -4,7 +4,7 @@ use axum::http::StatusCode;
 use db::TxResult;
 use kernel::Timestamp;
 use ops::audit::{self, Entry};
-use ops::{Mode, OperationDef, Receipt, Role, ViewDef};
+use ops::{Applied, Key, Mode, OperationDef, Receipt, Role, ViewDef};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -22,17 +22,27 @@ pub(super) async fn operate(mut call: Call, def: &'static OperationDef) -> Answe
     let owner = call.caller()?.actor.name.clone();
     match idempotency::begin(&call, &owner, &bytes).await? {
         Turn::Answered(response) => Ok(response),
-        Turn::Work(ticket, _) => {
-            let result = run(&call, def, asked).await;
+        Turn::Work(ticket, left) => {
+            let result = run(&call, def, asked, ticket.key(), left).await;
             ticket.end(&call, result).await
         }
     }
 }
 
-async fn run(call: &Call, def: &OperationDef, asked: Asked) -> Result<(StatusCode, Value), Problem> {
+/// Applies; or, where an earlier request under the same key did and its answer was lost, reads back what it did.
+async fn run(
+    call: &Call,
+    def: &OperationDef,
+    asked: Asked,
+    key: Option<Key>,
+    left: Option<Value>,
+) -> Result<(StatusCode, Value), Problem> {
     let by = call.caller()?.by(asked.reason, &call.origin.request_id);
-    let cx = call.app.shop.cx();
-    let receipt = call.app.runner.run(def, Value::Object(asked.input), asked.mode, by, cx).await?;
+    let (cx, runner, input) = (call.app.shop.cx(), &call.app.runner, Value::Object(asked.input));
+    let receipt = match left.as_ref().and_then(Applied::left) {
+        Some(applied) => runner.again(applied, def, input, &by, cx).await?,
+        None => runner.run_under(key, def, input, asked.mode, by, cx).await?,
+    };
     if def.resource() == "tokens" {
         call.app.guard.forget();
     }

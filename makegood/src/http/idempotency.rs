@@ -3,16 +3,14 @@
 use axum::body::Body;
 use axum::http::{HeaderName, HeaderValue, Response, StatusCode};
 use db::TxResult;
-use ops::Idempotent;
+use ops::{Idempotent, Key, UNDER_WAY};
 use serde_json::{Value, json};
 
 use super::call::{self, Answer, Call};
 use super::problem::Problem;
 
-const KEY: &str = "idempotency-key";
+const HEADER: &str = "idempotency-key";
 const HIT: HeaderName = HeaderName::from_static("idempotency-hit");
-/// The status of an answer that is not there yet, though the work has begun and can be gone on with.
-const UNDER_WAY: u16 = 102;
 
 /// Whether this request is to be worked on.
 pub(super) enum Turn {
@@ -23,20 +21,14 @@ pub(super) enum Turn {
 }
 
 /// The right to answer under a key; empty for requests without one.
-pub(super) struct Ticket(Option<Place>);
-
-#[derive(Clone)]
-struct Place {
-    scope: String,
-    key: String,
-}
+pub(super) struct Ticket(Option<Key>);
 
 /// Claims the request's key. `owner` keeps the keys of different callers apart.
 pub(super) async fn begin(call: &Call, owner: &str, body: &[u8]) -> Result<Turn, Problem> {
-    let Some(header) = call.head.headers.get(KEY) else { return Ok(Turn::Work(Ticket(None), None)) };
+    let Some(header) = call.head.headers.get(HEADER) else { return Ok(Turn::Work(Ticket(None), None)) };
     let key = readable(header)?;
     let scope = format!("{owner} {} {}", call.head.method, call.head.uri.path());
-    let place = Place { scope, key };
+    let place = Key { scope, key };
     let (cx, claimed, body) = (call.app.shop.cx(), place.clone(), body.to_vec());
     let known = call
         .app
@@ -82,6 +74,11 @@ fn again(status: u16, response: String) -> Answer {
 }
 
 impl Ticket {
+    /// The key that was claimed, for work that writes down in its own transaction that it is done.
+    pub(super) fn key(&self) -> Option<Key> {
+        self.0.clone()
+    }
+
     /// Writes down how far the work is, so that a retry goes on there instead of beginning anew.
     pub(super) async fn note(&self, call: &Call, left: Value) -> Result<(), Problem> {
         self.keep(call, UNDER_WAY, left.to_string()).await
@@ -107,7 +104,7 @@ impl Ticket {
     }
 
     async fn keep(&self, call: &Call, status: u16, response: String) -> Result<(), Problem> {
-        let Some(Place { scope, key }) = self.0.clone() else { return Ok(()) };
+        let Some(Key { scope, key }) = self.0.clone() else { return Ok(()) };
         call.app
             .shop
             .db
@@ -118,7 +115,7 @@ impl Ticket {
     }
 
     async fn forget(&self, call: &Call) -> Result<(), Problem> {
-        let Some(Place { scope, key }) = self.0.clone() else { return Ok(()) };
+        let Some(Key { scope, key }) = self.0.clone() else { return Ok(()) };
         call.app
             .shop
             .db
