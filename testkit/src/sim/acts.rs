@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use kernel::{Duration, Error};
 use sandbox::{ApiRequest, Authentication, Later, PayOutcome, Payment};
-use shop::checkout::{self, Basket, Item};
+use shop::checkout::{self, Basket, Item, Started};
 use shop::ids::OrderId;
 
 use super::scene::{COURSES, THINGS};
@@ -127,10 +127,22 @@ fn buy(scene: &Rc<Scene>, node: usize) {
         let what: Vec<String> =
             basket.items.iter().map(|i| format!("{}×{}", i.quantity, i.product)).collect();
         match shop.starter.start(&shop, basket).await {
-            Ok(started) => own.note(format!("{} of {what:?} pays at {}", started.order, started.session)),
+            Ok(started) => {
+                own.note(format!("{} of {what:?} pays at {}", started.order, started.session));
+                the_buyer_can_rely_on_it(&own, &started);
+            }
             Err(error) => told(&own, "checkout", &error),
         }
     });
+}
+
+/// I-19: a checkout that was answered is written down, order and session.
+fn the_buyer_can_rely_on_it(scene: &Scene, started: &Started) {
+    let order = started.order;
+    let kept = scene.look(move |tx| shop::orders::find(tx, order)).and_then(|order| order.session);
+    if kept.as_ref() != Some(&started.session) {
+        scene.fail(format!("I-19: {order} was answered with {}, and {kept:?} is kept", started.session));
+    }
 }
 
 fn basket(scene: &Scene) -> Basket {

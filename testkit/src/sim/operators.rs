@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use kernel::Result;
-use ops::Runner;
+use ops::{Receipt, Runner, Status};
 use serde_json::{Value, json};
 
 use super::scene::{COURSES, SKUS, operation};
@@ -17,13 +17,25 @@ pub(super) fn act(scene: &Rc<Scene>, node: usize) {
         let runner = Runner { db: shop.db.clone() };
         let asked = format!("{name} {input}");
         match operation(runner, name.to_owned(), input, shop.cx()).await {
-            Ok(receipt) => own.note(format!("{asked}: {:?}", receipt.status)),
+            Ok(receipt) => {
+                own.note(format!("{asked}: {:?}", receipt.status));
+                it_is_audited(&own, &receipt);
+            }
             Err(error) => {
                 own.note(format!("{asked}: {error}"));
                 own.must_be_no_bug(name, &error);
             }
         }
     });
+}
+
+/// I-12 and I-19: what an operator was told is done is in the audit log, once.
+fn it_is_audited(scene: &Scene, receipt: &Receipt) {
+    let Some(id) = receipt.audit_id else { return };
+    let sql = "SELECT COUNT(*) FROM audit_logs WHERE id = $1 AND actor = 'simulation' AND reason IS NOT NULL";
+    if receipt.status == Status::Applied && scene.look(move |tx| tx.count(sql, &[id.into()])) != 1 {
+        scene.fail(format!("I-12: {} was applied and is not in the audit log", receipt.operation));
+    }
 }
 
 fn decide(scene: &Scene) -> Option<(&'static str, Value)> {

@@ -15,7 +15,7 @@ use super::{Scene, dump, invariants, post};
 use crate::stripe_double::deliver;
 
 /// So often something may be due before we say that it never ends.
-const PATIENCE: usize = 20_000;
+const PATIENCE: usize = 5_000;
 /// Clocks differ; what is due on the right one is not yet due on one that is late.
 const CLOCKS: Duration = Duration::from_secs(40);
 
