@@ -55,9 +55,19 @@ async fn settle_claims(seam: &Seam, claims: Vec<Claimed>) -> Result<Processed> {
         Err(_) => one_by_one(seam, &claims).await?,
     };
     for ending in endings {
+        tell(&ending);
         *processed.ended.entry(ending.status.as_str()).or_default() += 1;
     }
     Ok(processed)
+}
+
+/// An event that nobody can read needs a person, so it is said aloud; a failed attempt was told when it was put back.
+fn tell(ending: &Ending) {
+    if let (EventStatus::Error, Some((kind @ ("missing_field" | "not_an_event" | "nul_character"), why))) =
+        (ending.status, &ending.error)
+    {
+        tracing::error!(stripeEventId = ending.id, kind, error = why, "[stripe.webhook] Webhook error");
+    }
 }
 
 async fn try_batch(seam: &Seam, claims: &[Claimed]) -> Result<Vec<Ending>> {
