@@ -86,6 +86,22 @@ on_both_engines! {
         server.stop().await;
     }
 
+    async fn a_strangers_checkout_leads_back_to_this_shop_only(test: TestDb) {
+        let server = Server::start(&test).await.with_catalog().await;
+        let home = server.app.config.app_url.clone();
+        let sent_to = |url: String| { let mut wish = basket("mug", 1); wish["success_url"] = url.into(); wish };
+        for url in ["https://evil.example/".to_owned(), format!("{home}.evil.example/"), format!("{home}@evil.example")] {
+            let answer = server.post(SESSIONS, None, &sent_to(url.clone())).await;
+            assert_eq!((answer.status, answer.code()), (422, "invalid_input"), "{url}: {}", answer.text);
+        }
+        assert_eq!(server.post(SESSIONS, None, &sent_to(format!("{home}/done"))).await.status, 201);
+        // The shop's own server may send its buyers where it likes.
+        let app = server.token(Role::App).await;
+        let elsewhere = sent_to("https://www.shop.example/done".into());
+        assert_eq!(server.post(SESSIONS, Some(&app), &elsewhere).await.status, 201);
+        server.stop().await;
+    }
+
     async fn one_key_is_one_order(test: TestDb) {
         let server = Server::start(&test).await.with_catalog().await;
         let key = [("Idempotency-Key", "basket-7")];

@@ -31,6 +31,9 @@ pub(super) async fn create(mut call: Call) -> Answer {
             }
         }
     }
+    if caller.is_none() {
+        leads_back_to_us(&basket, &call.app.config.app_url)?;
+    }
     // Without a token the address stands in, so that one buyer's keys are not another's.
     let owner = match &caller {
         Some(caller) => caller.actor.name.clone(),
@@ -46,6 +49,19 @@ pub(super) async fn create(mut call: Call) -> Answer {
             ticket.end(&call, result.map_err(Problem::from)).await
         }
     }
+}
+
+/// A genuine page of Stripe's must not lead to a stranger's: without a token a buyer is sent back to this shop only.
+fn leads_back_to_us(basket: &Basket, app_url: &str) -> Result<(), Problem> {
+    for (at, url) in [("/success_url", &basket.success_url), ("/cancel_url", &basket.cancel_url)] {
+        let rest = url.as_deref().map(|url| url.strip_prefix(app_url));
+        if rest.is_some_and(|rest| !rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?'])))
+        {
+            let why = format!("without a token it must lead to {app_url}");
+            return Err(Problem::invalid(at, why));
+        }
+    }
+    Ok(())
 }
 
 fn basket(body: Map<String, Value>) -> Result<Basket, Problem> {
