@@ -1,6 +1,6 @@
 //! The command line as scripts meet it: the real binary, on both databases. Wrong input first, the sunny day last.
 
-#![expect(clippy::unwrap_used, reason = "a test says by a panic that it failed")]
+#![allow(clippy::unwrap_used, reason = "a test says by a panic that it failed")]
 
 mod cli_stage;
 

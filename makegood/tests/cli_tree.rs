@@ -1,6 +1,6 @@
 //! The command tree against the registry, and its look as a file that a review sees.
 
-#![expect(clippy::unwrap_used, reason = "a test says by a panic that it failed")]
+#![allow(clippy::unwrap_used, reason = "a test says by a panic that it failed")]
 
 use std::collections::BTreeSet;
 

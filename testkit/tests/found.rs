@@ -1,6 +1,8 @@
 //! What the simulation and the confluence property have found, told as short stories. A seed shows a defect only as
 //! long as the simulation draws the same; these stay.
 
+#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
 use std::rc::Rc;
 
 use sandbox::Payment;

@@ -1,7 +1,7 @@
 //! People in the demo shop, in a real Chromium. The stories stand in `shop.mjs`; here the tools are found, the shop is
 //! started as the real binary, and the browser is let in.
 
-#![expect(clippy::unwrap_used, reason = "a test says by a panic that it failed")]
+#![allow(clippy::unwrap_used, reason = "a test says by a panic that it failed")]
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};

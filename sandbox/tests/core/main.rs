@@ -1,6 +1,6 @@
 //! The account itself, without HTTP.
 
-#![expect(clippy::unwrap_used, reason = "a test says by a panic that it failed")]
+#![allow(clippy::unwrap_used, reason = "a test says by a panic that it failed")]
 #![recursion_limit = "512"]
 
 mod checkout;
