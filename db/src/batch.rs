@@ -40,7 +40,18 @@ where
     ) -> Self {
         let lanes = if db.dialect() == Dialect::Sqlite { 1 } else { lanes.max(1) };
         let asked = Mutex::new(Asked { waiting: VecDeque::new(), under_way: 0, runtime: None });
-        Batcher { desk: Arc::new(Desk { db, name, most: most.max(1), lanes, act: Box::new(act), asked }) }
+        let (most, act, next) = (most.max(1), Box::new(act), Next::AtOnce);
+        Batcher { desk: Arc::new(Desk { db, name, most, lanes, next, act, asked }) }
+    }
+
+    /// The same, for work that costs more by the batch than by the item, like a lock on one hot row: a batch that would
+    /// be small begins only when those who were just answered have had their chance to ask again.
+    pub fn patient(self) -> Self {
+        let mut desk = self.desk;
+        if let Some(desk) = Arc::get_mut(&mut desk) {
+            desk.next = Next::Patient;
+        }
+        Batcher { desk }
     }
 
     /// Acts on `item` together with whatever else is asked for now.
@@ -63,8 +74,16 @@ struct Desk<I, O> {
     name: &'static str,
     most: usize,
     lanes: usize,
+    next: Next,
     act: Box<Act<I, O>>,
     asked: Mutex<Asked<I, O>>,
+}
+
+/// When the next batch begins.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Next {
+    AtOnce,
+    Patient,
 }
 
 struct Asked<I, O> {
@@ -124,9 +143,9 @@ where
             return;
         }
         let soon = Soon(Some(Batch::new(self)));
-        // Most of those who were just answered ask again at once. When few others wait, the next batch stands behind them
-        // in the queue of their runtime, or those few would get a commit of their own each time.
-        let few = asked.waiting.len() * 2 < served;
+        // Most of those who were just answered may ask again at once. When few others wait, a patient batch stands behind
+        // them in the queue of their runtime, or those few would get a commit of their own each time.
+        let few = self.next == Next::Patient && asked.waiting.len() * 2 < served;
         let runtime = asked.runtime.clone().filter(|_| few);
         drop(asked);
         if let Some(runtime) = runtime {

@@ -95,8 +95,8 @@ impl<'a> Tx<'a> {
         self.note(result)
     }
 
-    /// Inserts the rows whose key is new; says for each row whether it was. The key is a text, stands first in each
-    /// row and in `head`, and no two of the rows share one.
+    /// Inserts the rows whose key is new; says for each row whether it was; of two with one key the first. The key is a
+    /// text and stands first in each row and in `head`.
     pub fn insert_new(&mut self, head: &str, key: &str, rows: &[Vec<Value>]) -> Result<Vec<bool>> {
         let once = format!("ON CONFLICT ({key}) DO NOTHING");
         if self.dialect() == Dialect::Sqlite {
@@ -107,10 +107,10 @@ impl<'a> Tx<'a> {
             return Ok(touched.into_iter().map(|count| count == 1).collect());
         }
         let inserted = self.insert_many(head, &format!("{once} RETURNING {key}"), rows)?;
-        let new: BTreeSet<String> = inserted.rows.iter().map(Row::first).collect::<Result<_>>()?;
+        let mut new: BTreeSet<String> = inserted.rows.iter().map(Row::first).collect::<Result<_>>()?;
         Ok(rows
             .iter()
-            .map(|row| matches!(row.first(), Some(Value::Text(key)) if new.contains(key)))
+            .map(|row| matches!(row.first(), Some(Value::Text(key)) if new.remove(key)))
             .collect())
     }
 

@@ -98,7 +98,10 @@ fn open_sqlite(path: &std::path::Path) -> Result<Connection> {
 }
 
 async fn connect(url: &str) -> Result<Client> {
-    let (client, connection) = tokio_postgres::connect(url, NoTls).await.map_err(bug)?;
+    let (client, connection) = tokio_postgres::connect(url, NoTls).await.map_err(|error| {
+        let why = error.as_db_error().map_or_else(|| error.to_string(), |db| db.message().to_owned());
+        Error::Busy(format!("PostgreSQL: {why}"))
+    })?;
     tokio::spawn(connection);
     Ok(client)
 }

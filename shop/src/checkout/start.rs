@@ -58,7 +58,7 @@ pub struct Starter {
 impl Starter {
     /// On this database.
     pub fn new(db: Db) -> Self {
-        Starter { batch: Batcher::new(db, "checkout.start", 64, 1, start_all) }
+        Starter { batch: Batcher::new(db, "checkout.start", 64, 1, start_all).patient() }
     }
 
     /// Begins a checkout: afterwards the order is pending, its stock set aside, and Stripe asked for a page.

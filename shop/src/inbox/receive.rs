@@ -1,8 +1,6 @@
 //! Stores what came in, before it is acknowledged. What comes at once shares a commit.
 
-use std::collections::BTreeSet;
-
-use db::{Batcher, Db, TxError};
+use db::{Batcher, Db, TxError, Value};
 use kernel::Timestamp;
 use kernel::planted::{Defect, planted};
 
@@ -45,24 +43,22 @@ pub const TOPIC: &str = "events";
 
 /// Stores events, many in one commit.
 pub struct Receiver {
-    batch: Batcher<Incoming, Receipt>,
+    /// Takes rows, made by those who ask: what the one thread that writes need not do, others can do at once.
+    batch: Batcher<Vec<Value>, Receipt>,
+    livemode: bool,
 }
 
 impl Receiver {
     /// On this database. Events of the other mode are stored and ignored: test money buys nothing that is real.
     pub fn new(db: Db, livemode: bool) -> Self {
-        let batch = Batcher::new(db, "inbox.receive", 256, 2, move |tx, events| {
-            let mut new = store::insert(tx, events, livemode)?;
-            if !new.is_empty() {
+        let batch = Batcher::new(db, "inbox.receive", 256, 2, |tx, rows| {
+            let new = store::insert(tx, rows)?;
+            if new.contains(&true) {
                 tx.wake(TOPIC);
             }
-            // Of two copies in one batch the second is the duplicate.
-            Ok(events
-                .iter()
-                .map(|event| if new.remove(&event.id) { Receipt::Stored } else { Receipt::Duplicate })
-                .collect())
+            Ok(new.into_iter().map(|new| if new { Receipt::Stored } else { Receipt::Duplicate }).collect())
         });
-        Receiver { batch }
+        Receiver { batch, livemode }
     }
 
     /// Stores an event; only then may it be acknowledged. The same id again is no second event.
@@ -70,15 +66,9 @@ impl Receiver {
     /// # Errors
     /// Any error means: not acknowledged, Stripe will send it again.
     pub async fn receive(&self, event: Incoming) -> Result<Receipt, TxError> {
-        match self.batch.submit(event).await {
+        match self.batch.submit(store::row(event, self.livemode)).await {
             Err(_) if planted(Defect::AcknowledgeBeforeStoring) => Ok(Receipt::Stored),
             answer => answer,
         }
     }
-}
-
-/// The ids among `events`, each once.
-pub(super) fn distinct(events: &[Incoming]) -> Vec<&Incoming> {
-    let mut seen = BTreeSet::new();
-    events.iter().filter(|event| seen.insert(event.id.as_str())).collect()
 }

@@ -6,38 +6,35 @@ use db::{Row, Tx, Value};
 use kernel::planted::{Defect, planted};
 use kernel::{Cx, Duration, Error, Result, Timestamp};
 
-use super::receive::distinct;
 use super::{EventStatus, Incoming, StoredEvent};
 use crate::ids::OrderId;
 
 /// Why an event of the other mode is ignored; it may not be replayed either.
 pub(super) const WRONG_LIVEMODE: &str = "wrong_livemode";
 
-/// Stores events; gives the ids of those that are new.
-pub(super) fn insert(tx: &mut Tx<'_>, events: &[Incoming], livemode: bool) -> Result<BTreeSet<String>> {
-    let events = distinct(events);
-    let rows: Vec<Vec<Value>> = events.iter().map(|event| row(event, livemode)).collect();
-    let new = tx.insert_new(
+/// Stores events as [`row`] makes them; says for each whether it is new. Of two copies the second is not.
+pub(super) fn insert(tx: &mut Tx<'_>, rows: &[Vec<Value>]) -> Result<Vec<bool>> {
+    tx.insert_new(
         "INSERT INTO stripe_events (stripe_event_id, type, api_version, created, livemode, object_id, payload, signature,
          status, attempts, fence, next_attempt_at, last_error_kind, received_at)",
         "stripe_event_id",
-        &rows,
-    )?;
-    Ok(events.iter().zip(new).filter(|(_, new)| *new).map(|(event, _)| event.id.clone()).collect())
+        rows,
+    )
 }
 
-fn row(event: &Incoming, livemode: bool) -> Vec<Value> {
+/// An event as it is stored.
+pub(super) fn row(event: Incoming, livemode: bool) -> Vec<Value> {
     let ours = event.livemode == livemode;
     let status = if ours { EventStatus::Received } else { EventStatus::Ignored };
     vec![
-        event.id.clone().into(),
-        event.kind.clone().into(),
-        event.api_version.clone().into(),
+        event.id.into(),
+        event.kind.into(),
+        event.api_version.into(),
         event.created.into(),
         event.livemode.into(),
-        event.object_id.clone().into(),
-        event.payload.clone().into(),
-        event.signature.clone().into(),
+        event.object_id.into(),
+        event.payload.into(),
+        event.signature.into(),
         status.as_str().into(),
         0.into(),
         0.into(),

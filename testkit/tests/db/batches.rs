@@ -47,6 +47,7 @@ on_both_engines! {
         assert_eq!(insert(&[]).await.unwrap(), Vec::<bool>::new());
         assert_eq!(insert(&["a", "b"]).await.unwrap(), [true, true]);
         assert_eq!(insert(&["c", "a", "d", "b"]).await.unwrap(), [true, false, true, false]);
+        assert_eq!(insert(&["e", "e", "a"]).await.unwrap(), [true, false, false], "of two the first");
     }
 
     async fn one_poisoned_item_fails_alone(test: TestDb) {

@@ -23,7 +23,14 @@ pub async fn run(settings: &Settings) -> Result<Report> {
     let mut report = Report { benchmark: "reserve", unit: "sold/s", ..Report::default() };
     for engine in settings.engines() {
         for (connections, target) in [(1, Some(1.0)), (BUYERS, None)] {
-            report.ratios.push(on(&engine, settings, connections, target).await?);
+            match on(&engine, settings, connections, target).await {
+                Ok(figure) => report.ratios.push(figure),
+                // A small server gives no 64 connections beside its other guests; the figure has no target.
+                Err(Error::Busy(why)) if target.is_none() => {
+                    eprintln!("not measured beside {connections} connections: {why}");
+                }
+                Err(error) => return Err(error),
+            }
         }
     }
     Ok(report)
