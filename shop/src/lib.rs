@@ -33,6 +33,11 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "foundation of the shop",
         sql: include_str!("../migrations/0001_foundation.sql"),
     },
+    Migration {
+        version: 4,
+        name: "grants by order",
+        sql: include_str!("../migrations/0002_grants_by_order.sql"),
+    },
 ];
 
 /// Every operation there is. The doors are made from this list.
