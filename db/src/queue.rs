@@ -101,26 +101,33 @@ fn said_by(panic: &(dyn Any + Send)) -> &str {
     text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("it did not say why")
 }
 
-/// A first-in, first-out queue for threads.
+/// A first-in, first-out queue for threads. Of those that are idle the one that worked last is woken: its connection, and
+/// on PostgreSQL the process behind it, still has everything at hand.
 pub(crate) struct Queue {
     state: Mutex<State>,
-    more: Condvar,
     max: usize,
     wait_max: Duration,
     /// What is told to those for whom there is no room or no time.
     full: &'static str,
 }
 
+thread_local! {
+    /// Wakes this thread and no other.
+    static BELL: Arc<Condvar> = Arc::default();
+}
+
 #[derive(Default)]
 struct State {
     waiting: VecDeque<Box<dyn Work>>,
+    /// The bells of idle threads; the last one fell asleep last.
+    idle: Vec<Arc<Condvar>>,
     busy: usize,
     closed: bool,
 }
 
 impl Queue {
     pub(crate) fn new(max: usize, wait_max: Duration, full: &'static str) -> Self {
-        Queue { state: Mutex::default(), more: Condvar::new(), max, wait_max, full }
+        Queue { state: Mutex::default(), max, wait_max, full }
     }
 
     /// Puts work in, or says that the queue is full.
@@ -133,8 +140,11 @@ impl Queue {
             return Err(TxError::Busy(format!("{}: {waiting} wait already", self.full)));
         }
         state.waiting.push_back(work);
+        let bell = state.idle.pop();
         drop(state);
-        self.more.notify_one();
+        if let Some(bell) = bell {
+            bell.notify_one();
+        }
         Ok(())
     }
 
@@ -156,7 +166,11 @@ impl Queue {
             if state.closed {
                 return None;
             }
-            state = self.more.wait(state).unwrap_or_else(|poisoned| poisoned.into_inner());
+            let bell = BELL.with(Arc::clone);
+            state.idle.push(bell.clone());
+            state = bell.wait(state).unwrap_or_else(|poisoned| poisoned.into_inner());
+            // It may have woken by itself.
+            state.idle.retain(|other| !Arc::ptr_eq(other, &bell));
         }
         let take = state.waiting.len().min(most);
         state.busy += 1;
@@ -195,8 +209,9 @@ impl Queue {
 
     /// No more work is taken; threads end when the queue is empty.
     pub(crate) fn close(&self) {
-        self.lock().closed = true;
-        self.more.notify_all();
+        let mut state = self.lock();
+        state.closed = true;
+        state.idle.drain(..).for_each(|bell| bell.notify_one());
     }
 
     pub(crate) fn busy_and_waiting(&self) -> (usize, usize) {
