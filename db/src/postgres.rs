@@ -1,10 +1,9 @@
 //! PostgreSQL: a bounded pool of threads, each with a connection of its own. What one closure needs at once is
 //! sent at once (pipelined): round trips, not rows, are what costs here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
-use std::sync::Arc;
-use std::sync::OnceLock;
+use std::sync::{Arc, Mutex, OnceLock};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Instant;
@@ -12,6 +11,7 @@ use std::time::Instant;
 use futures_util::future::try_join_all;
 use kernel::{Duration, Error, Result};
 use tokio::runtime::Runtime;
+use tokio::sync::Notify;
 use tokio_postgres::config::{Config, SslMode};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{FromSql, IsNull, Kind, ToSql, Type, private::BytesMut};
@@ -30,6 +30,8 @@ const STATEMENTS: usize = 400;
 const MIGRATION_MAX: Duration = Duration::from_secs(4 * 3600);
 /// The NOTIFY channel of all nodes; its payload is the topic.
 const CHANNEL: &str = "makegood";
+/// Other nodes are not told more often than this that there is work.
+const RING_PAUSE: Duration = Duration::from_millis(2);
 /// PostgreSQL counts microseconds from 2000-01-01.
 const EPOCH_MICROS: i64 = 946_684_800_000_000;
 
@@ -45,7 +47,8 @@ impl Postgres {
     pub(crate) async fn connect(url: &str, limits: Limits, wake: Wake) -> Result<Self> {
         let config = Arc::new(configure(url, &limits)?);
         let (hears, listening) = tokio::sync::oneshot::channel();
-        let listener = tokio::spawn(listen(config.clone(), wake.clone(), hears));
+        let rings = Arc::new(Rings::default());
+        let listener = tokio::spawn(listen(config.clone(), wake.clone(), rings.clone(), hears));
         let queue = Arc::new(Queue::new(limits.queue_max, limits.wait_max, "connection pool exhausted"));
         let (size, stop) = (limits.pool_max.max(1), Arc::new(AtomicBool::new(false)));
         let mut this = Postgres { queue, size, stop, threads: Vec::new(), listener };
@@ -54,6 +57,7 @@ impl Postgres {
                 config: config.clone(),
                 queue: this.queue.clone(),
                 wake: wake.clone(),
+                rings: rings.clone(),
                 limits: limits.clone(),
             };
             this.spawn(format!("db-pool-{n}"), move || worker.run())?;
@@ -158,6 +162,7 @@ struct Worker {
     config: Arc<Config>,
     queue: Arc<Queue>,
     wake: Wake,
+    rings: Arc<Rings>,
     limits: Limits,
 }
 
@@ -223,10 +228,11 @@ impl Worker {
                 let sound = side.roll_back();
                 (Attempt::End(End::RolledBack(error)), sound)
             }
-            (None, Ok(())) => side.commit(&topics),
+            (None, Ok(())) => side.commit(),
         };
         if matches!(end, Attempt::End(End::Committed)) {
             topics.iter().for_each(|topic| self.wake.ring(topic));
+            self.rings.send(topics);
         }
         // A connection that failed in any way is not trusted again.
         match sound {
@@ -372,11 +378,47 @@ async fn keep_going<S, T>(
     }
 }
 
-/// Rings the bells here when another node's commit asked for it. When the connection is gone, polling is the net.
-async fn listen(config: Arc<Config>, wake: Wake, hears: tokio::sync::oneshot::Sender<()>) {
+/// Topics whose bells are to be rung on the other nodes.
+///
+/// NOTIFY is not part of the transaction that asks for it: there it would take a lock that all who ring share until
+/// the disk has the commit, so that no two could share a flush; and a full queue of rings would make the commit
+/// fail. It is sent by the connection that listens, many rings as one, and without waiting for the disk. When it gets
+/// lost, polling finds the work.
+#[derive(Default)]
+struct Rings {
+    topics: Mutex<BTreeSet<&'static str>>,
+    more: Notify,
+}
+
+impl Rings {
+    fn send(&self, topics: BTreeSet<&'static str>) {
+        if topics.is_empty() {
+            return;
+        }
+        self.topics.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).extend(topics);
+        self.more.notify_one();
+    }
+
+    /// The statements for what was asked for since the last time.
+    async fn next(&self) -> String {
+        self.more.notified().await;
+        let topics = std::mem::take(&mut *self.topics.lock().unwrap_or_else(|poisoned| poisoned.into_inner()));
+        topics.iter().map(|topic| format!("NOTIFY {CHANNEL}, '{topic}'; ")).collect()
+    }
+}
+
+/// Rings the bells here when another node's commit asked for it, and theirs when ours did. When the connection is gone,
+/// polling is the net.
+async fn listen(
+    config: Arc<Config>,
+    wake: Wake,
+    rings: Arc<Rings>,
+    hears: tokio::sync::oneshot::Sender<()>,
+) {
     let mut hears = Some(hears);
+    let greeting = format!("SET synchronous_commit=off; LISTEN {CHANNEL}");
     loop {
-        let closed = Arc::new(tokio::sync::Notify::new());
+        let closed = Arc::new(Notify::new());
         let (bells, ended) = (wake.clone(), Closing(closed.clone()));
         let on_message = move |message| {
             let _ = &ended;
@@ -385,15 +427,30 @@ async fn listen(config: Arc<Config>, wake: Wake, hears: tokio::sync::oneshot::Se
             }
         };
         if let Ok(connected) = connect_in_time(&config, on_message).await
-            && connected.client.batch_execute(&format!("LISTEN {CHANNEL}")).await.is_ok()
+            && connected.client.batch_execute(&greeting).await.is_ok()
         {
             if hears.take().is_none_or(|first| first.send(()).is_err()) {
                 // While nobody listened, somebody may have rung.
                 wake.ring_all();
             }
-            closed.notified().await;
+            tokio::select! {
+                () = closed.notified() => {}
+                () = ring_others(&connected.client, &rings) => {}
+            }
         }
         tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}
+
+/// Sends rings until the connection is of no use any more.
+async fn ring_others(client: &Client, rings: &Rings) {
+    loop {
+        let statements = rings.next().await;
+        if client.batch_execute(&statements).await.is_err() {
+            return;
+        }
+        // What is asked for meanwhile is one ring.
+        tokio::time::sleep(RING_PAUSE).await;
     }
 }
 
@@ -525,29 +582,21 @@ impl PostgresTx<'_> {
     }
 
     /// Commits and says whether the connection may be used again.
-    ///
-    /// NOTIFY follows in a transaction of its own: inside of this one it would take a lock that all who ring share
-    /// until the disk has the commit, so that no two could share a flush; and a full queue of rings would make
-    /// the commit fail. When it gets lost, polling finds the work.
-    fn commit(&mut self, topics: &std::collections::BTreeSet<&'static str>) -> (Attempt, bool) {
-        if !self.begun && topics.is_empty() {
+    fn commit(&mut self) -> (Attempt, bool) {
+        if !self.begun {
             return (Attempt::End(End::Committed), true);
         }
-        let rings: String = topics.iter().map(|topic| format!("NOTIFY {CHANNEL}, '{topic}'; ")).collect();
-        let (client, patience, begun) = (&self.session.client, self.patience(), self.begun);
-        let (answer, rung) = self.runtime.block_on(async {
-            let commit = async { if begun { client.batch_execute("COMMIT").await } else { Ok(()) } };
-            let ring = async { if rings.is_empty() { Ok(()) } else { client.batch_execute(&rings).await } };
-            tokio::join!(biased; tokio::time::timeout(patience, commit), tokio::time::timeout(patience, ring))
-        });
-        let sound = matches!((&answer, &rung), (Ok(Ok(())), Ok(Ok(()))));
+        let (client, patience) = (&self.session.client, self.patience());
+        let answer = self
+            .runtime
+            .block_on(async { tokio::time::timeout(patience, client.batch_execute("COMMIT")).await });
         let unsafe_commit = self.session.unsafe_commit.swap(false, Ordering::SeqCst);
         match answer {
             Ok(Ok(())) if unsafe_commit => {
                 let text = "committed here, but the standby did not confirm it";
                 (Attempt::End(End::Unknown(text.into())), false)
             }
-            Ok(Ok(())) => (Attempt::End(End::Committed), sound),
+            Ok(Ok(())) => (Attempt::End(End::Committed), true),
             // What was read was read, whatever became of the end.
             _ if self.access == Access::Read => (Attempt::End(End::Committed), false),
             // The server said no: nothing was committed.
