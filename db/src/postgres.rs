@@ -3,8 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
-use std::sync::{Arc, Mutex, OnceLock};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
@@ -402,19 +402,15 @@ impl Rings {
     /// The statements for what was asked for since the last time.
     async fn next(&self) -> String {
         self.more.notified().await;
-        let topics = std::mem::take(&mut *self.topics.lock().unwrap_or_else(|poisoned| poisoned.into_inner()));
+        let topics =
+            std::mem::take(&mut *self.topics.lock().unwrap_or_else(|poisoned| poisoned.into_inner()));
         topics.iter().map(|topic| format!("NOTIFY {CHANNEL}, '{topic}'; ")).collect()
     }
 }
 
 /// Rings the bells here when another node's commit asked for it, and theirs when ours did. When the connection is gone,
 /// polling is the net.
-async fn listen(
-    config: Arc<Config>,
-    wake: Wake,
-    rings: Arc<Rings>,
-    hears: tokio::sync::oneshot::Sender<()>,
-) {
+async fn listen(config: Arc<Config>, wake: Wake, rings: Arc<Rings>, hears: tokio::sync::oneshot::Sender<()>) {
     let mut hears = Some(hears);
     let greeting = format!("SET synchronous_commit=off; LISTEN {CHANNEL}");
     loop {

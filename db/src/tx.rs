@@ -108,10 +108,7 @@ impl<'a> Tx<'a> {
         }
         let inserted = self.insert_many(head, &format!("{once} RETURNING {key}"), rows)?;
         let mut new: BTreeSet<String> = inserted.rows.iter().map(Row::first).collect::<Result<_>>()?;
-        Ok(rows
-            .iter()
-            .map(|row| matches!(row.first(), Some(Value::Text(key)) if new.remove(key)))
-            .collect())
+        Ok(rows.iter().map(|row| matches!(row.first(), Some(Value::Text(key)) if new.remove(key))).collect())
     }
 
     /// Runs one statement and gives all its rows.
