@@ -212,6 +212,7 @@ impl Worker {
             runtime,
             session: &mut session,
             begun: false,
+            alone: Alone::No,
             access: Access::Write,
             transaction_max: self.limits.transaction_max,
         }));
@@ -219,6 +220,14 @@ impl Worker {
         let (topics, setback) = (tx.take_wakes(), tx.take_setback());
         let Side::Postgres(side) = tx.side() else { return Attempt::End(End::Committed) };
         let (end, sound) = match (setback, result) {
+            // Nobody heard whether the one statement was committed.
+            (Some(setback), _) if setback.lost && side.may_be_committed() => {
+                (Attempt::End(End::Unknown(setback.why)), false)
+            }
+            (None, Err(error)) if side.alone == Alone::Committed => {
+                let text = format!("committed, and then: {error}");
+                (Attempt::End(End::Unknown(text)), true)
+            }
             // Whatever the closure made of it: what it saw may not be so, and another attempt may go well.
             (Some(setback), _) => {
                 let sound = !setback.lost && side.roll_back();
@@ -464,17 +473,39 @@ pub(crate) struct PostgresTx<'a> {
     runtime: &'a Runtime,
     session: &'a mut Session,
     begun: bool,
+    alone: Alone,
     access: Access,
     transaction_max: Duration,
 }
 
+/// Whether one statement is the whole transaction: then it needs neither BEGIN nor COMMIT.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Alone {
+    No,
+    Announced,
+    /// It was sent: without an answer nobody knows whether it is committed.
+    Sent,
+    Committed,
+}
+
 impl PostgresTx<'_> {
+    /// The next statement is the only one.
+    pub(crate) fn stand_alone(&mut self) {
+        if !self.begun && self.alone == Alone::No && self.access == Access::Write {
+            self.alone = Alone::Announced;
+        }
+    }
+
     pub(crate) fn execute(&mut self, sql: &str, params: &[Value]) -> Result<u64> {
         let statement = self.prepare(sql)?;
         self.at_once(sql, |client| async move { client.execute(&statement, &references(params)).await })
     }
 
     pub(crate) fn execute_many(&mut self, sql: &str, rows: &[Vec<Value>]) -> Result<Vec<u64>> {
+        // These are several.
+        if self.alone == Alone::Announced {
+            self.alone = Alone::No;
+        }
         let statement = self.prepare(sql)?;
         self.at_once(sql, |client| {
             let statement = &statement;
@@ -548,6 +579,10 @@ impl PostgresTx<'_> {
         let client = &self.session.client;
         let begin = match (self.begun, self.access) {
             (true, _) => None,
+            (false, Access::Write) if self.alone == Alone::Announced => {
+                self.alone = Alone::Sent;
+                None
+            }
             (false, Access::Write) => Some("BEGIN"),
             (false, Access::Read) => Some("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"),
             // A large table takes its time, and another node may be migrating before us.
@@ -555,7 +590,7 @@ impl PostgresTx<'_> {
                 Some("BEGIN; SET LOCAL statement_timeout=0; SET LOCAL lock_timeout=0")
             }
         };
-        self.begun = true;
+        self.begun = self.alone != Alone::Sent;
         let (patience, access) = (self.patience(), self.access);
         let answer = self.runtime.block_on(async move {
             tokio::time::timeout(patience, async move {
@@ -572,13 +607,26 @@ impl PostgresTx<'_> {
             .await
         });
         match answer {
-            Ok(result) => result.map_err(|e| failed_in(sql, access, e)),
+            Ok(result) => {
+                if self.alone == Alone::Sent && result.is_ok() {
+                    self.alone = Alone::Committed;
+                }
+                result.map_err(|e| failed_in(sql, access, e))
+            }
             Err(_) => Err(unanswered(patience, sql)),
         }
     }
 
+    /// Whether the one statement was sent and not answered, on a connection that did not end before.
+    fn may_be_committed(&self) -> bool {
+        self.alone == Alone::Sent && self.session.farewell.get().is_none()
+    }
+
     /// Commits and says whether the connection may be used again.
     fn commit(&mut self) -> (Attempt, bool) {
+        if !self.begun && self.session.unsafe_commit.swap(false, Ordering::SeqCst) {
+            return (unconfirmed(), false);
+        }
         if !self.begun {
             return (Attempt::End(End::Committed), true);
         }
@@ -588,10 +636,7 @@ impl PostgresTx<'_> {
             .block_on(async { tokio::time::timeout(patience, client.batch_execute("COMMIT")).await });
         let unsafe_commit = self.session.unsafe_commit.swap(false, Ordering::SeqCst);
         match answer {
-            Ok(Ok(())) if unsafe_commit => {
-                let text = "committed here, but the standby did not confirm it";
-                (Attempt::End(End::Unknown(text.into())), false)
-            }
+            Ok(Ok(())) if unsafe_commit => (unconfirmed(), false),
             Ok(Ok(())) => (Attempt::End(End::Committed), true),
             // What was read was read, whatever became of the end.
             _ if self.access == Access::Read => (Attempt::End(End::Committed), false),
@@ -630,6 +675,10 @@ impl PostgresTx<'_> {
             Access::Read | Access::Write => self.transaction_max + Duration::from_secs(1),
         }
     }
+}
+
+fn unconfirmed() -> Attempt {
+    Attempt::End(End::Unknown("committed here, but the standby did not confirm it".into()))
 }
 
 fn again(failure: &DbFailure, lost: bool) -> Attempt {

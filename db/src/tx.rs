@@ -25,6 +25,8 @@ pub struct Tx<'a> {
     wakes: BTreeSet<&'static str>,
     broken: Option<String>,
     setback: Option<Setback>,
+    /// How many statements may still follow, if that was said.
+    left: Option<u32>,
 }
 
 /// What makes another attempt worth while, whatever the closure made of it.
@@ -50,7 +52,7 @@ pub struct Inserted {
 
 impl<'a> Tx<'a> {
     pub(crate) fn new(side: Side<'a>) -> Self {
-        Tx { side, wakes: BTreeSet::new(), broken: None, setback: None }
+        Tx { side, wakes: BTreeSet::new(), broken: None, setback: None, left: None }
     }
 
     /// Which engine speaks.
@@ -63,6 +65,7 @@ impl<'a> Tx<'a> {
 
     /// Runs one statement; says how many rows it touched.
     pub fn execute(&mut self, sql: &str, params: &[Value]) -> Result<u64> {
+        self.step(sql)?;
         let result = match &mut self.side {
             Side::Sqlite(tx) => tx.execute(sql, params),
             Side::Postgres(tx) => tx.execute(sql, params),
@@ -76,6 +79,7 @@ impl<'a> Tx<'a> {
         if rows.is_empty() {
             return Ok(Vec::new());
         }
+        self.step(sql)?;
         let result = match &mut self.side {
             Side::Sqlite(tx) => tx.execute_many(sql, rows.iter().map(Vec::as_slice)),
             Side::Postgres(tx) => tx.execute_many(sql, rows),
@@ -88,11 +92,22 @@ impl<'a> Tx<'a> {
         if rows.is_empty() {
             return Ok(Inserted::default());
         }
+        self.step(head)?;
         let result = match &mut self.side {
             Side::Sqlite(tx) => tx.insert_many(head, tail, rows),
             Side::Postgres(tx) => tx.insert_many(head, tail, rows),
         };
         self.note(result)
+    }
+
+    /// Says that the next statement is all that this transaction does. PostgreSQL then commits it where it runs, without the
+    /// round trip of a COMMIT: what follows is refused, and an error that the closure makes of it comes too late.
+    pub fn alone(&mut self) -> &mut Self {
+        self.left = Some(1);
+        if let Side::Postgres(tx) = &mut self.side {
+            tx.stand_alone();
+        }
+        self
     }
 
     /// Inserts the rows whose key is new; says for each row whether it was; of two with one key the first. The key is a
@@ -113,6 +128,7 @@ impl<'a> Tx<'a> {
 
     /// Runs one statement and gives all its rows.
     pub fn query(&mut self, sql: &str, params: &[Value]) -> Result<Vec<Row>> {
+        self.step(sql)?;
         let result = match &mut self.side {
             Side::Sqlite(tx) => tx.query(sql, params),
             Side::Postgres(tx) => tx.query(sql, params),
@@ -159,6 +175,18 @@ impl<'a> Tx<'a> {
 
     pub(crate) fn take_setback(&mut self) -> Option<Setback> {
         self.setback.take()
+    }
+
+    /// After the one that stood alone no statement may follow.
+    fn step(&mut self, sql: &str) -> Result<()> {
+        match &mut self.left {
+            None => Ok(()),
+            Some(0) => Err(Error::bug(format!("the statement before stood alone; then came: {sql}"))),
+            Some(left) => {
+                *left -= 1;
+                Ok(())
+            }
+        }
     }
 
     /// Keeps the first failure: those that follow only say that the transaction is aborted.

@@ -14,7 +14,7 @@ pub(super) const WRONG_LIVEMODE: &str = "wrong_livemode";
 
 /// Stores events as [`row`] makes them; says for each whether it is new. Of two copies the second is not.
 pub(super) fn insert(tx: &mut Tx<'_>, rows: &[Vec<Value>]) -> Result<Vec<bool>> {
-    tx.insert_new(
+    tx.alone().insert_new(
         "INSERT INTO stripe_events (stripe_event_id, type, api_version, created, livemode, object_id, payload, signature,
          status, attempts, fence, next_attempt_at, last_error_kind, received_at)",
         "stripe_event_id",

@@ -104,6 +104,31 @@ fn kill(tx: &mut Tx<'_>, by: &Db, runtime: &tokio::runtime::Handle) -> Result<()
         .map_err(|error| Error::bug(format!("{error:?}")))
 }
 
+/// Its COMMIT is part of it: nobody can say whether it was reached.
+#[test]
+fn a_connection_killed_during_a_statement_that_stands_alone_leaves_its_end_unknown() {
+    runtime().block_on(async {
+        let Some(test) = open().await else { return };
+        let killer = test.again().await;
+        let alone = test.db.write("test", |tx| {
+            tx.alone().execute(
+                "WITH nap AS (SELECT pg_sleep(20)) UPDATE counters SET value = value + 1 FROM nap WHERE name = 'a'",
+                &[],
+            )
+        });
+        let kill = async {
+            let find = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+                        WHERE datname = current_database() AND query LIKE 'WITH nap%'";
+            while killer.write("kill", move |tx| tx.count(find, &[])).await.unwrap() == 0 {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        let (end, ()) = tokio::join!(alone, kill);
+        assert!(matches!(end, Err(TxError::Unknown(_))), "{end:?}");
+        assert_eq!(sum(&test.db).await, 0, "and the connection was replaced");
+    });
+}
+
 #[test]
 fn a_connection_killed_in_the_middle_is_replaced_and_nothing_happens_twice() {
     runtime().block_on(async {

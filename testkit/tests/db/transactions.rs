@@ -43,6 +43,29 @@ on_both_engines! {
         assert_eq!(counters(&test.db).await, 0);
     }
 
+    async fn a_statement_that_stands_alone_is_the_whole_transaction(test: TestDb) {
+        let insert = "INSERT INTO counters (name, value) VALUES ($1, $2)";
+        let once = |name: &'static str, value: i64| {
+            test.db.write("test", move |tx| tx.alone().execute(insert, &[name.into(), value.into()]))
+        };
+        assert_eq!(once("a", 1).await.unwrap(), 1);
+        assert!(matches!(once("b", -1).await.unwrap_err(), TxError::Refused(_)), "the database refuses it");
+        assert_eq!(once("c", 1).await.unwrap(), 1, "the connection is still good");
+        assert_eq!(counters(&test.db).await, 2);
+        let end = test.db.write("test", move |tx| {
+            tx.alone().execute(insert, &["d".into(), 1.into()])?;
+            tx.execute(insert, &["e".into(), 1.into()])
+        }).await.unwrap_err();
+        // PostgreSQL has committed the first by then, and must not pretend otherwise.
+        match end {
+            TxError::Refused(error) => assert!(error.to_string().contains("stood alone"), "{error}"),
+            TxError::Unknown(text) => assert!(text.contains("committed, and then") && text.contains("stood alone"), "{text}"),
+            TxError::Busy(text) => panic!("{text}"),
+        }
+        let second = test.db.read("test", |tx| tx.count("SELECT count(*) FROM counters WHERE name = 'e'", &[])).await;
+        assert_eq!(second.unwrap(), 0);
+    }
+
     async fn a_panic_leaves_the_database_usable(test: TestDb) {
         for _ in 0..30 {
             let end = test.db.write("test", |tx| -> Result<()> {
