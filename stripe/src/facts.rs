@@ -2,22 +2,34 @@
 //!
 //! Facts only grow. Two facts of one object **join** to what both prove together, and joining is commutative,
 //! associative and idempotent: events may come in any order and any number of times and the facts end the same.
-//! What can change both ways (refunds, disputes, subscriptions) is not read here.
+//! What can change both ways (refunds, disputes) is kept in a [`Seen`], which grows as well; the worker fetches such
+//! objects before it joins them ([`Proof::target`] says which).
 //!
 //! Joins are made of two kinds only: the greater of two states in an order in which states never go back; and a
 //! record that travels whole with the state in which it was seen (a session's amounts with its status), so that
 //! a total that was lowered before payment does not survive the payment.
 
 mod charge;
+mod dispute;
 mod intent;
+mod radar;
+mod refund;
+mod seen;
 mod session;
+mod target;
 
+use kernel::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use charge::ChargeFact;
+pub use dispute::{DisputeFact, DisputeOutcome, DisputeState, DisputeStatus};
 pub use intent::{Failure, IntentFact};
+pub use radar::{ReviewFact, WarningFact};
+pub use refund::{RefundFact, RefundStatus};
+pub use seen::{Seen, Source};
 pub use session::{SessionFact, SessionPayment, SessionStatus};
+pub use target::Target;
 
 use crate::MissingField;
 use crate::event::{Event, Shape};
@@ -38,8 +50,10 @@ pub enum Reading {
 pub struct Proof {
     /// Where to look for the order.
     pub references: References,
-    /// What is proven.
-    pub fact: Fact,
+    /// What is proven: of the object itself first, then of those that stand in it.
+    pub facts: Vec<Fact>,
+    /// What has to be fetched before this may be joined, where the payload alone is only a hint.
+    pub target: Option<Target>,
 }
 
 /// Everything on an object by which its order may be found, verbatim.
@@ -58,6 +72,8 @@ pub struct References {
     pub payment_intent: Option<String>,
     /// The charge, itself or pointed to.
     pub charge: Option<String>,
+    /// The metadata may have been typed by a person on a refund or a dispute: the payment it points to counts first.
+    pub typed: bool,
 }
 
 /// What is proven of one object.
@@ -73,6 +89,18 @@ pub enum Fact {
     /// Of a charge.
     #[serde(rename = "charge")]
     Charge(ChargeFact),
+    /// Of a refund.
+    #[serde(rename = "refund")]
+    Refund(RefundFact),
+    /// Of a dispute.
+    #[serde(rename = "dispute")]
+    Dispute(DisputeFact),
+    /// Of an early fraud warning.
+    #[serde(rename = "radar.early_fraud_warning")]
+    Warning(WarningFact),
+    /// Of a review by Radar.
+    #[serde(rename = "review")]
+    Review(ReviewFact),
 }
 
 impl Fact {
@@ -82,6 +110,10 @@ impl Fact {
             Fact::Session(session) => &session.id,
             Fact::Intent(intent) => &intent.id,
             Fact::Charge(charge) => &charge.id,
+            Fact::Refund(refund) => &refund.id,
+            Fact::Dispute(dispute) => &dispute.id,
+            Fact::Warning(warning) => &warning.id,
+            Fact::Review(review) => &review.id,
         }
     }
 
@@ -91,6 +123,36 @@ impl Fact {
             Fact::Session(_) => SESSION,
             Fact::Intent(_) => INTENT,
             Fact::Charge(_) => CHARGE,
+            Fact::Refund(_) => REFUND,
+            Fact::Dispute(_) => DISPUTE,
+            Fact::Warning(_) => WARNING,
+            Fact::Review(_) => REVIEW,
+        }
+    }
+
+    /// The state of what can change both ways, in Stripe's words; nothing for what only grows.
+    pub fn state(&self) -> Option<&'static str> {
+        match self {
+            Fact::Refund(refund) => refund.status.now().map(|status| status.as_str()),
+            Fact::Dispute(dispute) => dispute.state.now().map(|state| state.status.as_str()),
+            Fact::Review(review) => Some(if review.closed.is_some() { "closed" } else { "open" }),
+            Fact::Session(_) | Fact::Intent(_) | Fact::Charge(_) | Fact::Warning(_) => None,
+        }
+    }
+
+    /// What is to be fetched, when only an event has told what is known here.
+    pub fn provisional(&self) -> Option<Target> {
+        match self {
+            Fact::Charge(charge) if charge.refunded.is_provisional() && charge.refunded_now() > 0 => {
+                Some(Target::Charge(charge.id.clone()))
+            }
+            Fact::Refund(refund) if refund.status.is_provisional() => {
+                Target::of_refund(refund.charge.as_deref(), refund.payment_intent.as_deref())
+            }
+            Fact::Dispute(dispute) if dispute.state.is_provisional() => {
+                Some(Target::Dispute(dispute.id.clone()))
+            }
+            _ => None,
         }
     }
 
@@ -103,7 +165,11 @@ impl Fact {
             (Fact::Session(a), Fact::Session(b)) => Some(Fact::Session(a.join(b))),
             (Fact::Intent(a), Fact::Intent(b)) => Some(Fact::Intent(a.join(b))),
             (Fact::Charge(a), Fact::Charge(b)) => Some(Fact::Charge(a.join(b))),
-            (Fact::Session(_) | Fact::Intent(_) | Fact::Charge(_), _) => None,
+            (Fact::Refund(a), Fact::Refund(b)) => Some(Fact::Refund(a.join(b))),
+            (Fact::Dispute(a), Fact::Dispute(b)) => Some(Fact::Dispute(a.join(b))),
+            (Fact::Warning(a), Fact::Warning(b)) => Some(Fact::Warning(a.join(b))),
+            (Fact::Review(a), Fact::Review(b)) => Some(Fact::Review(a.join(b))),
+            _ => None,
         }
     }
 }
@@ -111,6 +177,10 @@ impl Fact {
 const SESSION: &str = "checkout.session";
 const INTENT: &str = "payment_intent";
 const CHARGE: &str = "charge";
+const REFUND: &str = "refund";
+const DISPUTE: &str = "dispute";
+const WARNING: &str = "radar.early_fraud_warning";
+const REVIEW: &str = "review";
 
 /// The event types that are read. The type is Stripe's word as much as the payload is, and some of what it says
 /// stands nowhere else: after a failed attempt the intent's status is again what it was before.
@@ -125,36 +195,51 @@ enum News {
     IntentProcessing,
     IntentCanceled,
     ChargeSucceeded,
+    ChargeRefunded,
+    Refund,
+    RefundFailed,
+    Dispute,
+    Warning,
+    ReviewOpened,
+    ReviewClosed,
     /// Not from an event: the object as Stripe shows it now.
     Fetched,
 }
 
-/// The event types that [`read`] turns into a proof.
-pub const HANDLED: [&str; 9] = [
-    "checkout.session.completed",
-    "checkout.session.async_payment_succeeded",
-    "checkout.session.async_payment_failed",
-    "checkout.session.expired",
-    "payment_intent.succeeded",
-    "payment_intent.payment_failed",
-    "payment_intent.processing",
-    "payment_intent.canceled",
-    "charge.succeeded",
+const NEWS: [(&str, News, &str); 23] = [
+    ("checkout.session.completed", News::SessionCompleted, SESSION),
+    ("checkout.session.async_payment_succeeded", News::SessionAsyncSucceeded, SESSION),
+    ("checkout.session.async_payment_failed", News::SessionAsyncFailed, SESSION),
+    ("checkout.session.expired", News::SessionExpired, SESSION),
+    ("payment_intent.succeeded", News::IntentSucceeded, INTENT),
+    ("payment_intent.payment_failed", News::IntentFailed, INTENT),
+    ("payment_intent.processing", News::IntentProcessing, INTENT),
+    ("payment_intent.canceled", News::IntentCanceled, INTENT),
+    ("charge.succeeded", News::ChargeSucceeded, CHARGE),
+    ("charge.refunded", News::ChargeRefunded, CHARGE),
+    // The old twin of `refund.updated`; its object is the refund.
+    ("charge.refund.updated", News::Refund, REFUND),
+    ("refund.created", News::Refund, REFUND),
+    ("refund.updated", News::Refund, REFUND),
+    ("refund.failed", News::RefundFailed, REFUND),
+    ("charge.dispute.created", News::Dispute, DISPUTE),
+    ("charge.dispute.updated", News::Dispute, DISPUTE),
+    ("charge.dispute.funds_withdrawn", News::Dispute, DISPUTE),
+    ("charge.dispute.funds_reinstated", News::Dispute, DISPUTE),
+    ("charge.dispute.closed", News::Dispute, DISPUTE),
+    ("radar.early_fraud_warning.created", News::Warning, WARNING),
+    ("radar.early_fraud_warning.updated", News::Warning, WARNING),
+    ("review.opened", News::ReviewOpened, REVIEW),
+    ("review.closed", News::ReviewClosed, REVIEW),
 ];
 
+/// The event types that [`read`] turns into a proof.
+pub fn handled() -> impl Iterator<Item = &'static str> {
+    NEWS.iter().map(|(kind, ..)| *kind)
+}
+
 fn news(kind: &str) -> Option<(News, &'static str)> {
-    Some(match kind {
-        "checkout.session.completed" => (News::SessionCompleted, SESSION),
-        "checkout.session.async_payment_succeeded" => (News::SessionAsyncSucceeded, SESSION),
-        "checkout.session.async_payment_failed" => (News::SessionAsyncFailed, SESSION),
-        "checkout.session.expired" => (News::SessionExpired, SESSION),
-        "payment_intent.succeeded" => (News::IntentSucceeded, INTENT),
-        "payment_intent.payment_failed" => (News::IntentFailed, INTENT),
-        "payment_intent.processing" => (News::IntentProcessing, INTENT),
-        "payment_intent.canceled" => (News::IntentCanceled, INTENT),
-        "charge.succeeded" => (News::ChargeSucceeded, CHARGE),
-        _ => return None,
-    })
+    NEWS.iter().find(|(known, ..)| *known == kind).map(|(_, news, object)| (*news, *object))
 }
 
 /// What `event` proves.
@@ -163,16 +248,17 @@ pub fn read(event: &Event) -> Result<Reading, MissingField> {
         Some((news, object)) if event.shape == Shape::Snapshot => {
             let fields = Fields::of(&event.object, "data.object", &event.kind)?;
             expect_object(&fields, object)?;
-            proof(&fields, object, news)
+            proof(&fields, object, news, Source::Told(event.created))
         }
         _ => Ok(Reading::NotHandled),
     }
 }
 
-/// What an object that was fetched from Stripe proves.
-pub fn read_object(object: &Value) -> Result<Reading, MissingField> {
+/// What an object that was fetched from Stripe proves, with the objects that were expanded in it. `asked_at` is the moment
+/// just before it was asked for.
+pub fn read_object(object: &Value, asked_at: Timestamp) -> Result<Reading, MissingField> {
     let kind = object.get("object").and_then(Value::as_str).unwrap_or("object");
-    proof(&Fields::of(object, "", kind)?, kind, News::Fetched)
+    proof(&Fields::of(object, "", kind)?, kind, News::Fetched, Source::Fetched(asked_at))
 }
 
 /// A type and an object that contradict each other are not interpreted.
@@ -183,14 +269,59 @@ fn expect_object(fields: &Fields<'_>, object: &'static str) -> Result<(), Missin
     }
 }
 
-fn proof(fields: &Fields<'_>, object: &str, news: News) -> Result<Reading, MissingField> {
-    let fact = match object {
+fn proof(fields: &Fields<'_>, object: &str, news: News, source: Source) -> Result<Reading, MissingField> {
+    let Some(fact) = fact(fields, object, news, source)? else { return Ok(Reading::NotHandled) };
+    let target = if news == News::Fetched { None } else { Target::of(&fact, news) };
+    let mut proof = Proof { references: references(fields, &fact), facts: vec![fact], target };
+    if let Source::Fetched(at) = source {
+        within(fields, at, &mut proof);
+    }
+    Ok(Reading::Proof(proof))
+}
+
+fn fact(fields: &Fields<'_>, object: &str, news: News, source: Source) -> Result<Option<Fact>, MissingField> {
+    Ok(Some(match object {
         SESSION => Fact::Session(session::read(fields, news)?),
         INTENT => Fact::Intent(intent::read(fields, news)?),
-        CHARGE => Fact::Charge(charge::read(fields)?),
-        _ => return Ok(Reading::NotHandled),
-    };
-    Ok(Reading::Proof(Proof { references: references(fields, &fact), fact }))
+        CHARGE => Fact::Charge(charge::read(fields, source)?),
+        REFUND => Fact::Refund(refund::read(fields, news, source)?),
+        DISPUTE => Fact::Dispute(dispute::read(fields, source)?),
+        WARNING => Fact::Warning(radar::read_warning(fields)?),
+        REVIEW => Fact::Review(radar::read_review(fields, news)?),
+        _ => return Ok(None),
+    }))
+}
+
+/// Adds what the objects prove that were expanded in a fetched one, and by what they name their order. One that is not
+/// whole is passed over: it was not expanded for us.
+fn within(fields: &Fields<'_>, at: Timestamp, proof: &mut Proof) {
+    let expanded =
+        ["payment_intent", "latest_charge", "charge"].into_iter().filter_map(|name| fields.inside(name));
+    let refunds = fields.inside("refunds").map(|refunds| refunds.items("data")).unwrap_or_default();
+    for inner in expanded.chain(refunds) {
+        let kind = inner.text("object").unwrap_or_default();
+        if let Ok(Reading::Proof(more)) = self::proof(&inner, kind, News::Fetched, Source::Fetched(at)) {
+            proof.references.complete(more.references);
+            proof.facts.extend(more.facts);
+        }
+    }
+}
+
+impl References {
+    /// Takes over what is not known yet from an object that stands inside; what a payment says of its order is never typed.
+    fn complete(&mut self, inner: References) {
+        if self.typed && !inner.typed && inner.order.is_some() {
+            (self.order, self.profile, self.typed) = (None, None, false);
+        }
+        if self.typed == inner.typed {
+            self.order = self.order.take().or(inner.order);
+            self.profile = self.profile.take().or(inner.profile);
+        }
+        self.client_reference = self.client_reference.take().or(inner.client_reference);
+        self.session = self.session.take().or(inner.session);
+        self.payment_intent = self.payment_intent.take().or(inner.payment_intent);
+        self.charge = self.charge.take().or(inner.charge);
+    }
 }
 
 fn references(fields: &Fields<'_>, fact: &Fact) -> References {
@@ -200,7 +331,12 @@ fn references(fields: &Fields<'_>, fact: &Fact) -> References {
         Fact::Session(session) => (Some(session.id.clone()), session.payment_intent.clone(), None),
         Fact::Intent(intent) => (None, Some(intent.id.clone()), intent.latest_charge.clone()),
         Fact::Charge(charge) => (None, charge.payment_intent.clone(), Some(charge.id.clone())),
+        Fact::Refund(refund) => (None, refund.payment_intent.clone(), refund.charge.clone()),
+        Fact::Dispute(dispute) => (None, dispute.payment_intent.clone(), dispute.charge.clone()),
+        Fact::Warning(warning) => (None, warning.payment_intent.clone(), warning.charge.clone()),
+        Fact::Review(review) => (None, review.payment_intent.clone(), review.charge.clone()),
     };
+    let typed = !matches!(fact, Fact::Session(_) | Fact::Intent(_) | Fact::Charge(_));
     References {
         order: from_metadata("orderId"),
         profile: from_metadata("profileId"),
@@ -208,5 +344,6 @@ fn references(fields: &Fields<'_>, fact: &Fact) -> References {
         session,
         payment_intent,
         charge,
+        typed,
     }
 }

@@ -108,6 +108,12 @@ impl<'a> Fields<'a> {
         self.map.get(name).and_then(Value::as_i64).ok_or_else(|| self.missing(name, "seconds since 1970"))
     }
 
+    /// The objects in the list in `name`, where there is one.
+    pub(crate) fn items(&self, name: &str) -> Vec<Fields<'a>> {
+        let items = self.list(name).unwrap_or_default();
+        items.iter().filter_map(|item| Fields::of(item, &self.at(name), self.of).ok()).collect()
+    }
+
     /// A list; must be there.
     pub(crate) fn list(&self, name: &str) -> Result<&'a [Value], MissingField> {
         match self.map.get(name) {

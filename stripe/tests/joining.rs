@@ -1,9 +1,12 @@
 //! The laws of joining: facts end the same in whatever order, and however often, they come.
 
-use kernel::Currency;
+use kernel::{Currency, Timestamp};
 use proptest::option;
 use proptest::prelude::*;
-use stripe::{ChargeFact, Fact, Failure, IntentFact, SessionFact, SessionPayment, SessionStatus};
+use stripe::{
+    ChargeFact, DisputeFact, DisputeState, DisputeStatus, Fact, Failure, IntentFact, RefundFact,
+    RefundStatus, ReviewFact, Seen, SessionFact, SessionPayment, SessionStatus, WarningFact,
+};
 
 /// Few values, so that two facts are often equal in one field and differ in another.
 fn word() -> impl Strategy<Value = Option<String>> {
@@ -77,18 +80,96 @@ fn intent() -> impl Strategy<Value = IntentFact> {
 }
 
 fn charge() -> impl Strategy<Value = ChargeFact> {
-    (amount(), currency(), amount(), any::<bool>(), any::<bool>(), word(), word()).prop_map(
-        |(amount, currency, captured_amount, captured, paid, payment_intent, customer)| ChargeFact {
-            id: "ch_1".to_owned(),
+    (amount(), currency(), amount(), any::<bool>(), any::<bool>(), word(), word(), seen(0..4_i64)).prop_map(
+        |(amount, currency, captured_amount, captured, paid, payment_intent, customer, refunded)| {
+            ChargeFact {
+                id: "ch_1".to_owned(),
+                payment_intent,
+                amount,
+                currency,
+                captured_amount,
+                captured,
+                paid,
+                customer,
+                refunded,
+            }
+        },
+    )
+}
+
+fn moment() -> impl Strategy<Value = Timestamp> {
+    (0..4_i64).prop_map(Timestamp::from_seconds)
+}
+
+fn seen<S: Clone + std::fmt::Debug + 'static>(
+    state: impl Strategy<Value = S> + Clone + 'static,
+) -> impl Strategy<Value = Seen<S>> {
+    let (fetched, told) = (option::of((moment(), state.clone())), option::of((state, moment())));
+    (fetched, told).prop_map(|(fetched, told)| Seen { fetched, told })
+}
+
+fn refund_status() -> impl Strategy<Value = RefundStatus> + Clone {
+    prop::sample::select(vec![RefundStatus::Pending, RefundStatus::Succeeded, RefundStatus::Failed])
+}
+
+fn dispute_state() -> impl Strategy<Value = DisputeState> + Clone {
+    let status = prop::sample::select(vec![
+        DisputeStatus::WarningNeedsResponse,
+        DisputeStatus::NeedsResponse,
+        DisputeStatus::Lost,
+        DisputeStatus::Won,
+    ]);
+    (status, 0..4_i64).prop_map(|(status, amount)| DisputeState {
+        status,
+        amount,
+        due_by: None,
+        reason: None,
+    })
+}
+
+fn refund() -> impl Strategy<Value = RefundFact> {
+    (word(), word(), amount(), currency(), word(), seen(refund_status())).prop_map(
+        |(charge, payment_intent, amount, currency, ours, status)| RefundFact {
+            id: "re_1".to_owned(),
+            charge,
             payment_intent,
             amount,
             currency,
-            captured_amount,
-            captured,
-            paid,
-            customer,
+            ours,
+            status,
         },
     )
+}
+
+fn dispute() -> impl Strategy<Value = DisputeFact> {
+    (word(), word(), currency(), seen(dispute_state())).prop_map(
+        |(charge, payment_intent, currency, state)| DisputeFact {
+            id: "dp_1".to_owned(),
+            charge,
+            payment_intent,
+            currency,
+            state,
+        },
+    )
+}
+
+fn warning() -> impl Strategy<Value = WarningFact> {
+    (word(), word(), word()).prop_map(|(charge, payment_intent, fraud_type)| WarningFact {
+        id: "issfr_1".to_owned(),
+        charge,
+        payment_intent,
+        fraud_type,
+    })
+}
+
+fn review() -> impl Strategy<Value = ReviewFact> {
+    (word(), word(), word(), word()).prop_map(|(charge, payment_intent, opened_reason, closed)| ReviewFact {
+        id: "prv_1".to_owned(),
+        charge,
+        payment_intent,
+        opened_reason,
+        closed,
+    })
 }
 
 fn three_of_one_object() -> impl Strategy<Value = [Fact; 3]> {
@@ -102,6 +183,10 @@ fn three_of_one_object() -> impl Strategy<Value = [Fact; 3]> {
         three(session().boxed(), Fact::Session),
         three(intent().boxed(), Fact::Intent),
         three(charge().boxed(), Fact::Charge),
+        three(refund().boxed(), Fact::Refund),
+        three(dispute().boxed(), Fact::Dispute),
+        three(warning().boxed(), Fact::Warning),
+        three(review().boxed(), Fact::Review),
     ]
 }
 
@@ -194,4 +279,26 @@ fn the_charge_of_a_failed_attempt_does_not_stand_beside_the_money_of_another() {
 fn facts_of_different_objects_do_not_join() {
     let other = SessionFact { id: "cs_2".to_owned(), ..open_session() };
     assert_eq!(Fact::Session(open_session()).join(Fact::Session(other)), None);
+}
+
+#[test]
+fn what_was_fetched_outweighs_events_unless_one_is_younger_and_stronger() {
+    let at = Timestamp::from_seconds;
+    let fetched = |seconds, status| Seen { fetched: Some((at(seconds), status)), told: None };
+    let told = |seconds, status| Seen { fetched: None, told: Some((status, at(seconds))) };
+    use RefundStatus::{Failed, Pending, Succeeded};
+    for (facts, now, provisional) in [
+        (vec![told(1, Pending), told(2, Succeeded)], Succeeded, true),
+        (vec![fetched(5, Pending), told(3, Succeeded)], Pending, false),
+        (vec![fetched(5, Pending), told(6, Succeeded)], Succeeded, true),
+        (vec![fetched(5, Succeeded), told(6, Pending)], Succeeded, false),
+        (vec![fetched(5, Failed), fetched(4, Succeeded)], Failed, false),
+        (vec![fetched(5, Pending), told(6, Succeeded), fetched(7, Failed)], Failed, false),
+    ] {
+        for turned in [facts.clone(), facts.into_iter().rev().collect()] {
+            let seen = turned.into_iter().fold(Seen::default(), Seen::join);
+            assert_eq!((seen.now(), seen.is_provisional()), (Some(&now), provisional), "{seen:?}");
+        }
+    }
+    assert_eq!(Seen::<RefundStatus>::default().now(), None);
 }

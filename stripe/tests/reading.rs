@@ -5,8 +5,9 @@ mod data;
 
 use serde_json::{Value, json};
 use stripe::{
-    ChargeFact, Event, Fact, Failure, IntentFact, MissingField, Proof, Reading, References, SessionFact,
-    SessionPayment, SessionStatus, read, read_object,
+    ChargeFact, DisputeOutcome, DisputeStatus, Event, Fact, Failure, IntentFact, MissingField, Proof,
+    Reading, References, RefundStatus, Seen, SessionFact, SessionPayment, SessionStatus, Target, read,
+    read_object,
 };
 
 const OLD_SESSION: &str = include_str!("fixtures/session_completed_2020.json");
@@ -14,6 +15,36 @@ const NEW_SESSION: &str = include_str!("fixtures/session_completed_2026.json");
 const OLD_INTENT: &str = include_str!("fixtures/intent_succeeded_2018.json");
 const FAILED_INTENT: &str = include_str!("fixtures/intent_failed_2026.json");
 const OLD_CHARGE: &str = include_str!("fixtures/charge_succeeded_2018.json");
+
+const NOW: kernel::Timestamp = kernel::Timestamp::from_seconds(1_800_000_000);
+
+fn event(kind: &str, object: Value) -> String {
+    json!({"id": "evt_late", "object": "event", "api_version": "2026-10-28.endive", "created": 1_790_000_000,
+           "livemode": false, "type": kind, "data": {"object": object}})
+    .to_string()
+}
+
+fn refund(status: &str) -> Value {
+    json!({"id": "re_1", "object": "refund", "amount": 500, "currency": "eur", "charge": "ch_1",
+           "payment_intent": "pi_1", "status": status, "metadata": {"orderId": "ord_typed", "refundId": "rf_1"}})
+}
+
+fn dispute(status: &str) -> Value {
+    json!({"id": "dp_1", "object": "dispute", "amount": 700, "currency": "eur", "charge": "ch_1",
+           "payment_intent": "pi_1", "status": status, "reason": "fraudulent", "metadata": {},
+           "evidence_details": {"due_by": 0}})
+}
+
+fn warning() -> Value {
+    json!({"id": "issfr_1", "object": "radar.early_fraud_warning", "charge": "ch_1", "payment_intent": "pi_1",
+           "fraud_type": "misc", "actionable": true})
+}
+
+fn review(open: bool) -> Value {
+    json!({"id": "prv_1", "object": "review", "charge": "ch_1", "payment_intent": "pi_1", "open": open,
+           "reason": if open { "rule" } else { "approved" }, "opened_reason": "rule",
+           "closed_reason": (!open).then_some("approved")})
+}
 
 fn text(text: &str) -> Option<String> {
     Some(text.to_owned())
@@ -41,14 +72,14 @@ fn changed(body: &str, kind: &str, object: Value) -> String {
 }
 
 fn session(body: &str) -> SessionFact {
-    match proof(body).fact {
+    match proof(body).facts.remove(0) {
         Fact::Session(session) => session,
         other => panic!("not a session: {other:?}"),
     }
 }
 
 fn intent(body: &str) -> IntentFact {
-    match proof(body).fact {
+    match proof(body).facts.remove(0) {
         Fact::Intent(intent) => intent,
         other => panic!("not an intent: {other:?}"),
     }
@@ -66,10 +97,11 @@ fn a_session_of_2020_is_read_without_a_status() {
             session: text("cs_test_old"),
             payment_intent: text("pi_old"),
             charge: None,
+            typed: false,
         }
     );
     assert_eq!(
-        proof.fact,
+        proof.facts[0],
         Fact::Session(SessionFact {
             id: "cs_test_old".to_owned(),
             status: SessionStatus::Complete,
@@ -104,7 +136,7 @@ fn an_intent_of_2018_finds_its_newest_charge_in_the_list() {
     let proof = proof(OLD_INTENT);
     assert_eq!(proof.references.charge, text("ch_old_newest"));
     assert_eq!(
-        proof.fact,
+        proof.facts[0],
         Fact::Intent(IntentFact {
             id: "pi_old".to_owned(),
             amount: 900,
@@ -130,11 +162,12 @@ fn a_charge_of_2018_captured_all_of_it() {
         captured: true,
         paid: true,
         customer: None,
+        refunded: Seen::default(),
     };
-    assert_eq!(proof(OLD_CHARGE).fact, Fact::Charge(expected.clone()));
+    assert_eq!(proof(OLD_CHARGE).facts[0], Fact::Charge(expected.clone()));
     let authorised = changed(OLD_CHARGE, "charge.succeeded", json!({"captured": false}));
     let expected = ChargeFact { captured: false, captured_amount: 0, ..expected };
-    assert_eq!(proof(&authorised).fact, Fact::Charge(expected));
+    assert_eq!(proof(&authorised).facts[0], Fact::Charge(expected));
 }
 
 #[test]
@@ -191,7 +224,7 @@ fn nothing_to_pay_is_a_payment_of_nothing() {
 
 #[test]
 fn what_we_do_not_act_on_is_not_handled() {
-    for kind in ["charge.refunded", "payment_intent.created", "x.from.the.future", "checkout.session"] {
+    for kind in ["charge.updated", "payment_intent.created", "x.from.the.future", "checkout.session"] {
         assert_eq!(reading(&changed(NEW_SESSION, kind, json!({}))), Ok(Reading::NotHandled), "{kind}");
     }
     let thin = json!({"id": "evt_1", "object": "v2.core.event", "type": "v1.charge.succeeded", "livemode": false,
@@ -199,19 +232,23 @@ fn what_we_do_not_act_on_is_not_handled() {
     assert_eq!(reading(&thin.to_string()), Ok(Reading::NotHandled));
     let thin = thin.to_string().replace("v1.charge", "charge");
     assert_eq!(reading(&thin), Ok(Reading::NotHandled));
-    assert_eq!(read_object(&json!({"object": "customer", "id": "cus_1"})), Ok(Reading::NotHandled));
-    assert!(read_object(&json!("cus_1")).is_err());
+    assert_eq!(read_object(&json!({"object": "customer", "id": "cus_1"}), NOW), Ok(Reading::NotHandled));
+    assert!(read_object(&json!("cus_1"), NOW).is_err());
 }
 
 #[test]
 fn every_handled_type_is_read() {
-    for kind in stripe::facts::HANDLED {
+    for kind in stripe::facts::handled() {
         let body = match kind {
-            _ if kind.starts_with("checkout") => NEW_SESSION,
-            _ if kind.starts_with("payment_intent") => FAILED_INTENT,
-            _ => OLD_CHARGE,
+            _ if kind.starts_with("checkout") => NEW_SESSION.to_owned(),
+            _ if kind.starts_with("payment_intent") => FAILED_INTENT.to_owned(),
+            "charge.succeeded" | "charge.refunded" => OLD_CHARGE.to_owned(),
+            _ if kind.contains("refund") => event(kind, refund("succeeded")),
+            _ if kind.contains("dispute") => event(kind, dispute("lost")),
+            _ if kind.starts_with("radar") => event(kind, warning()),
+            _ => event(kind, review(true)),
         };
-        assert!(matches!(reading(&changed(body, kind, json!({}))), Ok(Reading::Proof(_))), "{kind}");
+        assert!(matches!(reading(&changed(&body, kind, json!({}))), Ok(Reading::Proof(_))), "{kind}");
     }
 }
 
@@ -256,14 +293,14 @@ fn a_needed_field_that_is_missing_or_wrong_is_named() {
 #[test]
 fn an_object_that_was_fetched_is_read_the_same_way() {
     let event: Value = serde_json::from_str(NEW_SESSION).unwrap();
-    let fetched = read_object(&event["data"]["object"]).unwrap();
+    let fetched = read_object(&event["data"]["object"], NOW).unwrap();
     assert_eq!(fetched, Reading::Proof(proof(NEW_SESSION)));
     let open =
         json!({"object": "checkout.session", "id": "cs_1", "status": "open", "payment_status": "unpaid"});
-    assert!(matches!(read_object(&open), Ok(Reading::Proof(_))));
+    assert!(matches!(read_object(&open, NOW), Ok(Reading::Proof(_))));
     let odd =
         json!({"object": "checkout.session", "id": "cs_1", "status": "odd", "payment_status": "unpaid"});
-    assert_eq!(read_object(&odd).unwrap_err().field, "status");
+    assert_eq!(read_object(&odd, NOW).unwrap_err().field, "status");
 }
 
 #[test]
@@ -314,10 +351,10 @@ fn every_collected_object_of_ten_api_versions_reads_or_names_what_is_missing() {
     let Some(collected) = data::collected("fixtures-by-api-version.json") else { return };
     for (version, fixtures) in collected["versions"].as_object().unwrap() {
         for kind in ["payment_intent", "charge"] {
-            let reading = read_object(&fixtures["resources"][kind]);
+            let reading = read_object(&fixtures["resources"][kind], NOW);
             assert!(matches!(reading, Ok(Reading::Proof(_))), "{version} {kind}: {reading:?}");
         }
-        match read_object(&fixtures["resources"]["checkout.session"]) {
+        match read_object(&fixtures["resources"]["checkout.session"], NOW) {
             Ok(Reading::Proof(_)) => {}
             // Before 2022 sessions had no status, and before 2020 no payment status either.
             Err(error) => {
@@ -326,5 +363,85 @@ fn every_collected_object_of_ten_api_versions_reads_or_names_what_is_missing() {
             }
             Ok(Reading::NotHandled) => panic!("{version}: a session is handled"),
         }
+    }
+}
+
+#[test]
+fn what_can_change_both_ways_has_to_be_fetched_through_the_object_that_knows() {
+    let target =
+        |kind: &str, object: Value| proof(&event(kind, object)).target.map(|target| target.id().to_owned());
+    assert_eq!(target("refund.created", refund("pending")), text("ch_1"));
+    assert_eq!(target("charge.dispute.closed", dispute("won")), text("dp_1"));
+    assert_eq!(target("review.opened", review(true)), text("prv_1"));
+    assert_eq!(
+        proof(&changed(OLD_CHARGE, "charge.refunded", json!({}))).target,
+        Some(Target::Charge("ch_old".into()))
+    );
+    assert_eq!(proof(OLD_CHARGE).target, None, "what only grows is believed");
+    let mut alone = refund("pending");
+    alone["charge"] = Value::Null;
+    assert_eq!(target("refund.created", alone), text("pi_1"));
+}
+
+#[test]
+fn a_fetched_charge_brings_its_refunds_and_its_payment_with_the_order_that_it_names() {
+    let charge = json!({"id": "ch_1", "object": "charge", "amount": 900, "amount_captured": 900, "captured": true,
+        "paid": true, "currency": "eur", "amount_refunded": 500, "metadata": {},
+        "refunds": {"object": "list", "has_more": false, "data": [refund("succeeded")]},
+        "payment_intent": {"id": "pi_1", "object": "payment_intent", "amount": 900, "amount_received": 900,
+            "currency": "eur", "status": "succeeded", "metadata": {"orderId": "ord_true"}}});
+    let Ok(Reading::Proof(proof)) = read_object(&charge, NOW) else { panic!("it is read") };
+    let ids: Vec<&str> = proof.facts.iter().map(Fact::object_id).collect();
+    assert_eq!(ids, ["ch_1", "pi_1", "re_1"]);
+    assert_eq!(
+        proof.references.order,
+        text("ord_true"),
+        "what the payment says, not what was typed on a refund"
+    );
+    assert!(!proof.references.typed);
+    assert!(proof.facts.iter().all(|fact| fact.provisional().is_none()));
+}
+
+#[test]
+fn what_a_person_typed_on_a_refund_is_known_as_such() {
+    let references = proof(&event("refund.created", refund("succeeded"))).references;
+    assert_eq!((references.order, references.typed), (text("ord_typed"), true));
+    assert_eq!(references.payment_intent, text("pi_1"));
+}
+
+#[test]
+fn an_inquiry_is_no_dispute_an_appeal_is_a_lost_one_and_an_unknown_word_is_open() {
+    for (word, outcome) in [
+        ("warning_needs_response", DisputeOutcome::None),
+        ("warning_under_review", DisputeOutcome::None),
+        ("warning_closed", DisputeOutcome::None),
+        ("prevented", DisputeOutcome::None),
+        ("charge_refunded", DisputeOutcome::None),
+        ("won", DisputeOutcome::None),
+        ("needs_response", DisputeOutcome::Open),
+        ("under_review", DisputeOutcome::Open),
+        ("of_a_later_year", DisputeOutcome::Open),
+        ("lost", DisputeOutcome::Lost),
+        ("appeal_needs_response", DisputeOutcome::Lost),
+        ("appeal_under_review", DisputeOutcome::Lost),
+    ] {
+        let Fact::Dispute(fact) = proof(&event("charge.dispute.updated", dispute(word))).facts.remove(0)
+        else {
+            panic!("a dispute")
+        };
+        assert_eq!(fact.outcome(), outcome, "{word}");
+        let state = fact.state.now().unwrap();
+        assert_eq!((state.due_by, state.amount), (None, 700), "0 is no deadline");
+        assert!(state.status.as_str() == word || state.status == DisputeStatus::Other);
+    }
+}
+
+#[test]
+fn a_refund_that_failed_says_so_by_its_type_and_by_its_status() {
+    for body in [event("refund.failed", refund("succeeded")), event("refund.updated", refund("failed"))] {
+        let Fact::Refund(fact) = proof(&body).facts.remove(0) else { panic!("a refund") };
+        assert_eq!(fact.status.now(), Some(&RefundStatus::Failed));
+        assert!(!RefundStatus::Failed.takes_money());
+        assert!(Fact::Refund(fact).provisional().is_some());
     }
 }

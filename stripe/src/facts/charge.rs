@@ -3,10 +3,11 @@
 use kernel::Currency;
 use serde::{Deserialize, Serialize};
 
+use super::seen::{Seen, Source};
 use crate::MissingField;
 use crate::fields::Fields;
 
-/// What is proven of a charge. What was refunded of it is not read here: that can go both ways.
+/// What is proven of a charge.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChargeFact {
     /// Like `ch_…`, or `py_…`.
@@ -30,6 +31,9 @@ pub struct ChargeFact {
     /// Like `cus_…`.
     #[serde(default)]
     pub customer: Option<String>,
+    /// How much of it went back, all refunds together; less again when one of them fails.
+    #[serde(default, skip_serializing_if = "Seen::is_unknown")]
+    pub refunded: Seen<i64>,
 }
 
 impl ChargeFact {
@@ -44,11 +48,17 @@ impl ChargeFact {
             captured: self.captured | other.captured,
             paid: self.paid | other.paid,
             customer: self.customer.max(other.customer),
+            refunded: self.refunded.join(other.refunded),
         }
+    }
+
+    /// How much of it has gone back, in minor units.
+    pub fn refunded_now(&self) -> i64 {
+        self.refunded.now().copied().unwrap_or_default()
     }
 }
 
-pub(super) fn read(fields: &Fields<'_>) -> Result<ChargeFact, MissingField> {
+pub(super) fn read(fields: &Fields<'_>, source: Source) -> Result<ChargeFact, MissingField> {
     let amount = fields.amount("amount")?;
     let captured = fields.flag("captured")?;
     // `amount_captured` came in 2020; before it a capture took it all or gave the rest back as a refund.
@@ -62,5 +72,14 @@ pub(super) fn read(fields: &Fields<'_>) -> Result<ChargeFact, MissingField> {
         captured,
         paid: fields.flag("paid")?,
         customer: fields.id_in("customer"),
+        refunded: refunded(fields.optional_amount("amount_refunded")?.unwrap_or_default(), source),
     })
+}
+
+/// An event that tells of no refund tells nothing: most charges never have one.
+fn refunded(amount: i64, source: Source) -> Seen<i64> {
+    match source {
+        Source::Told(_) if amount == 0 => Seen::default(),
+        source => Seen::new(amount, source),
+    }
 }
