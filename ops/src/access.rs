@@ -123,6 +123,16 @@ impl By {
         .fix("ask an admin for a token with that role: makegood tokens create NAME --role ROLE")
         .into())
     }
+
+    /// Refuses when something would change and nobody says why.
+    pub fn must_say_why(&self, what: &str) -> Result<()> {
+        if self.reason.as_deref().is_some_and(|reason| !reason.trim().is_empty()) {
+            return Ok(());
+        }
+        Err(Refusal::new("reason_required", format!("{what} changes things; say why"))
+            .fix("add --reason TEXT, or \"reason\" in the request")
+            .into())
+    }
 }
 
 /// Marks ids of tokens.

@@ -2,7 +2,7 @@
 //!
 //! An [`Operation`] is said once; the command line, the API and the forms follow from [`OperationDef`]. The runner
 //! plans, checks who may, applies and audits in one transaction, and then reads back what must now be true.
-//! A [`View`] is a read that is said once; a [`Check`] is something that must be true of the rows.
+//! A [`View`] is a read that is said once, a [`Task`] work that talks to the world between its transactions; a [`Check`] is something that must be true of the rows.
 
 mod access;
 pub mod audit;
@@ -10,6 +10,7 @@ mod check;
 mod idempotency;
 mod operation;
 mod runner;
+mod task;
 mod view;
 
 use db::Migration;
@@ -24,6 +25,7 @@ pub use idempotency::{
 };
 pub use operation::{Change, Guard, Operation, OperationDef, Plan, Proof, Risk};
 pub use runner::{Applied, Mode, Receipt, Runner, Status};
+pub use task::{Asked, Changing, Done, Effect, FINDINGS, Progress, Running, Task, TaskDef};
 pub use view::{Page, RowJson, View, ViewDef, page};
 
 /// The tables of this crate.

@@ -180,14 +180,7 @@ impl Runner {
         by: By,
         cx: Cx,
     ) -> Result<Receipt> {
-        if by.reason.as_deref().is_none_or(|reason| reason.trim().is_empty()) {
-            return Err(Refusal::new(
-                "reason_required",
-                format!("{} changes things; say why", definition.name),
-            )
-            .fix("add --reason TEXT, or \"reason\" in the request")
-            .into());
-        }
+        by.must_say_why(definition.name)?;
         let (name, audit_type) = (definition.name, definition.audit);
         let (asked, at) = (operation.clone(), cx.clone());
         let applied = self

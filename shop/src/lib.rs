@@ -19,7 +19,7 @@ mod shop;
 mod view;
 
 use db::Migration;
-use ops::{Check, OperationDef, ViewDef};
+use ops::{Check, OperationDef, TaskDef, ViewDef};
 
 pub use seam::{Seam, Settings};
 pub use shop::Shop;
@@ -78,6 +78,9 @@ pub const VIEWS: &[ViewDef] = &[
     ViewDef::of::<orders::views::Show>(),
     ViewDef::of::<cases::Explain>(),
 ];
+
+/// Everything that talks to the world and may take long. The doors are made from this list.
+pub const TASKS: &[TaskDef<Shop>] = &[];
 
 /// Everything that must be true. `makegood check`, the gauges and the end of every test run this list.
 pub fn checks() -> Vec<Check> {
