@@ -42,14 +42,15 @@ const SHELVES: &[&[&str]] = &[
 const ARROWS: &[(&str, &[&str])] = &[
     ("cases", &["inbox", "checkout", "orders", "entitlements", "inventory"]),
     ("import", &["inventory", "catalog"]),
-    ("inbox", &["orders"]),
+    ("inbox", &["orders", "refunds"]),
+    ("refunds", &["orders"]),
     ("checkout", &["orders", "inventory", "catalog", "customers"]),
     ("orders", &["entitlements", "inventory", "catalog"]),
     ("entitlements", &["catalog", "customers"]),
 ];
 
 /// Files of the shop that are no room: words that all rooms share.
-const GROUND: &[&str] = &["ids", "seam", "view"];
+const GROUND: &[&str] = &["fetch", "ids", "seam", "view"];
 
 /// The shop as a whole, which holds the rooms; no room asks it.
 const WHOLE: &str = "shop";
@@ -67,6 +68,7 @@ const TABLES: &[(&str, &[&str])] = &[
     ("entitlements", &["entitlements", "entitlement_grants"]),
     ("orders", &["orders", "order_lines", "order_timeline", "order_reviews", "payment_facts"]),
     ("checkout", &["checkouts"]),
+    ("refunds", &["refunds"]),
     ("inbox", &["stripe_events"]),
 ];
 

@@ -28,11 +28,31 @@ pub enum Defect {
     ReplaySellsTwice,
     /// The event is marked processed in another transaction, before its effect.
     MarkedBeforeDone,
+    /// A partial refund takes everything back.
+    PartialRefundTakesAll,
+    /// A refund that failed leaves the order refunded.
+    FailedRefundIgnored,
+    /// A full refund leaves access as it was.
+    RefundLeavesAccess,
+    /// A full refund keeps unshipped stock out of the stock.
+    StockNotReturned,
+    /// A dispute suspends nothing.
+    DisputeIgnored,
+    /// A lost dispute takes nothing back.
+    LostDisputeIgnored,
+    /// The payload of an event about a refund or dispute is believed, and the object never fetched.
+    PayloadBelieved,
+    /// Each attempt at a refund gets a new idempotency key, and nobody looks whether the last one arrived.
+    RefundSentBlindly,
+    /// A refund whose answer was lost is taken for failed.
+    LostRefundTakenForFailed,
+    /// Cleaning up cancels without asking Stripe.
+    CleanupNeverAsks,
 }
 
 impl Defect {
     /// All of them.
-    pub const ALL: [Defect; 12] = [
+    pub const ALL: [Defect; 22] = [
         Defect::AcknowledgeBeforeStoring,
         Defect::ReservedNotCounted,
         Defect::EachEventHandsOver,
@@ -45,6 +65,16 @@ impl Defect {
         Defect::LatePaymentIgnored,
         Defect::ReplaySellsTwice,
         Defect::MarkedBeforeDone,
+        Defect::PartialRefundTakesAll,
+        Defect::FailedRefundIgnored,
+        Defect::RefundLeavesAccess,
+        Defect::StockNotReturned,
+        Defect::DisputeIgnored,
+        Defect::LostDisputeIgnored,
+        Defect::PayloadBelieved,
+        Defect::RefundSentBlindly,
+        Defect::LostRefundTakenForFailed,
+        Defect::CleanupNeverAsks,
     ];
 }
 

@@ -22,6 +22,8 @@ ids! {
     OrderKind OrderId "ord" "order";
     /// A piece of stock set aside for an order.
     ReservationKind ReservationId "res" "reservation";
+    /// A refund that was asked for.
+    RefundKind RefundId "rfd" "refund";
     /// The right of a profile to a product.
     EntitlementKind EntitlementId "ent" "entitlement";
 }
@@ -38,4 +40,5 @@ macro_rules! id_schema {
 
 id_schema!(order_schema, OrderId, "^(ord_[0-9a-f]{32}|[0-9a-fA-F-]{36})$");
 id_schema!(profile_schema, ProfileId, "^(prf_[0-9a-f]{32}|[0-9a-fA-F-]{36})$");
+id_schema!(refund_schema, RefundId, "^(rfd_[0-9a-f]{32}|[0-9a-fA-F-]{36})$");
 id_schema!(reservation_schema, ReservationId, "^(res_[0-9a-f]{32}|[0-9a-fA-F-]{36})$");

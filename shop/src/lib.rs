@@ -8,12 +8,14 @@ pub mod catalog;
 pub mod checkout;
 pub mod customers;
 pub mod entitlements;
+pub mod fetch;
 pub mod ids;
 pub mod import;
 pub mod inbox;
 pub mod inventory;
 pub mod office;
 pub mod orders;
+pub mod refunds;
 pub mod seam;
 mod shop;
 mod view;
@@ -38,6 +40,11 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "grants by order",
         sql: include_str!("../migrations/0002_grants_by_order.sql"),
     },
+    Migration {
+        version: 5,
+        name: "money that goes back",
+        sql: include_str!("../migrations/0003_money_back.sql"),
+    },
 ];
 
 /// Every operation there is. The doors are made from this list.
@@ -58,6 +65,8 @@ pub const OPERATIONS: &[OperationDef] = &[
     OperationDef::of::<orders::ops::Ship>(),
     OperationDef::of::<orders::ops::FlagReview>(),
     OperationDef::of::<orders::ops::ClearReview>(),
+    OperationDef::of::<refunds::ops::Create>(),
+    OperationDef::of::<refunds::ops::Mark>(),
 ];
 
 /// Every read there is. The doors are made from this list.
@@ -77,6 +86,8 @@ pub const VIEWS: &[ViewDef] = &[
     ViewDef::of::<orders::views::List>(),
     ViewDef::of::<orders::views::Show>(),
     ViewDef::of::<cases::Explain>(),
+    ViewDef::of::<refunds::views::List>(),
+    ViewDef::of::<refunds::views::Show>(),
 ];
 
 /// Everything that talks to the world and may take long. The doors are made from this list.
@@ -89,6 +100,7 @@ pub fn checks() -> Vec<Check> {
         &inbox::checks::CHECKS,
         &entitlements::checks::CHECKS,
         &inventory::checks::CHECKS,
+        &refunds::checks::CHECKS,
         &office::checks::CHECKS,
     ]
     .concat()

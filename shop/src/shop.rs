@@ -10,9 +10,11 @@ use ops::Actor;
 use stripe::Stripe;
 
 use crate::checkout::{self, Starter};
+use crate::fetch;
 use crate::inbox::{self, Processed, Receiver};
 use crate::inventory::STOCK_CAME;
 use crate::orders;
+use crate::refunds;
 use crate::seam::{Seam, Settings};
 
 /// The shop: the seam, and where things come in.
@@ -87,6 +89,8 @@ impl Shop {
         }
         match job.kind.as_str() {
             STOCK_CAME => self.stock_came(job).await,
+            fetch::FETCH => inbox::look::run(self, job).await,
+            refunds::SEND => refunds::run(self, job).await,
             other => Err(Error::bug(format!("nobody knows how to do the job `{other}`"))),
         }
     }

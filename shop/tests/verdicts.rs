@@ -9,10 +9,13 @@ use std::path::PathBuf;
 use kernel::{Currency, Timestamp};
 use shop::catalog::ProductKind;
 use shop::orders::{
-    Amounts, CancelReason, Line, Order, PaymentFacts, PaymentStatus, Review, ReviewKind, State, Verdict,
-    WaitsFor, decide,
+    Amounts, CancelReason, Line, Order, PaymentFacts, PaymentStatus, Returned, Review, ReviewKind, State,
+    Verdict, WaitsFor, decide,
 };
-use stripe::{ChargeFact, Fact, Failure, IntentFact, SessionFact, SessionPayment, SessionStatus};
+use stripe::{
+    ChargeFact, DisputeFact, DisputeState, DisputeStatus, Fact, Failure, IntentFact, RefundFact,
+    RefundStatus, Seen, SessionFact, SessionPayment, SessionStatus, Source,
+};
 
 const AT: Timestamp = Timestamp::from_seconds(1_790_000_000);
 const PRICE: i64 = 1500;
@@ -93,6 +96,8 @@ fn say(verdict: Verdict) -> String {
         Verdict::Hold(waits_for) => format!("hold, waits for {}", waits_for.as_str()),
         Verdict::Suspect(why) => format!("hold for review: {why}"),
         Verdict::Cancel(reason) => format!("cancel: {}", reason.as_str()),
+        Verdict::TakeBack(Returned::Refunded) => "take back: refunded".into(),
+        Verdict::TakeBack(Returned::DisputeLost) => "take back: the dispute was lost".into(),
     }
 }
 
@@ -123,7 +128,19 @@ fn orders() -> Vec<(&'static str, Order)> {
         ("completed", order(State::Completed { confirmed_at: AT, at: AT })),
         ("cancelled", order(cancelled())),
         ("cancelled, flagged by an operator", flagged(cancelled(), open(ReviewKind::Operator))),
-        ("refunded", order(State::Refunded)),
+        ("refunded", order(State::Refunded { at: AT })),
+        ("completed, flagged by an early fraud warning", {
+            let completed = State::Completed { confirmed_at: AT, at: AT };
+            flagged(completed, open(ReviewKind::EarlyFraudWarning))
+        }),
+        ("pending, flagged by Radar", flagged(State::Pending, open(ReviewKind::RadarReview))),
+        ("completed, marked by an operator as refunded long ago", {
+            let completed = State::Completed { confirmed_at: AT, at: AT };
+            Order { refund_marked_at: Some(AT), ..order(completed) }
+        }),
+        ("refunded, as an operator had marked it", {
+            Order { refund_marked_at: Some(AT), ..order(State::Refunded { at: AT }) }
+        }),
     ]
 }
 
@@ -138,6 +155,9 @@ fn order(state: State) -> Order {
         payment_status: PaymentStatus::Unpaid,
         amounts: Amounts { currency: usd, subtotal: PRICE, discount: 0, tax: 0, shipping: 0 },
         paid_amount: None,
+        refunded_amount: 0,
+        refund_marked_at: None,
+        dispute: None,
         payment_intent: None,
         session: Some("cs_1".into()),
         webhook_processed_at: None,
@@ -170,6 +190,35 @@ fn review(kind: ReviewKind, cleared_at: Option<Timestamp>) -> Review {
 }
 
 // ---- what may be known of its payment
+
+fn refunded_charge(id: &str, intent: &str, refunded: i64) -> Fact {
+    let Fact::Charge(charge) = charge(true) else { unreachable!("a charge") };
+    let refunded = Seen::new(refunded, Source::Fetched(AT));
+    Fact::Charge(ChargeFact { id: id.into(), payment_intent: Some(intent.into()), refunded, ..charge })
+}
+
+fn refund(status: Seen<RefundStatus>, amount: i64) -> Fact {
+    Fact::Refund(RefundFact {
+        id: "re_1".into(),
+        charge: Some("ch_1".into()),
+        payment_intent: Some("pi_1".into()),
+        amount,
+        currency: currency("usd"),
+        ours: None,
+        status,
+    })
+}
+
+fn dispute(status: DisputeStatus) -> Fact {
+    let state = DisputeState { status, amount: PRICE, due_by: None, reason: None };
+    Fact::Dispute(DisputeFact {
+        id: "dp_1".into(),
+        charge: Some("ch_1".into()),
+        payment_intent: Some("pi_1".into()),
+        currency: currency("usd"),
+        state: Seen::new(state, Source::Fetched(AT)),
+    })
+}
 
 fn everything_known() -> Vec<(&'static str, Vec<Fact>)> {
     vec![
@@ -206,6 +255,30 @@ fn everything_known() -> Vec<(&'static str, Vec<Fact>)> {
         ("the session is paid in another currency", vec![foreign_session()]),
         ("the intent is paid, 5.00 too much, no session seen", vec![paid_intent("pi_1", PRICE + 500)]),
         ("the intent is paid in another currency, no session seen", vec![foreign_intent()]),
+        ("paid, 5.00 were refunded", vec![refunded_charge("ch_1", "pi_1", 500)]),
+        ("paid, all of it was refunded", vec![refunded_charge("ch_1", "pi_1", PRICE)]),
+        ("paid, a refund of all of it was told by an event", {
+            vec![charge(true), refund(Seen::new(RefundStatus::Succeeded, Source::Told(AT)), PRICE)]
+        }),
+        ("paid, the refund of all of it failed", {
+            let failed = Seen::new(RefundStatus::Failed, Source::Fetched(AT));
+            vec![refunded_charge("ch_1", "pi_1", 0), refund(failed, PRICE)]
+        }),
+        ("paid twice, one of both was refunded", {
+            let other = refunded_charge("ch_2", "pi_2", PRICE);
+            vec![paid_intent("pi_1", PRICE), paid_intent("pi_2", PRICE), other]
+        }),
+        ("paid 5.00 too little, and refunded", {
+            vec![paid_session("cs_1", PRICE - 500), refunded_charge("ch_1", "pi_1", PRICE)]
+        }),
+        ("a bank inquires", vec![charge(true), dispute(DisputeStatus::WarningNeedsResponse)]),
+        ("a bank disputes it", vec![charge(true), dispute(DisputeStatus::NeedsResponse)]),
+        ("the dispute was lost", vec![charge(true), dispute(DisputeStatus::Lost)]),
+        ("the dispute was lost, an appeal is decided", {
+            vec![charge(true), dispute(DisputeStatus::AppealUnderReview)]
+        }),
+        ("the dispute was won", vec![charge(true), dispute(DisputeStatus::Won)]),
+        ("a dispute is lost, of a payment that nobody has seen", vec![dispute(DisputeStatus::Lost)]),
     ]
 }
 
@@ -313,5 +386,6 @@ fn charge(captured: bool) -> Fact {
         captured,
         paid: true,
         customer: None,
+        refunded: stripe::Seen::default(),
     })
 }

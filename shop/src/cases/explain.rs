@@ -136,6 +136,6 @@ fn next(order: &Order, checkout: Option<&checkout::Checkout>, now: Timestamp) ->
         State::Confirmed { .. } => format!("It has to be shipped: makegood orders ship {} --reason …", order.id),
         State::Completed { .. } => "Nothing is left to do.".into(),
         State::Cancelled { .. } => "Nothing; a payment that comes all the same reopens it.".into(),
-        State::Refunded => "Nothing is left to do.".into(),
+        State::Refunded { .. } => "Nothing; should the money come back, so does what was bought.".into(),
     }
 }

@@ -101,7 +101,7 @@ pub async fn sync(seam: &Seam, order: OrderId) -> Result<()> {
 }
 
 async fn learn(seam: &Seam, order: OrderId, session: Value, ended: bool) -> Result<()> {
-    let proof = match read_object(&session).map_err(|e| Error::Bug(Box::new(e)))? {
+    let proof = match read_object(&session, seam.now()).map_err(|e| Error::Bug(Box::new(e)))? {
         Reading::Proof(proof) => proof,
         Reading::NotHandled => return Err(Error::bug("Stripe answered something else than a session")),
     };
@@ -109,7 +109,9 @@ async fn learn(seam: &Seam, order: OrderId, session: Value, ended: bool) -> Resu
     seam.db
         .write("checkout.learn", move |tx| {
             let cause = Actor::system("checkout");
-            orders::learn(tx, &cx, vec![Learned { order, fact: proof.fact.clone(), cause }])?;
+            let learned =
+                proof.facts.iter().map(|fact| Learned { order, fact: fact.clone(), cause: cause.clone() });
+            orders::learn(tx, &cx, learned.collect())?;
             if ended {
                 store::set_state(tx, &cx, order, CheckoutState::Closed)?;
             }

@@ -54,6 +54,97 @@ pub fn hand_over(tx: &mut Tx<'_>, cx: &Cx, handovers: &[Handover]) -> Result<()>
     Ok(())
 }
 
+/// Hands over what an order brings that had gone back before: grants that were returned count again, missing ones are made.
+/// What an operator has revoked meanwhile stays revoked.
+pub fn hand_over_again(tx: &mut Tx<'_>, cx: &Cx, handovers: &[Handover]) -> Result<()> {
+    for handover in handovers {
+        let known = store::find(tx, handover.holder, &handover.product)?;
+        let granted = match &known {
+            Some(entitlement) => store::is_granted_by(tx, entitlement.id, handover.order)?,
+            None => false,
+        };
+        if !granted {
+            hand_over(tx, cx, std::slice::from_ref(handover))?;
+        }
+    }
+    let orders: Vec<(OrderId, Actor)> = handovers.iter().map(|h| (h.order, h.cause.clone())).collect();
+    turn(
+        tx,
+        cx,
+        &orders,
+        Turn {
+            from: &["returned"],
+            to: "active",
+            audit: "entitlement_granted",
+            why: "the money is ours again",
+        },
+    )
+}
+
+/// The orders' payments are disputed: what they granted does not count until the bank has decided.
+pub fn suspend(tx: &mut Tx<'_>, cx: &Cx, orders: &[(OrderId, Actor)]) -> Result<()> {
+    turn(
+        tx,
+        cx,
+        orders,
+        Turn {
+            from: &["active"],
+            to: "suspended",
+            audit: "entitlement_suspended",
+            why: "the payment is disputed",
+        },
+    )
+}
+
+/// The disputes ended well: exactly what was suspended counts again.
+pub fn restore(tx: &mut Tx<'_>, cx: &Cx, orders: &[(OrderId, Actor)]) -> Result<()> {
+    turn(
+        tx,
+        cx,
+        orders,
+        Turn {
+            from: &["suspended"],
+            to: "active",
+            audit: "entitlement_restored",
+            why: "no dispute is open any more",
+        },
+    )
+}
+
+/// The money went back: what these orders granted goes back too. What other orders or operators granted stays.
+pub fn take_back(tx: &mut Tx<'_>, cx: &Cx, orders: &[(OrderId, Actor)]) -> Result<()> {
+    turn(
+        tx,
+        cx,
+        orders,
+        Turn {
+            from: &["active", "suspended"],
+            to: "returned",
+            audit: "entitlement_revoked",
+            why: "the money went back",
+        },
+    )
+}
+
+/// A step of the grants of some orders.
+struct Turn {
+    from: &'static [&'static str],
+    to: &'static str,
+    audit: &'static str,
+    why: &'static str,
+}
+
+fn turn(tx: &mut Tx<'_>, cx: &Cx, orders: &[(OrderId, Actor)], turn: Turn) -> Result<()> {
+    let mut entries = Vec::new();
+    for (order, cause) in orders {
+        for product in store::turn(tx, cx, *order, turn.from, turn.to)? {
+            let entry = Entry::new(turn.audit, cause.clone(), "product", &product);
+            entries.push(entry.order(*order).because(Some(turn.why)));
+        }
+    }
+    audit::record(tx, cx, entries).map(drop)
+}
+
 /// Gives a profile access by hand, on behalf of an order if one is named. The runner writes the audit entry.
 pub fn grant_by_hand(
     tx: &mut Tx<'_>,

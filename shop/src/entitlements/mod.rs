@@ -1,7 +1,8 @@
 //! Who may use what, and which orders or operators say so.
 //!
 //! An entitlement is active while one of its grants is. A grant of an order is made once, when the order is confirmed;
-//! a replay makes no second one, and never brings back what an operator has revoked.
+//! a replay makes no second one, and never brings back what an operator has revoked. While the payment is disputed it is
+//! suspended, and when the money went back it is returned; both count again when the money does.
 
 pub mod checks;
 mod entitlement;
@@ -10,5 +11,5 @@ pub mod ops;
 pub(crate) mod store;
 
 pub use entitlement::{Entitlement, Grant, Holder, Source};
-pub use grant::{Handover, grant_by_hand, hand_over, revoke};
+pub use grant::{Handover, grant_by_hand, hand_over, hand_over_again, restore, revoke, suspend, take_back};
 pub use store::{find, grants_of, is_active, of_order};

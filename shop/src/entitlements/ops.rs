@@ -76,7 +76,15 @@ impl Operation for Revoke {
 
     fn plan(&self, tx: &mut Tx<'_>, _: &Cx) -> Result<Plan> {
         let found = store::find(tx, Holder::Profile(self.user), &self.course)?;
-        let seen = found.as_ref().map_or("none", |entitlement| shown(entitlement.active));
+        let suspended = match &found {
+            Some(found) => store::grants_of(tx, found.id)?.iter().any(|grant| grant.status == "suspended"),
+            None => false,
+        };
+        let seen = match &found {
+            Some(found) if !found.active && suspended => "suspended",
+            Some(found) => shown(found.active),
+            None => "none",
+        };
         Ok(Plan::default()
             .guard("entitlement_exists", found.is_some(), format!("{} to {}: {seen}", self.user, self.course))
             .change(format!("access of {} to {}", self.user, self.course), seen, "revoked"))

@@ -93,10 +93,48 @@ pub(super) fn revoke(tx: &mut Tx<'_>, cx: &Cx, id: EntitlementId) -> Result<()> 
     )?;
     tx.execute(
         "UPDATE entitlement_grants SET status = 'revoked', updated_at = $1
-         WHERE entitlement_id = $2 AND status = 'active'",
+         WHERE entitlement_id = $2 AND status IN ('active', 'suspended')",
         &[cx.now.into(), id.into()],
     )?;
     Ok(())
+}
+
+/// Moves the grants of an order from one of these states to another, and lets each entitlement count while one of its
+/// grants does. Gives the products of which anything changed.
+pub(super) fn turn(tx: &mut Tx<'_>, cx: &Cx, order: OrderId, from: &[&str], to: &str) -> Result<Vec<String>> {
+    // The entitlements' rows come first, in the order of their ids, as wherever both are written.
+    let sql = format!(
+        "SELECT id, product_id FROM entitlements WHERE id IN (SELECT entitlement_id FROM entitlement_grants
+           WHERE order_id = $1 AND source = 'order') ORDER BY id{}",
+        tx.dialect().for_update()
+    );
+    let mut touched = Vec::new();
+    for row in tx.query(&sql, &[order.into()])? {
+        let id: EntitlementId = row.get("id")?;
+        let sql = format!(
+            "UPDATE entitlement_grants SET status = $1, updated_at = $2
+             WHERE order_id = $3 AND entitlement_id = $4 AND source = 'order' AND {}",
+            tx.dialect().any("status", 5)
+        );
+        let among = Value::array(from.iter().copied());
+        if tx.execute(&sql, &[to.into(), cx.now.into(), order.into(), id.into(), among])? == 0 {
+            continue;
+        }
+        tx.execute(
+            "UPDATE entitlements SET updated_at = $1, status = CASE WHEN EXISTS (SELECT 1 FROM entitlement_grants g
+               WHERE g.entitlement_id = entitlements.id AND g.status = 'active') THEN 'active' ELSE 'revoked' END
+             WHERE id = $2",
+            &[cx.now.into(), id.into()],
+        )?;
+        touched.push(row.get("product_id")?);
+    }
+    Ok(touched)
+}
+
+/// Whether this order has granted this entitlement at some time, whatever became of it.
+pub(super) fn is_granted_by(tx: &mut Tx<'_>, id: EntitlementId, order: OrderId) -> Result<bool> {
+    let sql = "SELECT COUNT(*) FROM entitlement_grants WHERE entitlement_id = $1 AND order_id = $2 AND source = 'order'";
+    Ok(tx.count(sql, &[id.into(), order.into()])? > 0)
 }
 
 /// What this holder has to this product, active or not.

@@ -5,6 +5,7 @@
 
 pub mod checks;
 mod event;
+pub mod look;
 pub mod ops;
 mod process;
 mod receive;

@@ -1,5 +1,6 @@
 //! Claims a batch of events, reads what each proves, and settles it: effects, audit and the events' own end in one
-//! transaction. A bad event is found by trying its batch one by one.
+//! transaction. Of what can change both ways the object is fetched first, outside of any transaction. A bad event is found
+//! by trying its batch one by one.
 
 use std::collections::BTreeMap;
 
@@ -8,17 +9,21 @@ use kernel::planted::{Defect, planted};
 use kernel::{Cx, Duration, Error, Result};
 use ops::Actor;
 use ops::audit::{self, Entry};
-use stripe::{Event, Proof, Reading, References};
+use stripe::{Event, Fact, Proof, Reading, References, Target};
 
 use super::event::MAX_ATTEMPTS;
 use super::store::{self, Claimed, Ending};
 use super::{EventStatus, StoredEvent};
+use crate::fetch;
 use crate::ids::OrderId;
 use crate::orders::{self, Learned};
+use crate::refunds;
 use crate::seam::Seam;
 
 /// How long a worker may take for its batch before another takes the events over.
 const LEASE: Duration = Duration::from_secs(30);
+/// The same while Stripe is asked.
+const LEASE_WHILE_ASKING: Duration = Duration::from_secs(180);
 /// Events in one batch. Larger batches settle faster; smaller ones hold fewer locks.
 const BATCH: i64 = 100;
 
@@ -45,20 +50,68 @@ pub async fn process(seam: &Seam) -> Result<Processed> {
 
 async fn settle_claims(seam: &Seam, claims: Vec<Claimed>) -> Result<Processed> {
     let mut processed = Processed { claimed: claims.len(), ..Processed::default() };
-    if claims.is_empty() {
-        return Ok(processed);
+    let read = claims.into_iter().map(|claim| {
+        let read = read(&claim, seam.settings.livemode);
+        (claim, read)
+    });
+    let (believed, hints): (Vec<Work>, Vec<Work>) = read.partition(|(_, read)| read.target().is_none());
+    settle_works(seam, believed, &mut processed).await?;
+    if !hints.is_empty() {
+        let asked = ask(seam, hints).await?;
+        settle_works(seam, asked, &mut processed).await?;
     }
-    let endings = match try_batch(seam, &claims).await {
+    Ok(processed)
+}
+
+async fn settle_works(seam: &Seam, works: Vec<Work>, processed: &mut Processed) -> Result<()> {
+    if works.is_empty() {
+        return Ok(());
+    }
+    let endings = match try_batch(seam, &works).await {
         Ok(endings) => endings,
         // Not now, or nobody knows: the lease brings back what is not finished.
         Err(Error::Busy(_) | Error::Unknown(_)) => Vec::new(),
-        Err(_) => one_by_one(seam, &claims).await?,
+        Err(_) => one_by_one(seam, &works).await?,
     };
     for ending in endings {
         tell(&ending);
         *processed.ended.entry(ending.status.as_str()).or_default() += 1;
     }
-    Ok(processed)
+    Ok(())
+}
+
+/// Fetches what the events are hints of: many events about one object, one fetch. When Stripe cannot be asked the payload
+/// stands in, and the object is fetched later.
+async fn ask(seam: &Seam, works: Vec<Work>) -> Result<Vec<Work>> {
+    let (now, ids) = (seam.cx().now, works.iter().map(|(claim, _)| claim.clone()).collect::<Vec<_>>());
+    seam.db
+        .write("inbox.keep", move |tx| store::keep(tx, now, &ids, LEASE_WHILE_ASKING))
+        .await
+        .safe_to_repeat()?;
+    let targets = works.iter().filter_map(|(_, read)| read.target().cloned());
+    let found = fetch::all(seam, targets.collect()).await;
+    let believe = |(claim, read): Work| {
+        let found = read.target().and_then(|target| found.get(target));
+        let read = match (read, found) {
+            (Read::Proof(told), Some(Ok(seen))) => Read::Proof(Box::new(with_object(*told, seen.clone()))),
+            (Read::Proof(told), Some(Err(_))) => Read::Told(told),
+            (read, _) => read,
+        };
+        (claim, read)
+    };
+    Ok(works.into_iter().map(believe).collect())
+}
+
+/// What the object says stands in for what the event told of it. What the event names its order by still counts.
+fn with_object(told: Proof, seen: Proof) -> Proof {
+    let mut references = seen.references;
+    let inside = told.references;
+    references.payment_intent = references.payment_intent.or(inside.payment_intent);
+    references.charge = references.charge.or(inside.charge);
+    if references.order.is_none() {
+        (references.order, references.typed) = (inside.order, inside.typed);
+    }
+    Proof { references, facts: seen.facts, target: None }
 }
 
 /// An event that nobody can read needs a person, so it is said aloud; a failed attempt was told when it was put back.
@@ -70,22 +123,21 @@ fn tell(ending: &Ending) {
     }
 }
 
-async fn try_batch(seam: &Seam, claims: &[Claimed]) -> Result<Vec<Ending>> {
-    let readings: Vec<Read> = claims.iter().map(|claim| read(claim, seam.settings.livemode)).collect();
-    let (cx, claims) = (seam.cx(), claims.to_vec());
+async fn try_batch(seam: &Seam, works: &[Work]) -> Result<Vec<Ending>> {
+    let (cx, works) = (seam.cx(), works.to_vec());
     // Repeating is safe: what was committed is no longer held by this claim.
-    seam.db.write("inbox.settle", move |tx| settle(tx, &cx, &claims, &readings)).await.safe_to_repeat()
+    seam.db.write("inbox.settle", move |tx| settle(tx, &cx, &works)).await.safe_to_repeat()
 }
 
 /// Each event by itself; the one that fails is put back, or given up, and does not hold up the others.
-async fn one_by_one(seam: &Seam, claims: &[Claimed]) -> Result<Vec<Ending>> {
+async fn one_by_one(seam: &Seam, works: &[Work]) -> Result<Vec<Ending>> {
     let mut endings = Vec::new();
-    for claim in claims {
-        match try_batch(seam, std::slice::from_ref(claim)).await {
+    for work in works {
+        match try_batch(seam, std::slice::from_ref(work)).await {
             Ok(ended) => endings.extend(ended),
             // Nobody knows, or not now: the lease brings it back.
             Err(Error::Busy(_) | Error::Unknown(_)) => {}
-            Err(error) => endings.push(put_back(seam, claim, error).await?),
+            Err(error) => endings.push(put_back(seam, &work.0, error).await?),
         }
     }
     Ok(endings)
@@ -106,7 +158,7 @@ async fn put_back(seam: &Seam, claim: &Claimed, error: Error) -> Result<Ending> 
     let (claim, written) = (claim.clone(), ending.clone());
     seam.db
         .write("inbox.put_back", move |tx| {
-            let held = store::still_held(tx, std::slice::from_ref(&claim))?;
+            let held = store::still_held(tx, std::iter::once(&claim))?;
             if held.is_empty() { Ok(()) } else { store::finish(tx, &cx, std::slice::from_ref(&written)) }
         })
         .await
@@ -114,11 +166,42 @@ async fn put_back(seam: &Seam, claim: &Claimed, error: Error) -> Result<Ending> 
     Ok(ending)
 }
 
+/// Whether a text in this JSON holds the character NUL: an escape that is not itself escaped.
+fn holds_nul(payload: &str) -> bool {
+    payload.match_indices("\\u0000").any(|(at, _)| {
+        let slashes = payload[..at].bytes().rev().take_while(|byte| *byte == b'\\').count();
+        slashes % 2 == 0
+    })
+}
+
+/// An event that is held, and what it says.
+type Work = (Claimed, Read);
+
 /// What an event says, read before any transaction.
+#[derive(Debug, Clone)]
 enum Read {
     Proof(Box<Proof>),
+    /// The same, of an object that had to be fetched and could not be.
+    Told(Box<Proof>),
     Ignored(&'static str),
     Unreadable(&'static str, String),
+}
+
+impl Read {
+    fn proof(&self) -> Option<&Proof> {
+        match self {
+            Read::Proof(proof) | Read::Told(proof) => Some(proof),
+            Read::Ignored(_) | Read::Unreadable(..) => None,
+        }
+    }
+
+    /// What is to be fetched before this may be believed.
+    fn target(&self) -> Option<&Target> {
+        match self {
+            Read::Proof(proof) if !planted(Defect::PayloadBelieved) => proof.target.as_ref(),
+            _ => None,
+        }
+    }
 }
 
 fn read(claim: &Claimed, livemode: bool) -> Read {
@@ -131,7 +214,7 @@ fn read(claim: &Claimed, livemode: bool) -> Read {
     }
     match stripe::read(&event) {
         // PostgreSQL's jsonb cannot keep it, and no payment needs it.
-        Ok(Reading::Proof(_)) if claim.payload.contains("\\u0000") => Read::Unreadable(
+        Ok(Reading::Proof(_)) if holds_nul(&claim.payload) => Read::Unreadable(
             "nul_character",
             "the payload carries \\u0000, which cannot be stored as a fact".into(),
         ),
@@ -141,39 +224,46 @@ fn read(claim: &Claimed, livemode: bool) -> Read {
     }
 }
 
-fn settle(tx: &mut Tx<'_>, cx: &Cx, claims: &[Claimed], readings: &[Read]) -> Result<Vec<Ending>> {
-    let held = store::still_held(tx, claims)?;
-    let held: Vec<(&Claimed, &Read)> =
-        claims.iter().zip(readings).filter(|(claim, _)| held.contains(&claim.id)).collect();
-    let references: Vec<&References> = held
-        .iter()
-        .filter_map(|(_, read)| match read {
-            Read::Proof(proof) => Some(&proof.references),
-            Read::Ignored(_) | Read::Unreadable(..) => None,
-        })
-        .collect();
+fn settle(tx: &mut Tx<'_>, cx: &Cx, works: &[Work]) -> Result<Vec<Ending>> {
+    let held = store::still_held(tx, works.iter().map(|(claim, _)| claim))?;
+    let held: Vec<&Work> = works.iter().filter(|(claim, _)| held.contains(&claim.id)).collect();
+    let proofs = held.iter().filter_map(|(_, read)| read.proof());
+    let references: Vec<&References> = proofs.map(|proof| &proof.references).collect();
     let mut matched = orders::match_references(tx, &references)?.into_iter();
     let mut learned = Vec::new();
     let mut endings = Vec::with_capacity(held.len());
     for (claim, read) in held {
-        let order = if matches!(read, Read::Proof(_)) { matched.next().flatten() } else { None };
-        let ending = judge(cx, claim, read, order);
-        if let (Read::Proof(proof), Some(order)) = (read, order) {
+        let order = if read.proof().is_some() { matched.next().flatten() } else { None };
+        endings.push(judge(cx, claim, read, order));
+        if let (Some(proof), Some(order)) = (read.proof(), order) {
             let cause = Actor::stripe(&claim.id);
-            learned.push(Learned { order, fact: proof.fact.clone(), cause });
+            let facts = proof.facts.iter().cloned();
+            learned.extend(facts.map(|fact| Learned { order, fact, cause: cause.clone() }));
         }
-        endings.push(ending);
     }
+    let refunds: Vec<Fact> =
+        learned.iter().map(|l| &l.fact).filter(|f| matches!(f, Fact::Refund(_))).cloned().collect();
     orders::learn(tx, cx, learned)?;
+    refunds::follow(tx, cx, refunds.iter(), &Actor::system("worker"))?;
     store::finish(tx, cx, &endings)?;
     audit::record(tx, cx, endings.iter().filter_map(audited).collect())?;
     Ok(endings)
 }
 
+/// How long an event waits whose order cannot be found while Stripe cannot be asked.
+const ASK_AGAIN: Duration = Duration::from_secs(60);
+
 /// Where an event ends, given the order that it means.
 fn judge(cx: &Cx, claim: &Claimed, read: &Read, order: Option<OrderId>) -> Ending {
+    let mut next_attempt_at = cx.now;
     let (status, error) = match (read, order) {
-        (Read::Proof(_), Some(_)) => (EventStatus::Processed, None),
+        (Read::Proof(_) | Read::Told(_), Some(_)) => (EventStatus::Processed, None),
+        // Whose it is would be said by the payment at Stripe. It is asked until it answers.
+        (Read::Told(_), None) => {
+            next_attempt_at = cx.now + ASK_AGAIN;
+            let text = "no order here is known by this payment, and Stripe cannot be asked whose it is";
+            (EventStatus::Retry, Some(("stripe_unreachable", text.to_owned())))
+        }
         (Read::Proof(proof), None) if proof.references.order.is_some() => {
             let named = proof.references.order.as_deref().unwrap_or_default();
             let text = format!("metadata.orderId is `{named}`, and no such order is here");
@@ -184,7 +274,7 @@ fn judge(cx: &Cx, claim: &Claimed, read: &Read, order: Option<OrderId>) -> Endin
         (Read::Ignored(why), _) => (EventStatus::Ignored, Some((*why, String::new()))),
         (Read::Unreadable(kind, text), _) => (EventStatus::Error, Some((*kind, text.clone()))),
     };
-    Ending { id: claim.id.clone(), status, order, error, next_attempt_at: cx.now }
+    Ending { id: claim.id.clone(), status, order, error, next_attempt_at }
 }
 
 fn audited(ending: &Ending) -> Option<Entry> {
@@ -214,10 +304,17 @@ async fn mark_before_done(seam: &Seam, claims: &[Claimed]) -> Result<()> {
         .safe_to_repeat()
 }
 
-/// Processes one stored event again, whatever became of it before. Changes nothing that is already right.
+/// Processes one stored event again, whatever became of it before. Changes nothing that is already right. What can change
+/// both ways is taken from the payload and fetched by a job right after.
 pub fn replay(tx: &mut Tx<'_>, cx: &Cx, id: &str, livemode: bool) -> Result<StoredEvent> {
     let claim = store::claim_one(tx, cx.now, id, LEASE)?.ok_or_else(|| Error::not_found("event", id))?;
-    let reading = read(&claim, livemode);
-    settle(tx, cx, &[claim], &[reading])?;
+    let read = match read(&claim, livemode) {
+        Read::Proof(proof) if proof.target.is_some() => {
+            jobs::enqueue(tx, cx, proof.target.iter().map(|target| fetch::job(cx.now, target)).collect())?;
+            Read::Told(proof)
+        }
+        read => read,
+    };
+    settle(tx, cx, &[(claim, read)])?;
     store::find(tx, id)?.ok_or_else(|| Error::not_found("event", id))
 }

@@ -95,7 +95,10 @@ fn claimed(row: &Row) -> Result<Claimed> {
 }
 
 /// Which of these claims still hold: nobody has claimed the event since, and it is not finished.
-pub(super) fn still_held(tx: &mut Tx<'_>, claims: &[Claimed]) -> Result<BTreeSet<String>> {
+pub(super) fn still_held<'c>(
+    tx: &mut Tx<'_>,
+    claims: impl Iterator<Item = &'c Claimed> + Clone,
+) -> Result<BTreeSet<String>> {
     let sql = format!(
         "SELECT stripe_event_id, fence FROM stripe_events
          WHERE {} AND status IN ('received', 'retry') ORDER BY stripe_event_id{}",
@@ -103,14 +106,24 @@ pub(super) fn still_held(tx: &mut Tx<'_>, claims: &[Claimed]) -> Result<BTreeSet
         tx.dialect().for_update()
     );
     let fences: BTreeMap<String, i64> = tx
-        .query(&sql, &[Value::array(claims.iter().map(|claim| &claim.id))])?
+        .query(&sql, &[Value::array(claims.clone().map(|claim| &claim.id))])?
         .iter()
         .map(|row| Ok((row.get("stripe_event_id")?, row.get("fence")?)))
         .collect::<Result<_>>()?;
     let holds = |claim: &&Claimed| {
         fences.get(&claim.id).is_some_and(|fence| *fence == claim.fence || planted(Defect::NoFencing))
     };
-    Ok(claims.iter().filter(holds).map(|claim| claim.id.clone()).collect())
+    Ok(claims.filter(holds).map(|claim| claim.id.clone()).collect())
+}
+
+/// Holds these claims for longer: Stripe is asked before they can be settled. Those that are held no more stay so.
+pub(super) fn keep(tx: &mut Tx<'_>, now: Timestamp, claims: &[Claimed], lease: Duration) -> Result<()> {
+    let held = still_held(tx, claims.iter())?;
+    let sql = format!(
+        "UPDATE stripe_events SET next_attempt_at = $1 WHERE {}",
+        tx.dialect().any("stripe_event_id", 2)
+    );
+    tx.execute(&sql, &[(now + lease).into(), Value::array(held.iter())]).map(drop)
 }
 
 /// How an event ended, for now.

@@ -3,9 +3,12 @@
 
 use kernel::planted::{Defect, planted};
 use kernel::{Currency, Money};
-use stripe::{ChargeFact, Fact, IntentFact, SessionFact, SessionPayment, SessionStatus};
+use stripe::{
+    ChargeFact, DisputeFact, DisputeOutcome, Fact, IntentFact, RefundFact, ReviewFact, SessionFact,
+    SessionPayment, SessionStatus, WarningFact,
+};
 
-use super::{Amounts, CancelReason, Order, ReviewKind};
+use super::{Amounts, CancelReason, Dispute, Order, ReviewKind};
 
 /// Everything proved about one order, whatever the order in which it came.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -16,6 +19,14 @@ pub struct PaymentFacts {
     pub intents: Vec<IntentFact>,
     /// Its charges.
     pub charges: Vec<ChargeFact>,
+    /// What went back.
+    pub refunds: Vec<RefundFact>,
+    /// What a bank wants back.
+    pub disputes: Vec<DisputeFact>,
+    /// What an issuer believes to be fraud.
+    pub warnings: Vec<WarningFact>,
+    /// What Radar wants to be looked at.
+    pub radar_reviews: Vec<ReviewFact>,
 }
 
 /// What the facts amount to.
@@ -42,6 +53,40 @@ pub enum Payment {
         /// Whether it is what the order expects.
         check: AmountCheck,
     },
+    /// The money was there, and the buyer has it again.
+    Returned {
+        /// How much had come.
+        sum: Money,
+        /// Through which payment intent.
+        intent: Option<String>,
+        /// Whether it was what the order expects.
+        check: AmountCheck,
+        /// How it went back.
+        how: Returned,
+    },
+}
+
+/// How money went back to the buyer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Returned {
+    /// By refunds that add up to all of it.
+    Refunded,
+    /// By a dispute that was lost.
+    DisputeLost,
+}
+
+/// One payment that came.
+struct Unit {
+    sum: Money,
+    intent: Option<String>,
+    charge: Option<String>,
+}
+
+impl Unit {
+    fn is_of(&self, charge: Option<&str>, intent: Option<&str>) -> bool {
+        let same = |ours: Option<&str>, theirs: Option<&str>| ours.is_some() && ours == theirs;
+        same(self.charge.as_deref(), charge) || same(self.intent.as_deref(), intent)
+    }
 }
 
 /// Whether the money is what the order expects.
@@ -62,7 +107,11 @@ impl Payment {
             Payment::FailedForGood => Some(CancelReason::PaymentFailed),
             Payment::Canceled => Some(CancelReason::PaymentCanceled),
             Payment::Expired => Some(CancelReason::SessionExpired),
-            Payment::None | Payment::Processing | Payment::Failed | Payment::Captured { .. } => None,
+            Payment::None
+            | Payment::Processing
+            | Payment::Failed
+            | Payment::Captured { .. }
+            | Payment::Returned { .. } => None,
         }
     }
 }
@@ -76,6 +125,10 @@ impl PaymentFacts {
                 Fact::Session(session) => all.sessions.push(session),
                 Fact::Intent(intent) => all.intents.push(intent),
                 Fact::Charge(charge) => all.charges.push(charge),
+                Fact::Refund(refund) => all.refunds.push(refund),
+                Fact::Dispute(dispute) => all.disputes.push(dispute),
+                Fact::Warning(warning) => all.warnings.push(warning),
+                Fact::Review(review) => all.radar_reviews.push(review),
             }
         }
         all
@@ -88,9 +141,12 @@ impl PaymentFacts {
 
     /// What all of it amounts to for `order`. From strong to weak: money that is there outweighs everything.
     pub fn payment(&self, order: &Order) -> Payment {
-        if let Some((sum, intent)) = self.captured(&order.amounts) {
-            let check = self.check(order, sum);
-            return Payment::Captured { sum, intent, check };
+        if let Some(unit) = self.counted(&order.amounts) {
+            let (sum, check) = (unit.sum, self.check(order, unit.sum));
+            return match self.returned(&unit) {
+                None => Payment::Captured { sum, intent: unit.intent, check },
+                Some(how) => Payment::Returned { sum, intent: unit.intent, check, how },
+            };
         }
         if self.sessions.iter().any(|session| session.async_failed) {
             return Payment::FailedForGood;
@@ -131,21 +187,84 @@ impl PaymentFacts {
         paid
     }
 
-    /// The money that came, and through which intent. The intent's own word counts most, then the charge's, then the
-    /// session's. Of several payments the one that fits the order counts, whichever came first.
-    fn captured(&self, expected: &Amounts) -> Option<(Money, Option<String>)> {
+    /// How much of the payment that counts has gone back, in minor units.
+    pub fn refunded(&self, order: &Order) -> i64 {
+        self.counted(&order.amounts).map_or(0, |unit| self.gone_back(&unit))
+    }
+
+    /// Whether a bank wants the money of the payment that counts. A verdict is Stripe's word; none is inferred.
+    pub fn dispute(&self, order: &Order) -> Option<Dispute> {
+        let unit = self.counted(&order.amounts)?;
+        let outcomes = self.disputes_of(&unit);
+        if outcomes.contains(&DisputeOutcome::Lost) {
+            return Some(Dispute::Lost);
+        }
+        outcomes.contains(&DisputeOutcome::Open).then_some(Dispute::Open)
+    }
+
+    /// The payment that counts: of those that are still ours the one that fits the order, whichever came first; of those
+    /// that went back only when no other is there.
+    fn counted(&self, expected: &Amounts) -> Option<Unit> {
+        let mut units = self.units(expected.currency);
+        units.sort_by_key(|unit| {
+            let fits = unit.sum == expected.total();
+            (self.returned(unit).is_some(), !fits, unit.sum.minor, unit.intent.clone())
+        });
+        units.into_iter().next()
+    }
+
+    /// Every payment that came. The intent's own word counts most, then the charge's; the session's only when neither is
+    /// known.
+    fn units(&self, currency: Currency) -> Vec<Unit> {
         let intents = self.intents.iter().filter_map(|intent| {
-            intent.received.map(|sum| (Money::new(sum, intent.currency), Some(intent.id.clone())))
+            let sum = Money::new(intent.received?, intent.currency);
+            Some(Unit { sum, intent: Some(intent.id.clone()), charge: intent.latest_charge.clone() })
         });
-        let charges = self.charges.iter().filter(|charge| is_captured(charge)).map(|charge| {
-            (Money::new(charge.captured_amount, charge.currency), charge.payment_intent.clone())
+        let mut units: Vec<Unit> = intents.collect();
+        for charge in self.charges.iter().filter(|charge| is_captured(charge)) {
+            if !units.iter().any(|unit| unit.is_of(Some(&charge.id), charge.payment_intent.as_deref())) {
+                let sum = Money::new(charge.captured_amount, charge.currency);
+                let (intent, charge) = (charge.payment_intent.clone(), Some(charge.id.clone()));
+                units.push(Unit { sum, intent, charge });
+            }
+        }
+        if units.is_empty() {
+            let sessions = self.sessions.iter().filter_map(|session| session_money(session, currency));
+            units.extend(sessions.map(|(sum, intent)| Unit { sum, intent, charge: None }));
+        }
+        units
+    }
+
+    fn returned(&self, unit: &Unit) -> Option<Returned> {
+        let back = self.gone_back(unit);
+        let all = if planted(Defect::PartialRefundTakesAll) { 1 } else { unit.sum.minor.max(1) };
+        if back >= all {
+            return Some(Returned::Refunded);
+        }
+        let lost = self.disputes_of(unit).contains(&DisputeOutcome::Lost);
+        (lost && !planted(Defect::LostDisputeIgnored)).then_some(Returned::DisputeLost)
+    }
+
+    /// The charge says how much went back in all; a refund that it does not know of yet counts too.
+    fn gone_back(&self, unit: &Unit) -> i64 {
+        let charges = self.charges.iter().filter(|c| unit.is_of(Some(&c.id), c.payment_intent.as_deref()));
+        let (mut told, mut fetched_at) = (0, None);
+        for charge in charges {
+            told += charge.refunded_now();
+            fetched_at = fetched_at.max(charge.refunded.fetched_at());
+        }
+        let refunds = self.refunds.iter().filter(|refund| {
+            unit.is_of(refund.charge.as_deref(), refund.payment_intent.as_deref())
+                && refund.status.known_at() >= fetched_at
+                && refund.status.now().is_some_and(|status| status.takes_money())
         });
-        let sessions = self.sessions.iter().filter_map(|session| session_money(session, expected.currency));
-        let pick = |mut all: Vec<(Money, Option<String>)>| {
-            all.sort_by_key(|(sum, intent)| (*sum != expected.total(), sum.minor, intent.clone()));
-            all.into_iter().next()
-        };
-        pick(intents.collect()).or_else(|| pick(charges.collect())).or_else(|| pick(sessions.collect()))
+        told.max(refunds.map(|refund| refund.amount).sum())
+    }
+
+    fn disputes_of(&self, unit: &Unit) -> Vec<DisputeOutcome> {
+        let own =
+            self.disputes.iter().filter(|d| unit.is_of(d.charge.as_deref(), d.payment_intent.as_deref()));
+        own.map(DisputeFact::outcome).collect()
     }
 
     fn check(&self, order: &Order, sum: Money) -> AmountCheck {

@@ -9,6 +9,7 @@ mod facts;
 pub mod ops;
 mod order;
 mod place;
+mod refund;
 mod review;
 mod settle;
 pub mod ship;
@@ -16,11 +17,13 @@ pub(crate) mod store;
 mod verdict;
 pub mod views;
 
-pub use facts::{Payment, PaymentFacts};
+pub use facts::{Payment, PaymentFacts, Returned};
 pub use order::{
-    Amounts, CancelReason, Line, Order, PaymentStatus, Review, ReviewKind, State, TimelineEntry, WaitsFor,
+    Amounts, CancelReason, Dispute, Line, Order, PaymentStatus, Review, ReviewKind, State, TimelineEntry,
+    WaitsFor,
 };
 pub use place::{Draft, place, record_session};
+pub use refund::{lock, mark_refunded, refund_given_up, refund_requested};
 pub use review::{clear_review, flag_for_review};
 pub use settle::{Learned, Settled, learn, settle};
 pub use store::{Counts, counts, find, find_by_session, find_many, happened, match_references, timeline};

@@ -6,7 +6,7 @@ use ops::{By, Operation, Plan, Proof, Risk, Role};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{CancelReason, Order, State, store};
+use super::{CancelReason, Dispute, Order, PaymentStatus, ReviewKind, State, store};
 use crate::ids::{OrderId, order_schema};
 
 fn found(tx: &mut Tx<'_>, id: OrderId) -> Result<Order> {
@@ -139,6 +139,7 @@ impl Operation for Ship {
         Ok(Plan::default()
             .guard("not_under_review", order.open_review().is_none(), review)
             .guard("order_is_confirmed", shippable, format!("it is {}", order.state.status()))
+            .guard("money_is_ours", !money_may_go(&order), order.payment_status.as_str())
             .change(format!("order {}", self.order), order.state.status(), "completed"))
     }
 
@@ -207,6 +208,10 @@ pub struct ClearReview {
     /// Which order
     #[schemars(schema_with = "order_schema")]
     pub order: OrderId,
+    /// Only the flag of this kind; all open ones otherwise
+    #[arg(long)]
+    #[serde(default)]
+    pub kind: Option<ReviewKind>,
 }
 
 impl Operation for ClearReview {
@@ -221,18 +226,19 @@ impl Operation for ClearReview {
         let reviewed = !order.reviews.is_empty();
         Ok(Plan::default().guard("was_flagged", reviewed, shown(&order)).change(
             format!("review of {}", self.order),
-            open_flags(&order).unwrap_or_else(|| shown(&order).to_owned()),
+            open_flags(&order, self.kind).unwrap_or_else(|| shown(&order).to_owned()),
             "cleared",
         ))
     }
 
     fn apply(&self, tx: &mut Tx<'_>, cx: &Cx, by: &By) -> Result<()> {
-        super::clear_review(tx, cx, self.order, &by.actor)
+        super::clear_review(tx, cx, self.order, self.kind, &by.actor)
     }
 
     fn verify(&self, tx: &mut Tx<'_>, _: &Cx) -> Result<Vec<Proof>> {
         let order = found(tx, self.order)?;
-        Ok(vec![Proof::new("no review is open", order.open_review().is_none(), shown(&order))])
+        let open = open_flags(&order, self.kind);
+        Ok(vec![Proof::new("no such review is open", open.is_none(), open.unwrap_or("none".into()))])
     }
 
     fn subject(&self) -> (&'static str, String) {
@@ -241,6 +247,11 @@ impl Operation for ClearReview {
     fn order(&self, _: &mut Tx<'_>) -> Result<Option<uuid::Uuid>> {
         Ok(Some(self.order.uuid()))
     }
+}
+
+/// Nothing is shipped while the money may go back.
+fn money_may_go(order: &Order) -> bool {
+    order.dispute == Some(Dispute::Open) || order.payment_status == PaymentStatus::RefundPending
 }
 
 fn shown(order: &Order) -> &'static str {
@@ -252,8 +263,8 @@ fn shown(order: &Order) -> &'static str {
 }
 
 /// What is to be cleared, each flag by itself: a flag that comes after the look makes another plan.
-fn open_flags(order: &Order) -> Option<String> {
-    let open = order.reviews.iter().filter(|review| review.is_open());
+fn open_flags(order: &Order, kind: Option<ReviewKind>) -> Option<String> {
+    let open = order.reviews.iter().filter(|r| r.is_open() && kind.is_none_or(|kind| kind == r.kind));
     let flags: Vec<String> =
         open.map(|review| format!("{}: {}", review.kind.as_str(), review.detail)).collect();
     (!flags.is_empty()).then(|| flags.join("; "))

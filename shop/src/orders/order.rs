@@ -35,8 +35,11 @@ pub enum State {
         /// Since when.
         at: Timestamp,
     },
-    /// The money went back in full.
-    Refunded,
+    /// The money went back in full: by a refund, or by a dispute that was lost. It may come back all the same.
+    Refunded {
+        /// Since when.
+        at: Timestamp,
+    },
 }
 
 impl State {
@@ -48,7 +51,7 @@ impl State {
             State::Confirmed { .. } => "confirmed",
             State::Completed { .. } => "completed",
             State::Cancelled { .. } => "cancelled",
-            State::Refunded => "refunded",
+            State::Refunded { .. } => "refunded",
         }
     }
 }
@@ -56,7 +59,7 @@ impl State {
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $text:literal,)* }) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
         pub enum $name { $($(#[$vdoc])* #[serde(rename = $text)] $variant,)* }
         impl $name {
             /// As stored and shown.
@@ -69,6 +72,14 @@ macro_rules! words {
                     $($text => Ok($name::$variant),)*
                     other => Err(Error::bug(format!(concat!(stringify!($name), " `{}` is unknown"), other))),
                 }
+            }
+        }
+        impl std::str::FromStr for $name {
+            type Err = String;
+            fn from_str(text: &str) -> Result<Self, String> {
+                const KNOWN: &[&str] = &[$($text),*];
+                let unknown = |_| format!("`{text}` is not one of {}", KNOWN.join(", "));
+                $name::parse(text).map_err(unknown)
             }
         }
     };
@@ -129,8 +140,37 @@ words! {
         AmountMismatch = "amount_mismatch",
         /// Two payments came for one order.
         PaidTwice = "paid_twice",
+        /// The card's issuer believes that the payment is fraud.
+        EarlyFraudWarning = "early_fraud_warning",
+        /// Radar, or a person in Stripe's dashboard, wants the payment to be looked at.
+        RadarReview = "radar_review",
         /// An operator flagged it.
         Operator = "operator",
+    }
+}
+
+impl ReviewKind {
+    /// Whether goods that are not handed over yet wait for a person. What Stripe warns of may come before or after the
+    /// payment; so that both end alike, it stops delivery and shipping only.
+    pub fn holds(self) -> bool {
+        match self {
+            ReviewKind::AmountMismatch | ReviewKind::PaidTwice | ReviewKind::Operator => true,
+            ReviewKind::EarlyFraudWarning | ReviewKind::RadarReview => false,
+        }
+    }
+    /// Whether a flag that was cleared is opened again when there is something new to see.
+    pub(super) fn opens_again(self) -> bool {
+        self != ReviewKind::AmountMismatch
+    }
+}
+
+words! {
+    /// Whether a bank wants the money back.
+    Dispute {
+        /// It decides.
+        Open = "open",
+        /// It has decided for the buyer.
+        Lost = "lost",
     }
 }
 
@@ -214,6 +254,12 @@ pub struct Order {
     pub amounts: Amounts,
     /// What was paid, in minor units of the order's currency.
     pub paid_amount: Option<i64>,
+    /// How much of it has gone back, in minor units; less again when a refund fails.
+    pub refunded_amount: i64,
+    /// When an operator said that it was refunded long ago.
+    pub refund_marked_at: Option<Timestamp>,
+    /// Whether a bank wants the money back.
+    pub dispute: Option<Dispute>,
     /// The payment at Stripe.
     pub payment_intent: Option<String>,
     /// The checkout session at Stripe.
@@ -236,6 +282,18 @@ impl Order {
     /// The first flag that nobody has cleared.
     pub fn open_review(&self) -> Option<&Review> {
         self.reviews.iter().find(|review| review.is_open())
+    }
+    /// The first open flag for which goods wait that are not handed over yet.
+    pub fn holding_review(&self) -> Option<&Review> {
+        self.reviews.iter().find(|review| review.is_open() && review.kind.holds())
+    }
+    /// Whether the goods are handed over, or ready to be shipped.
+    pub fn is_handed_over(&self) -> bool {
+        matches!(self.state, State::Confirmed { .. } | State::Completed { .. })
+    }
+    /// Whether what was handed over does not count for now.
+    pub fn is_suspended(&self) -> bool {
+        self.is_handed_over() && self.dispute == Some(Dispute::Open)
     }
     /// Whether a person has cleared a flag of this kind.
     pub fn was_cleared(&self, kind: ReviewKind) -> bool {

@@ -21,18 +21,24 @@ pub fn flag_for_review(tx: &mut Tx<'_>, cx: &Cx, id: OrderId, actor: &Actor, why
     settle(tx, cx, &[id], actor).map(drop)
 }
 
-/// Clears every open flag, writes down who did, and lets the order go on where it stood.
+/// Clears the open flag of one kind, or every one, writes down who did, and lets the order go on where it stood.
 ///
 /// # Errors
 /// Refused when nothing is open.
-pub fn clear_review(tx: &mut Tx<'_>, cx: &Cx, id: OrderId, actor: &Actor) -> Result<()> {
+pub fn clear_review(
+    tx: &mut Tx<'_>,
+    cx: &Cx,
+    id: OrderId,
+    kind: Option<ReviewKind>,
+    actor: &Actor,
+) -> Result<()> {
     let order = store::lock(tx, id)?.ok_or_else(|| Error::not_found("order", id))?;
-    let open: Vec<ReviewKind> =
-        order.reviews.iter().filter(|review| review.is_open()).map(|review| review.kind).collect();
+    let open = order.reviews.iter().filter(|review| review.is_open()).map(|review| review.kind);
+    let open: Vec<ReviewKind> = open.filter(|open| kind.is_none_or(|kind| kind == *open)).collect();
     if open.is_empty() {
         return Err(Refusal::new("no_open_review", format!("order {id} has no open review")).into());
     }
-    store::clear_reviews(tx, cx, id, &actor.name)?;
+    store::clear_reviews(tx, cx, id, &open, &actor.name)?;
     let meta = serde_json::json!({
         "kinds": open, "at": cx.now, "actor": "admin", "actorType": actor.kind, "actorId": actor.name,
     });

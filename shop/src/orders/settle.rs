@@ -5,18 +5,21 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use db::Tx;
 use jobs::NewJob;
+use kernel::planted::{Defect, planted};
 use kernel::{Cx, Duration, Error, Result};
 use ops::Actor;
 use ops::audit::{self, Entry};
 use stripe::Fact;
 
-use super::facts::{AmountCheck, Payment, PaymentFacts, with_session};
+use super::facts::{AmountCheck, Payment, PaymentFacts, Returned, with_session};
 use super::store::{self, NewEntry};
 use super::{
-    CancelReason, Order, PaymentStatus, Review, ReviewKind, SYNC_SESSION, State, Verdict, WaitsFor, decide,
+    CancelReason, Dispute, Order, PaymentStatus, Review, ReviewKind, SYNC_SESSION, State, Verdict, WaitsFor,
+    decide,
 };
 use crate::catalog::ProductKind;
 use crate::entitlements::{self, Handover, Holder};
+use crate::fetch;
 use crate::ids::OrderId;
 use crate::inventory::{self, Release, Taken, Want};
 
@@ -53,6 +56,7 @@ pub fn learn(tx: &mut Tx<'_>, cx: &Cx, learned: Vec<Learned>) -> Result<Vec<Sett
     let mut known = store::facts(tx, &ids)?;
     let mut causes = BTreeMap::new();
     let mut changed = BTreeMap::new();
+    let mut effects = Effects::default();
     for Learned { order, fact, cause } in learned {
         let object = fact.object_id().to_owned();
         let own = known.entry(order).or_default();
@@ -63,21 +67,57 @@ pub fn learn(tx: &mut Tx<'_>, cx: &Cx, learned: Vec<Learned>) -> Result<Vec<Sett
             None => fact,
         };
         if own.get(&object) != Some(&joined) {
+            effects.timeline.extend(told(order, own.get(&object), &joined, &cause));
+            effects
+                .jobs
+                .extend(joined.provisional().map(|target| fetch::job(cx.now + PROVISIONAL_FOR, &target)));
             changed.insert((order, object.clone()), joined.clone());
             own.insert(object, joined);
         }
         causes.insert(order, cause);
     }
     store::save_facts(tx, cx, &changed)?;
-    converge(tx, cx, orders, known, &causes)
+    converge(tx, cx, orders, known, &causes, effects)
 }
+
+/// What a dispute or a refund that changed says on its order's timeline.
+fn told(order: OrderId, before: Option<&Fact>, now: &Fact, cause: &Actor) -> Option<NewEntry> {
+    let was = before.and_then(Fact::state);
+    let is = now.state().filter(|is| was != Some(is))?;
+    let (kind, meta) = match now {
+        Fact::Dispute(dispute) => {
+            let state = dispute.state.now()?;
+            let kind = match is {
+                "won" => "dispute_won",
+                "lost" => "dispute_lost",
+                _ if was.is_none() => "dispute_opened",
+                _ => "dispute_changed",
+            };
+            let amount = kernel::Money::new(state.amount, dispute.currency);
+            let meta = serde_json::json!({
+                "dispute": dispute.id, "status": is, "was": was, "amount": amount, "reason": state.reason,
+                "due_by": state.due_by,
+            });
+            (kind, meta)
+        }
+        Fact::Refund(refund) if is == "failed" => {
+            let amount = kernel::Money::new(refund.amount, refund.currency);
+            ("refund_failed", serde_json::json!({ "refund": refund.id, "amount": amount }))
+        }
+        _ => return None,
+    };
+    Some(NewEntry::new(order, kind, cause, meta))
+}
+
+/// How long an event about an object that could not be fetched stands in for it before Stripe is asked again.
+const PROVISIONAL_FOR: Duration = Duration::from_secs(60);
 
 /// Settles orders by what is known already: after a person has acted, or stock has come.
 pub fn settle(tx: &mut Tx<'_>, cx: &Cx, ids: &[OrderId], cause: &Actor) -> Result<Vec<Settled>> {
     let orders = store::lock_many(tx, ids)?;
     let known = store::facts(tx, ids)?;
     let causes = ids.iter().map(|id| (*id, cause.clone())).collect();
-    converge(tx, cx, orders, known, &causes)
+    converge(tx, cx, orders, known, &causes, Effects::default())
 }
 
 type Known = BTreeMap<OrderId, BTreeMap<String, Fact>>;
@@ -87,9 +127,16 @@ type Known = BTreeMap<OrderId, BTreeMap<String, Fact>>;
 struct Effects {
     timeline: Vec<NewEntry>,
     handovers: Vec<Handover>,
+    /// Of orders whose goods were given back before.
+    again: Vec<Handover>,
+    returns: Vec<(OrderId, Actor)>,
+    suspensions: Vec<(OrderId, Actor)>,
+    restores: Vec<(OrderId, Actor)>,
     releases: Vec<OrderId>,
     holds: Vec<OrderId>,
     reviews: Vec<(OrderId, ReviewKind, String)>,
+    /// Flags that Stripe itself has cleared.
+    approvals: Vec<OrderId>,
     jobs: Vec<NewJob>,
 }
 
@@ -99,6 +146,7 @@ fn converge(
     orders: BTreeMap<OrderId, Order>,
     mut known: Known,
     causes: &BTreeMap<OrderId, Actor>,
+    mut effects: Effects,
 ) -> Result<Vec<Settled>> {
     let judged: Vec<(Order, PaymentFacts, Verdict)> = orders
         .into_values()
@@ -115,7 +163,6 @@ fn converge(
         .collect();
     let taken = inventory::take(tx, cx, &wants)?;
 
-    let mut effects = Effects::default();
     let mut written = Vec::new();
     let mut settled = Vec::new();
     for (before, facts, verdict) in judged {
@@ -127,8 +174,10 @@ fn converge(
         let cause = causes.get(&before.id).cloned().unwrap_or_else(|| Actor::system("settle"));
         let mut after = before.clone();
         note_payment(&mut after, &facts, &cause, &mut effects);
+        note_warnings(cx, &mut after, &facts, &cause, &mut effects);
         apply(cx, &mut after, verdict, &cause, &mut effects);
         note_end(&mut after, &facts);
+        suspend_or_restore(&before, &after, &cause, &mut effects);
         let changed = after != before;
         if changed {
             after.updated_at = cx.now;
@@ -138,10 +187,6 @@ fn converge(
     }
     write(tx, cx, &written, effects)?;
     Ok(settled)
-}
-
-fn is_handed_over(order: &Order) -> bool {
-    matches!(order.state, State::Confirmed { .. } | State::Completed { .. })
 }
 
 fn waits_for_stock(order: &Order) -> bool {
@@ -155,25 +200,103 @@ fn note_payment(order: &mut Order, facts: &PaymentFacts, cause: &Actor, effects:
         // A guest may type it only on Stripe's page; it is how the purchase is claimed later.
         order.email = order.email.take().or_else(|| session.email.clone());
     }
-    let Payment::Captured { sum, intent, check } = facts.payment(order) else { return };
+    let (sum, intent, check, how) = match facts.payment(order) {
+        Payment::Captured { sum, intent, check } => (sum, intent, check, None),
+        Payment::Returned { sum, intent, check, how } => (sum, intent, check, Some(how)),
+        _ => return,
+    };
     let paid = facts.paid_intents();
-    if paid.len() > 1 && !order.reviews.iter().any(|review| review.kind == ReviewKind::PaidTwice) {
+    if paid.len() > 1 {
         flag(order, ReviewKind::PaidTwice, format!("paid by {}", paid.join(" and by ")), cause, effects);
     }
-    if let (true, AmountCheck::Differs(why)) = (is_handed_over(order), &check)
-        && !order.reviews.iter().any(|review| review.kind == ReviewKind::AmountMismatch)
-    {
+    if let (true, AmountCheck::Differs(why)) = (order.is_handed_over() || how.is_some(), &check) {
         // What came first fitted, and what came now contradicts it. The goods are gone; a person has to know.
         flag(order, ReviewKind::AmountMismatch, why.clone(), cause, effects);
     }
-    let first = order.payment_status != PaymentStatus::Paid;
-    order.payment_status = PaymentStatus::Paid;
+    let first = order.paid_amount.is_none();
     order.paid_amount = Some(sum.minor);
     order.payment_intent = intent.clone().or(order.payment_intent.take());
     if first {
         let agrees = check == AmountCheck::Agrees;
         let meta = serde_json::json!({ "paymentIntentId": intent, "received": sum, "agrees": agrees });
         effects.timeline.push(NewEntry::new(order.id, "payment_succeeded", cause, meta));
+    }
+    order.dispute = facts.dispute(order);
+    note_refunds(order, facts, how, cause, effects);
+    order.payment_status = payment_status(order, how);
+}
+
+/// Only full refunds mean anything; a partial one is written down, and a check shows it.
+fn note_refunds(
+    order: &mut Order,
+    facts: &PaymentFacts,
+    how: Option<Returned>,
+    cause: &Actor,
+    effects: &mut Effects,
+) {
+    let back = facts.refunded(order);
+    if back > order.refunded_amount && how.is_none() {
+        let meta = serde_json::json!({ "refunded": back, "of": order.paid_amount, "currency": order.amounts.currency });
+        effects.timeline.push(NewEntry::new(order.id, "refund_partial_ignored", cause, meta));
+    }
+    order.refunded_amount = back;
+}
+
+fn payment_status(order: &Order, how: Option<Returned>) -> PaymentStatus {
+    match how {
+        Some(Returned::Refunded) => PaymentStatus::Refunded,
+        _ if order.refund_marked_at.is_some() => PaymentStatus::Refunded,
+        Some(Returned::DisputeLost) => PaymentStatus::Disputed,
+        None if order.payment_status == PaymentStatus::RefundPending => PaymentStatus::RefundPending,
+        None if order.dispute == Some(Dispute::Open) => PaymentStatus::Disputed,
+        None => PaymentStatus::Paid,
+    }
+}
+
+/// What the card's issuer or Radar says makes a person look; what a person at Stripe has approved needs no second one.
+fn note_warnings(cx: &Cx, order: &mut Order, facts: &PaymentFacts, cause: &Actor, effects: &mut Effects) {
+    if !facts.warnings.is_empty() {
+        let all = facts.warnings.iter().map(|warning| {
+            format!("{} ({})", warning.id, warning.fraud_type.as_deref().unwrap_or("no reason given"))
+        });
+        let detail = format!("early fraud warning {}", listed(all));
+        flag(order, ReviewKind::EarlyFraudWarning, detail, cause, effects);
+    }
+    if facts.radar_reviews.is_empty() {
+        return;
+    }
+    if facts.radar_reviews.iter().any(|review| !review.is_approved()) {
+        let all = facts.radar_reviews.iter().map(|review| {
+            format!("{} ({})", review.id, review.opened_reason.as_deref().unwrap_or("no reason given"))
+        });
+        flag(order, ReviewKind::RadarReview, format!("Radar review {}", listed(all)), cause, effects);
+    } else if let Some(open) =
+        order.reviews.iter_mut().find(|review| review.kind == ReviewKind::RadarReview && review.is_open())
+    {
+        (open.cleared_at, open.cleared_by) = (Some(cx.now), Some("stripe".into()));
+        effects.approvals.push(order.id);
+        let meta = serde_json::json!({
+            "kinds": [ReviewKind::RadarReview], "at": cx.now, "actor": "stripe", "actorType": cause.kind,
+            "actorId": cause.name,
+        });
+        effects.timeline.push(NewEntry::new(order.id, "review_cleared", cause, meta));
+    }
+}
+
+/// The same for the same things, in whatever order they came.
+fn listed(all: impl Iterator<Item = String>) -> String {
+    let all: BTreeSet<String> = all.collect();
+    all.into_iter().collect::<Vec<_>>().join(", ")
+}
+
+/// While a bank decides, what was handed over does not count; afterwards exactly that counts again.
+fn suspend_or_restore(before: &Order, after: &Order, cause: &Actor, effects: &mut Effects) {
+    match (before.is_suspended(), after.is_suspended()) {
+        (false, true) if !planted(Defect::DisputeIgnored) => {
+            effects.suspensions.push((after.id, cause.clone()));
+        }
+        (true, false) if after.is_handed_over() => effects.restores.push((after.id, cause.clone())),
+        _ => {}
     }
 }
 
@@ -210,33 +333,67 @@ fn apply(cx: &Cx, order: &mut Order, verdict: Verdict, cause: &Actor, effects: &
             hold(cx, order, WaitsFor::Review, cause, effects);
         }
         Verdict::Cancel(reason) => cancel(cx, order, reason, cause, effects),
+        Verdict::TakeBack(how) => take_back(cx, order, how, cause, effects),
     }
 }
 
 fn hand_over(cx: &Cx, order: &mut Order, cause: &Actor, effects: &mut Effects) {
+    let again = order.webhook_processed_at.is_some();
     if matches!(order.state, State::Cancelled { .. }) {
         effects.timeline.push(NewEntry::new(order.id, "reopened", cause, serde_json::json!({})));
     }
     for line in &order.lines {
         match line.kind {
-            ProductKind::Course => effects.handovers.push(Handover {
-                order: order.id,
-                holder: Holder::of(order.profile, order.id),
-                product: line.product_id.clone(),
-                cause: cause.clone(),
-            }),
+            ProductKind::Course => {
+                let handover = Handover {
+                    order: order.id,
+                    holder: Holder::of(order.profile, order.id),
+                    product: line.product_id.clone(),
+                    cause: cause.clone(),
+                };
+                if again { &mut effects.again } else { &mut effects.handovers }.push(handover);
+            }
             // Its pieces were taken from the stock before; an operator ships them.
             ProductKind::Physical => {}
         }
     }
     order.webhook_processed_at = Some(cx.now);
-    effects.timeline.push(NewEntry::new(order.id, "confirmed", cause, serde_json::json!({})));
-    order.state = if order.has_physical() {
-        State::Confirmed { at: cx.now }
-    } else {
-        effects.timeline.push(NewEntry::new(order.id, "completed", cause, serde_json::json!({})));
-        State::Completed { confirmed_at: cx.now, at: cx.now }
+    let delivered = !order.has_physical() || order.shipped.is_some();
+    order.state = match delivered {
+        false => State::Confirmed { at: cx.now },
+        true => State::Completed { confirmed_at: cx.now, at: cx.now },
     };
+    // What an order says once, it says once.
+    let words: &[&'static str] = match (again, delivered) {
+        (true, _) => &["given_back"],
+        (false, false) => &["confirmed"],
+        (false, true) => &["confirmed", "completed"],
+    };
+    let entries = words.iter().map(|word| NewEntry::new(order.id, word, cause, serde_json::json!({})));
+    effects.timeline.extend(entries);
+}
+
+/// Each good goes back by its shelf: entitlements are returned, what is not shipped goes back into stock; what is shipped
+/// is gone.
+fn take_back(cx: &Cx, order: &mut Order, how: Returned, cause: &Actor, effects: &mut Effects) {
+    order.state = State::Refunded { at: cx.now };
+    order.payment_status = payment_status(order, Some(how));
+    order.webhook_processed_at = order.webhook_processed_at.or(Some(cx.now));
+    if order.shipped.is_none() && !planted(Defect::StockNotReturned) {
+        effects.releases.push(order.id);
+    }
+    if !planted(Defect::RefundLeavesAccess) {
+        effects.returns.push((order.id, cause.clone()));
+    }
+    let manual = order.refund_marked_at.is_some();
+    let meta = serde_json::json!({
+        "manual": manual, "amount": order.refunded_amount, "paymentIntentId": order.payment_intent,
+    });
+    let word = match how {
+        Returned::Refunded => "refund_full",
+        Returned::DisputeLost => "taken_back",
+    };
+    effects.timeline.push(NewEntry::new(order.id, word, cause, meta));
 }
 
 /// How long the session's own event may take before Stripe is asked for the session.
@@ -268,26 +425,36 @@ fn cancel(cx: &Cx, order: &mut Order, reason: CancelReason, cause: &Actor, effec
     effects.timeline.push(NewEntry::new(order.id, "cancelled", cause, meta));
 }
 
+/// Opens a flag, or opens it again when there is something new to see; what is known already is not said twice.
 fn flag(order: &mut Order, kind: ReviewKind, detail: String, cause: &Actor, effects: &mut Effects) {
+    let known = order.reviews.iter().position(|review| review.kind == kind);
+    if known.is_some_and(|at| !kind.opens_again() || order.reviews[at].detail == detail) {
+        return;
+    }
     let meta = serde_json::json!({ "kind": kind, "detail": detail });
     effects.timeline.push(NewEntry::new(order.id, "review_opened", cause, meta));
     effects.reviews.push((order.id, kind, detail.clone()));
-    order.reviews.push(Review {
-        kind,
-        detail,
-        opened_at: order.updated_at,
-        cleared_at: None,
-        cleared_by: None,
-    });
+    let review = Review { kind, detail, opened_at: order.updated_at, cleared_at: None, cleared_by: None };
+    match known {
+        Some(at) => order.reviews[at] = review,
+        None => order.reviews.push(review),
+    }
 }
 
 fn write(tx: &mut Tx<'_>, cx: &Cx, orders: &[Order], effects: Effects) -> Result<()> {
     inventory::release(tx, cx, &effects.releases, Release::Ended)?;
     inventory::hold(tx, cx, &effects.holds)?;
     entitlements::hand_over(tx, cx, &effects.handovers)?;
+    entitlements::hand_over_again(tx, cx, &effects.again)?;
+    entitlements::take_back(tx, cx, &effects.returns)?;
+    entitlements::suspend(tx, cx, &effects.suspensions)?;
+    entitlements::restore(tx, cx, &effects.restores)?;
     store::save(tx, orders)?;
     for (order, kind, detail) in &effects.reviews {
         store::open_review(tx, cx, *order, *kind, detail)?;
+    }
+    for order in &effects.approvals {
+        store::clear_reviews(tx, cx, *order, &[ReviewKind::RadarReview], "stripe")?;
     }
     store::write_timeline(tx, cx, effects.timeline)?;
     jobs::enqueue(tx, cx, effects.jobs)

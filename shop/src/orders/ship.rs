@@ -4,20 +4,28 @@ use db::Tx;
 use kernel::{Cx, Error, Refusal, Result};
 use ops::Actor;
 
-use super::State;
 use super::store::{self, NewEntry};
+use super::{PaymentStatus, State};
 use crate::ids::OrderId;
 
 /// Marks a confirmed order as shipped and completes it.
 ///
 /// # Errors
-/// Refused while it is under review, or when it is not confirmed.
+/// Refused while it is under review, while its money may go back, or when it is not confirmed.
 pub fn ship(tx: &mut Tx<'_>, cx: &Cx, id: OrderId, tracking: Option<&str>, actor: &Actor) -> Result<()> {
     let mut order = store::lock(tx, id)?.ok_or_else(|| Error::not_found("order", id))?;
     if let Some(review) = order.open_review() {
         return Err(Refusal::new("order_under_review", format!("order {id}: {}", review.detail))
             .fix(format!("makegood orders review clear {id} --reason …   once you have looked at it"))
             .into());
+    }
+    if order.dispute.is_some() || order.payment_status == PaymentStatus::RefundPending {
+        return Err(Refusal::new(
+            "money_may_go_back",
+            format!("order {id}: the payment is {}", order.payment_status.as_str()),
+        )
+        .fix(format!("makegood orders explain {id}"))
+        .into());
     }
     let State::Confirmed { at } = order.state else {
         return Err(Refusal::new(

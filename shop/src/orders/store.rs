@@ -8,7 +8,8 @@ use ops::Actor;
 use stripe::{Fact, References};
 
 use super::{
-    Amounts, CancelReason, Line, Order, PaymentStatus, Review, ReviewKind, State, TimelineEntry, WaitsFor,
+    Amounts, CancelReason, Dispute, Line, Order, PaymentStatus, Review, ReviewKind, State, TimelineEntry,
+    WaitsFor,
 };
 use crate::catalog::ProductKind;
 use crate::ids::OrderId;
@@ -78,6 +79,12 @@ fn read(row: &Row) -> Result<Order> {
             shipping: row.get("shipping_amount")?,
         },
         paid_amount: row.get("paid_amount")?,
+        refunded_amount: row.get("refunded_amount")?,
+        refund_marked_at: row.get("refund_marked_at")?,
+        dispute: row
+            .get::<Option<String>>("dispute_status")?
+            .map(|word| Dispute::parse(&word))
+            .transpose()?,
         payment_intent: row.get("stripe_payment_intent_id")?,
         session: row.get("stripe_checkout_session_id")?,
         webhook_processed_at: row.get("webhook_processed_at")?,
@@ -106,7 +113,7 @@ fn read_state(row: &Row) -> Result<State> {
             let reason = CancelReason::parse(&word.ok_or_else(|| missing("cancel_reason"))?)?;
             State::Cancelled { reason, at: time("cancelled_at")? }
         }
-        "refunded" => State::Refunded,
+        "refunded" => State::Refunded { at: time("refunded_at")? },
         other => return Err(Error::bug(format!("an order is `{other}`"))),
     })
 }
@@ -191,8 +198,9 @@ pub(super) fn save(tx: &mut Tx<'_>, orders: &[Order]) -> Result<()> {
         "UPDATE orders SET status = $1, waits_for = $2, cancel_reason = $3, payment_status = $4, requires_review = $5,
            review_reason = $6, tax_amount = $7, shipping_amount = $8, total_amount = $9, paid_amount = $10,
            stripe_payment_intent_id = $11, webhook_processed_at = $12, confirmed_at = $13, completed_at = $14,
-           cancelled_at = $15, shipped_at = $16, tracking = $17, email = $18, updated_at = $19
-         WHERE id = $20",
+           cancelled_at = $15, shipped_at = $16, tracking = $17, email = $18, updated_at = $19, refunded_amount = $20,
+           refunded_at = $21, refund_marked_at = $22, dispute_status = $23
+         WHERE id = $24",
         &rows,
     )?;
     match touched.iter().all(|count| *count == 1) {
@@ -204,8 +212,10 @@ pub(super) fn save(tx: &mut Tx<'_>, orders: &[Order]) -> Result<()> {
 fn saved(order: &Order) -> Vec<Value> {
     let (mut waits_for, mut cancel_reason) = (Value::Null, Value::Null);
     let (mut confirmed_at, mut completed_at, mut cancelled_at) = (Value::Null, Value::Null, Value::Null);
+    let mut refunded_at = Value::Null;
     match &order.state {
-        State::Pending | State::Refunded => {}
+        State::Pending => {}
+        State::Refunded { at } => refunded_at = (*at).into(),
         State::Paid { waits_for: word } => waits_for = word.as_str().into(),
         State::Confirmed { at } => confirmed_at = (*at).into(),
         State::Completed { confirmed_at: confirmed, at } => {
@@ -238,6 +248,10 @@ fn saved(order: &Order) -> Vec<Value> {
         order.shipped.as_ref().and_then(|(_, tracking)| tracking.clone()).into(),
         order.email.clone().into(),
         order.updated_at.into(),
+        order.refunded_amount.into(),
+        refunded_at,
+        order.refund_marked_at.into(),
+        order.dispute.map(Dispute::as_str).into(),
         order.id.into(),
     ]
 }
@@ -279,13 +293,22 @@ pub(super) fn save_facts(tx: &mut Tx<'_>, cx: &Cx, facts: &BTreeMap<(OrderId, St
         .iter()
         .map(|((order, object), fact)| {
             let text = serde_json::to_string(fact).map_err(|e| Error::Bug(Box::new(e)))?;
-            Ok(vec![object.into(), (*order).into(), Value::Json(text), cx.now.into()])
+            Ok(vec![
+                object.into(),
+                (*order).into(),
+                fact.object_kind().into(),
+                fact.state().into(),
+                fact.provisional().is_some().into(),
+                Value::Json(text),
+                cx.now.into(),
+            ])
         })
         .collect::<Result<Vec<_>>>()?;
     // An object belongs to the order that it was first matched with, for good.
     let saved = tx.insert_many(
-        "INSERT INTO payment_facts (object_id, order_id, fact, updated_at)",
-        "ON CONFLICT (object_id) DO UPDATE SET fact = excluded.fact, updated_at = excluded.updated_at
+        "INSERT INTO payment_facts (object_id, order_id, kind, state, provisional, fact, updated_at)",
+        "ON CONFLICT (object_id) DO UPDATE SET fact = excluded.fact, kind = excluded.kind, state = excluded.state,
+           provisional = excluded.provisional, updated_at = excluded.updated_at
          WHERE payment_facts.order_id = excluded.order_id",
         &rows,
     )?;
@@ -353,7 +376,7 @@ pub fn timeline(tx: &mut Tx<'_>, order: OrderId) -> Result<Vec<TimelineEntry>> {
         .collect()
 }
 
-/// Opens a flag; one that a person has cleared stays cleared, except that an operator may flag again.
+/// Opens a flag. One that a person has cleared stays cleared, unless there is something new to see.
 pub(super) fn open_review(
     tx: &mut Tx<'_>,
     cx: &Cx,
@@ -361,11 +384,10 @@ pub(super) fn open_review(
     kind: ReviewKind,
     detail: &str,
 ) -> Result<()> {
-    let again = match kind {
-        ReviewKind::Operator => {
-            "DO UPDATE SET detail = excluded.detail, opened_at = excluded.opened_at, cleared_at = NULL, cleared_by = NULL"
-        }
-        ReviewKind::AmountMismatch | ReviewKind::PaidTwice => "DO NOTHING",
+    let again = if kind.opens_again() {
+        "DO UPDATE SET detail = excluded.detail, opened_at = excluded.opened_at, cleared_at = NULL, cleared_by = NULL"
+    } else {
+        "DO NOTHING"
     };
     let sql = format!(
         "INSERT INTO order_reviews (order_id, kind, detail, opened_at) VALUES ($1, $2, $3, $4)
@@ -380,35 +402,53 @@ pub(super) fn open_review(
     Ok(())
 }
 
-pub(super) fn clear_reviews(tx: &mut Tx<'_>, cx: &Cx, order: OrderId, by: &str) -> Result<()> {
-    tx.execute(
-        "UPDATE order_reviews SET cleared_at = $1, cleared_by = $2 WHERE order_id = $3 AND cleared_at IS NULL",
-        &[cx.now.into(), by.into(), order.into()],
+/// Clears these flags of an order; it stays under review while another is open.
+pub(super) fn clear_reviews(
+    tx: &mut Tx<'_>,
+    cx: &Cx,
+    order: OrderId,
+    kinds: &[ReviewKind],
+    by: &str,
+) -> Result<()> {
+    let sql = format!(
+        "UPDATE order_reviews SET cleared_at = $1, cleared_by = $2
+         WHERE order_id = $3 AND cleared_at IS NULL AND {}",
+        tx.dialect().any("kind", 4)
+    );
+    let among = Value::array(kinds.iter().map(|kind| kind.as_str()));
+    tx.execute(&sql, &[cx.now.into(), by.into(), order.into(), among])?;
+    let open = tx.query_opt(
+        "SELECT kind FROM order_reviews WHERE order_id = $1 AND cleared_at IS NULL ORDER BY opened_at, kind LIMIT 1",
+        &[order.into()],
     )?;
+    let reason: Option<String> = open.map(|row| row.get("kind")).transpose()?;
     tx.execute(
-        "UPDATE orders SET requires_review = $1, review_reason = NULL, updated_at = $2 WHERE id = $3",
-        &[false.into(), cx.now.into(), order.into()],
+        "UPDATE orders SET requires_review = $1, review_reason = $2, updated_at = $3 WHERE id = $4",
+        &[reason.is_some().into(), reason.into(), cx.now.into(), order.into()],
     )?;
     Ok(())
 }
 
 /// The order that each set of references means, if one is known: by an object that was matched before, else by our own id
 /// in the metadata, else by the session or payment intent that an order keeps. What was matched before comes first: one
-/// payment never pays for two orders, whatever is written on it later.
+/// payment never pays for two orders, whatever is written on it later. Metadata that a person may have typed comes last.
 pub fn match_references(tx: &mut Tx<'_>, references: &[&References]) -> Result<Vec<Option<OrderId>>> {
     let objects: BTreeSet<&str> = references.iter().flat_map(|r| objects_of(r)).collect();
     let by_fact = by_objects(tx, &objects, &[("payment_facts", "object_id", "order_id")])?;
     let named: BTreeSet<OrderId> = references.iter().filter_map(|r| own_id(r)).collect();
     let known = existing(tx, &named)?;
     let is_known = |r: &References| own_id(r).filter(|id| known.contains(id));
-    let unknown = references.iter().filter(|r| is_known(r).is_none()).flat_map(|r| objects_of(r));
+    let unknown = references.iter().filter(|r| r.typed || is_known(r).is_none()).flat_map(|r| objects_of(r));
     let columns =
         [("orders", "stripe_payment_intent_id", "id"), ("orders", "stripe_checkout_session_id", "id")];
     let by_column = by_objects(tx, &unknown.collect(), &columns)?;
     let among = |found: &BTreeMap<String, OrderId>, r: &References| {
         objects_of(r).into_iter().find_map(|object| found.get(object).copied())
     };
-    let meant = |r: &&References| among(&by_fact, r).or_else(|| is_known(r)).or_else(|| among(&by_column, r));
+    let meant = |r: &&References| {
+        let (named, kept) = (is_known(r), among(&by_column, r));
+        among(&by_fact, r).or(if r.typed { kept.or(named) } else { named.or(kept) })
+    };
     Ok(references.iter().map(meant).collect())
 }
 

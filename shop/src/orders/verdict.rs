@@ -1,6 +1,6 @@
 //! What everything known about its payment means for an order. This file decides; plain values only.
 
-use super::facts::{AmountCheck, Payment, PaymentFacts};
+use super::facts::{AmountCheck, Payment, PaymentFacts, Returned};
 use super::{CancelReason, Order, PaymentStatus, ReviewKind, State, WaitsFor};
 use kernel::planted::{Defect, planted};
 
@@ -19,19 +19,34 @@ pub enum Verdict {
     Suspect(String),
     /// The order ends without a payment.
     Cancel(CancelReason),
+    /// The money went back: so does what was handed over.
+    TakeBack(Returned),
 }
 
 /// The verdict on `order`, given everything that is known. Pure: the same facts give the same verdict, whatever the order
 /// in which they came.
 pub fn decide(order: &Order, facts: &PaymentFacts) -> Verdict {
+    if order.refund_marked_at.is_some() {
+        return match order.state {
+            State::Refunded { .. } => Verdict::Already,
+            _ => Verdict::TakeBack(Returned::Refunded),
+        };
+    }
     let payment = facts.payment(order);
     match (&order.state, payment) {
+        (State::Refunded { .. }, Payment::Captured { .. }) if planted(Defect::FailedRefundIgnored) => {
+            Verdict::Already
+        }
+        // A refund failed, or a dispute was won late: the money is ours again, and the goods are the buyer's.
+        (State::Refunded { .. }, Payment::Captured { check, .. }) => paid(order, check),
+        (State::Refunded { .. }, _) => Verdict::Already,
+        (_, Payment::Returned { how, .. }) => Verdict::TakeBack(how),
         (State::Confirmed { .. } | State::Completed { .. }, Payment::Captured { .. })
             if planted(Defect::EachEventHandsOver) =>
         {
             Verdict::HandOver
         }
-        (State::Confirmed { .. } | State::Completed { .. } | State::Refunded, _) => Verdict::Already,
+        (State::Confirmed { .. } | State::Completed { .. }, _) => Verdict::Already,
         (State::Cancelled { .. }, Payment::Captured { .. }) if planted(Defect::LatePaymentIgnored) => {
             Verdict::Already
         }
@@ -60,7 +75,7 @@ fn paid(order: &Order, check: AmountCheck) -> Verdict {
         }
         AmountCheck::Differs(why) => Verdict::Suspect(why),
         AmountCheck::NeedsSession => hold(WaitsFor::Breakdown),
-        AmountCheck::Agrees if order.open_review().is_some() => hold(WaitsFor::Review),
+        AmountCheck::Agrees if order.holding_review().is_some() => hold(WaitsFor::Review),
         AmountCheck::Agrees => Verdict::HandOver,
     }
 }

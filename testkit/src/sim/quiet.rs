@@ -279,7 +279,9 @@ fn order_is_well(order: &Order, lacks_stock: bool, session: Option<&AtStripe>) -
         State::Paid { waits_for: WaitsFor::Stock } if !lacks_stock => {
             wrong("I-3: it waits for stock that is there")
         }
-        State::Paid { .. } | State::Confirmed { .. } | State::Completed { .. } | State::Refunded => Ok(()),
+        State::Paid { .. } | State::Confirmed { .. } | State::Completed { .. } | State::Refunded { .. } => {
+            Ok(())
+        }
     }
 }
 

@@ -44,9 +44,9 @@ async fn reservations(stage: &Stage) -> Result<BTreeMap<OrderId, ReservationId>>
 /// The rows of one order: a mug when something is set aside for it, else a course.
 fn steps(cx: &Cx, waiting: &Waiting, reservation: Option<&ReservationId>) -> Result<Vec<Step>> {
     let proofs = waiting.events.iter().map(|text| proof(text)).collect::<Result<Vec<_>>>()?;
-    let intent = proofs.iter().find_map(|(_, proof)| match &proof.fact {
+    let intent = proofs.iter().flat_map(|(_, proof)| &proof.facts).find_map(|fact| match fact {
         Fact::Intent(intent) => Some(intent),
-        Fact::Session(_) | Fact::Charge(_) => None,
+        _ => None,
     });
     let intent = intent.ok_or_else(|| Error::bug("no event about the payment intent"))?;
     let (order, now) = (waiting.order, Value::from(cx.now));
@@ -87,14 +87,16 @@ const COMPLETE: &str = "UPDATE orders SET status = 'completed', payment_status =
 const CONFIRM: &str = "UPDATE orders SET status = 'confirmed', payment_status = 'paid', paid_amount = $1,
     stripe_payment_intent_id = $2, webhook_processed_at = $3, confirmed_at = $3, updated_at = $3 WHERE id = $4";
 
-const FACTS: &str = "INSERT INTO payment_facts (object_id, order_id, fact, updated_at)
-    VALUES ($1, $2, $3::text::jsonb, $4), ($5, $6, $7::text::jsonb, $8), ($9, $10, $11::text::jsonb, $12)";
+const FACTS: &str = "INSERT INTO payment_facts (object_id, order_id, kind, fact, updated_at)
+    VALUES ($1, $2, $3, $4::text::jsonb, $5), ($6, $7, $8, $9::text::jsonb, $10),
+           ($11, $12, $13, $14::text::jsonb, $15)";
 
 fn facts(order: OrderId, proofs: &[(String, Proof)], now: &Value) -> Result<Step> {
     let mut values = Vec::new();
-    for (_, proof) in proofs {
-        let text = serde_json::to_string(&proof.fact).map_err(bug)?;
-        values.extend([proof.fact.object_id().into(), order.into(), text.into(), now.clone()]);
+    for fact in proofs.iter().flat_map(|(_, proof)| &proof.facts) {
+        let text = serde_json::to_string(fact).map_err(bug)?;
+        let kind = fact.object_kind();
+        values.extend([fact.object_id().into(), order.into(), kind.into(), text.into(), now.clone()]);
     }
     Ok((FACTS, values))
 }

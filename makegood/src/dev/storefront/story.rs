@@ -104,7 +104,7 @@ pub(super) fn tell(order: &Order, pay_at: Option<String>) -> Story {
             Story::new(Good, "Thank you, it is yours", "Your course is unlocked. Enjoy the first lesson.")
         }
         State::Cancelled { reason, .. } => Story::new(Bad, "Nothing was bought", why_cancelled(*reason)),
-        State::Refunded => {
+        State::Refunded { .. } => {
             Story::new(Heed, "Your money is on its way back", "The order was refunded in full.")
         }
     }
@@ -180,7 +180,7 @@ pub(super) fn line_fate(kind: ProductKind, order: &Order) -> LineFate {
         (State::Confirmed { .. }, ProductKind::Physical) => fate("good", "Will be shipped"),
         (State::Completed { .. }, ProductKind::Physical) => fate("good", "Shipped"),
         (State::Cancelled { .. }, _) => fate("", "Not bought"),
-        (State::Refunded, _) => fate("", "Refunded"),
+        (State::Refunded { .. }, _) => fate("", "Refunded"),
     }
 }
 
@@ -207,6 +207,9 @@ mod tests {
                 shipping: 0,
             },
             paid_amount: None,
+            refunded_amount: 0,
+            refund_marked_at: None,
+            dispute: None,
             payment_intent: None,
             session: None,
             webhook_processed_at: None,
@@ -244,7 +247,7 @@ mod tests {
             (State::Completed { confirmed_at: at, at }, Paid, Physical, "Your parcel is on its way", "Shipped", None),
             (State::Completed { confirmed_at: at, at }, Paid, Course, "Thank you, it is yours", "Unlocked", None),
             (cancelled(CancelReason::SessionExpired), Unpaid, Physical, "Nothing was bought", "Not bought", None),
-            (State::Refunded, PaymentStatus::Refunded, Course, "Your money is on its way back", "Refunded", None),
+            (State::Refunded { at }, PaymentStatus::Refunded, Course, "Your money is on its way back", "Refunded", None),
         ];
         for (state, payment, kind, heading, fate, look_again) in table {
             let order = order(state, payment, kind);

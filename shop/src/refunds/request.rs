@@ -1,0 +1,81 @@
+//! Asks for a refund: the intent, before anything is sent.
+
+use db::Tx;
+use jobs::NewJob;
+use kernel::{Cx, Error, Money, Refusal, Result};
+use ops::Actor;
+
+use super::{Refund, RefundStatus, SEND, store};
+use crate::ids::OrderId;
+use crate::orders::{self, Dispute, Order, PaymentStatus, State};
+
+/// Asks for the full refund of an order. It is sent by a job.
+///
+/// # Errors
+/// Refused when a refund was asked for before and has not failed, when there is no payment to send back, or while a bank
+/// decides about it.
+pub fn request(tx: &mut Tx<'_>, cx: &Cx, id: OrderId, actor: &Actor, reason: &str) -> Result<()> {
+    let order = orders::lock(tx, id)?;
+    let (payment_intent, amount) = refundable(tx, &order)?;
+    let generation = store::latest_of_order(tx, id)?.map_or(0, |refund| refund.generation) + 1;
+    let refund = Refund {
+        id: cx.id(),
+        order: id,
+        status: RefundStatus::Requested,
+        generation,
+        sent_count: 0,
+        sent_at: None,
+        payment_intent,
+        stripe_refund: None,
+        amount,
+        reason: reason.to_owned(),
+        actor: actor.name.clone(),
+        last_error: None,
+        created_at: cx.now,
+        updated_at: cx.now,
+    };
+    store::insert(tx, &refund)?;
+    orders::refund_requested(tx, cx, id, actor, reason)?;
+    let send = NewJob {
+        kind: SEND,
+        key: Some(refund.id.to_string()),
+        payload: serde_json::json!({ "refund": refund.id }),
+        run_at: cx.now,
+    };
+    jobs::enqueue(tx, cx, vec![send])
+}
+
+/// What is to be sent back, if it can be.
+pub(super) fn refundable(tx: &mut Tx<'_>, order: &Order) -> Result<(String, Money)> {
+    let refuse =
+        |code, why: String| Refusal::new(code, why).fix(format!("makegood orders explain {}", order.id));
+    let earlier = store::latest_of_order(tx, order.id)?.filter(|r| r.status != RefundStatus::Failed);
+    if let Some(earlier) = earlier {
+        let why = format!(
+            "refund {} of order {} is {} since {}",
+            earlier.id,
+            order.id,
+            earlier.status.as_str(),
+            earlier.created_at
+        );
+        return Err(refuse("refund_exists", why).fix(format!("makegood refunds show {}", earlier.id)).into());
+    }
+    if matches!(order.state, State::Refunded { .. }) || order.payment_status == PaymentStatus::Refunded {
+        return Err(refuse("already_refunded", format!("order {} is refunded", order.id)).into());
+    }
+    if order.dispute == Some(Dispute::Open) {
+        let why =
+            format!("a bank decides about the payment of order {}; a refund now would pay twice", order.id);
+        return Err(refuse("payment_disputed", why).into());
+    }
+    match (&order.payment_intent, order.paid_amount) {
+        (Some(intent), Some(paid)) if paid > 0 => {
+            Ok((intent.clone(), Money::new(paid, order.amounts.currency)))
+        }
+        (None, Some(paid)) if paid > 0 => Err(Error::from(refuse(
+            "payment_unknown",
+            format!("order {} was paid, and nobody knows by which payment", order.id),
+        ))),
+        _ => Err(Error::from(refuse("nothing_paid", format!("order {} was not paid", order.id)))),
+    }
+}
