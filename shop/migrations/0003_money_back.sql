@@ -1,8 +1,7 @@
 -- Money that goes back: refunds, disputes, and what they take with them.
 
 -- A grant is `suspended` while the payment is disputed and `returned` when the money went back; both may come back.
--- `revoked` is an operator's word and stays. SQLite cannot change a CHECK, so it gets the table anew.
--- only sqlite
+-- `revoked` is an operator's word and stays. SQLite cannot change a CHECK, so the table is made anew.
 CREATE TABLE entitlement_grants_new (
   id uuid PRIMARY KEY,
   entitlement_id uuid NOT NULL REFERENCES entitlements (id),
@@ -20,12 +19,6 @@ ALTER TABLE entitlement_grants_new RENAME TO entitlement_grants;
 CREATE INDEX entitlement_grants_entitlement ON entitlement_grants (entitlement_id);
 CREATE UNIQUE INDEX entitlement_grants_once ON entitlement_grants (order_id, entitlement_id) WHERE source = 'order';
 CREATE INDEX entitlement_grants_order ON entitlement_grants (order_id) WHERE order_id IS NOT NULL;
--- end
--- only postgres
-ALTER TABLE entitlement_grants DROP CONSTRAINT entitlement_grants_status_check;
-ALTER TABLE entitlement_grants ADD CONSTRAINT entitlement_grants_status_check
-  CHECK (status IN ('active', 'suspended', 'returned', 'revoked'));
--- end
 CREATE INDEX entitlement_grants_suspended ON entitlement_grants (updated_at) WHERE status = 'suspended';
 
 -- How much of what was paid has gone back, in minor units; less again when a refund fails.
