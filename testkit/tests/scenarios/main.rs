@@ -8,3 +8,4 @@ mod checkout;
 mod events;
 mod operators;
 mod payments;
+mod refunds;
