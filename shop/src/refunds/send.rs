@@ -92,12 +92,20 @@ async fn send(seam: &Seam, job: &Claimed, refund: Refund, generation: i64) -> Re
         Err(CallError::Refused(error)) if error.code.as_deref() == Some("charge_already_refunded") => {
             already_refunded(seam, job, refund).await
         }
-        Err(CallError::Refused(error)) => give_up(seam, refund, error.to_string()).await,
+        Err(CallError::Refused(error)) if !is_at_the_door(&error) => {
+            give_up(seam, refund, error.to_string()).await
+        }
         Err(CallError::Unknown(why)) if planted(Defect::LostRefundTakenForFailed) => {
             give_up(seam, refund, why).await
         }
         Err(error) => later(seam, job, &refund, &error.to_string()).await,
     }
+}
+
+/// Turned away before the refund itself was looked at: a wrong key of ours, or a request under the same key that is still
+/// being carried out. That says nothing about the refund.
+fn is_at_the_door(error: &stripe::ApiError) -> bool {
+    matches!(error.status, 401 | 403 | 409) || error.kind == "idempotency_error"
 }
 
 /// Either ours went through unheard, or somebody refunded it elsewhere: then the order learns that from the payment.

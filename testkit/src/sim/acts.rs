@@ -9,7 +9,7 @@ use shop::checkout::{self, Basket, Item, Started};
 use shop::ids::OrderId;
 
 use super::scene::{COURSES, THINGS};
-use super::{Scene, invariants, operators, post, quiet};
+use super::{Scene, invariants, money_back, operators, post, quiet};
 
 /// So many things may be under way at once.
 const MOST_UNDER_WAY: usize = 12;
@@ -40,7 +40,7 @@ type Chance = (u64, fn(&Rc<Scene>));
 
 fn something_happens(scene: &Rc<Scene>) {
     let swarm = &scene.swarm;
-    let table: [Chance; 11] = [
+    let table: [Chance; 12] = [
         (220, |scene| on_a_node(scene, work_events)),
         (110, |scene| on_a_node(scene, work_jobs)),
         (15, |scene| on_a_node(scene, sweep)),
@@ -49,6 +49,7 @@ fn something_happens(scene: &Rc<Scene>) {
         (20, |scene| on_a_node(scene, look_again)),
         (150, pay),
         (120, pass_time),
+        (swarm.money_back, money_back::act),
         (swarm.operators, |scene| on_a_node(scene, operators::act)),
         (swarm.crash, die),
         (swarm.pause, pause),

@@ -5,12 +5,13 @@ use kernel::Result;
 use ops::RowJson;
 
 /// What is compared, each with a total order of its own.
-const SECTIONS: [(&str, &str); 8] = [
+const SECTIONS: [(&str, &str); 9] = [
     (
         "orders",
         "SELECT id, status, waits_for, cancel_reason, payment_status, requires_review, review_reason, currency,
            subtotal_amount, discount_amount, tax_amount, shipping_amount, total_amount, paid_amount,
            stripe_payment_intent_id, stripe_checkout_session_id,
+           refunded_amount, dispute_status, refund_marked_at IS NOT NULL AS marked,
            webhook_processed_at IS NOT NULL AS processed FROM orders ORDER BY id",
     ),
     ("entitlements", "SELECT holder, product_id, status FROM entitlements ORDER BY holder, product_id"),
@@ -30,6 +31,10 @@ const SECTIONS: [(&str, &str); 8] = [
     (
         "reviews",
         "SELECT order_id, kind, cleared_at IS NULL AS is_open FROM order_reviews ORDER BY order_id, kind",
+    ),
+    (
+        "refunds",
+        "SELECT order_id, status, COUNT(*) AS n FROM refunds GROUP BY order_id, status ORDER BY order_id, status",
     ),
     ("facts", "SELECT object_id, order_id, fact FROM payment_facts ORDER BY object_id"),
     (
@@ -56,5 +61,22 @@ pub fn dump(tx: &mut Tx<'_>) -> Result<String> {
 }
 
 fn line(row: &Row) -> String {
-    format!("{}\n", serde_json::Value::from(&RowJson(row)))
+    let mut value = serde_json::Value::from(&RowJson(row));
+    if let Some(fact) = value.get("fact").and_then(|text| serde_json::from_str(text.as_str()?).ok()) {
+        value["fact"] = fact;
+    }
+    without_times(&mut value);
+    format!("{value}\n")
+}
+
+/// Of what can change both ways only what it is now counts: when it was fetched, and what events had told before, depends
+/// on the order in which they came.
+fn without_times(value: &mut serde_json::Value) {
+    if let serde_json::Value::Object(fields) = value {
+        if let Some(fetched) = fields.get("fetched").and_then(|fetched| fetched.get(1)).cloned() {
+            *value = fetched;
+            return;
+        }
+        fields.values_mut().for_each(without_times);
+    }
 }

@@ -11,7 +11,7 @@ use shop::orders::Order;
 use super::Scene;
 
 /// Rows that must not exist, with a column `what`. The numbers are those of the reliability document.
-const NEVER: [(&str, &str); 10] = [
+const NEVER: [(&str, &str); 14] = [
     (
         "I-13: a pending order without the job that ends it",
         "SELECT o.id AS what FROM orders o WHERE o.status = 'pending' AND o.payment_status <> 'processing'
@@ -21,7 +21,7 @@ const NEVER: [(&str, &str); 10] = [
     (
         "an event that could not be processed",
         "SELECT stripe_event_id || ' ' || type || ': ' || COALESCE(last_error, '') AS what FROM stripe_events
-         WHERE status IN ('retry', 'error')",
+         WHERE status = 'error' OR (status = 'retry' AND last_error_kind <> 'stripe_unreachable')",
     ),
     (
         "a bug in a job",
@@ -70,6 +70,30 @@ const NEVER: [(&str, &str); 10] = [
     (
         "paid money on a cancelled order",
         "SELECT id AS what FROM orders WHERE status = 'cancelled' AND payment_status = 'paid'",
+    ),
+    (
+        "I-7: a refunded order gives access",
+        "SELECT o.id AS what FROM orders o JOIN entitlement_grants g ON g.order_id = o.id AND g.source = 'order'
+         WHERE o.status = 'refunded' AND g.status IN ('active', 'suspended')",
+    ),
+    (
+        "I-10: grants that do not follow the order's dispute",
+        "SELECT o.id AS what FROM orders o JOIN entitlement_grants g ON g.order_id = o.id AND g.source = 'order'
+         WHERE o.status IN ('confirmed', 'completed') AND (
+           (o.dispute_status = 'open' AND g.status = 'active')
+           OR (o.dispute_status IS NULL AND g.status = 'suspended') OR g.status = 'returned')",
+    ),
+    (
+        "I-4: a refunded order that was not shipped keeps its stock",
+        "SELECT o.id AS what FROM orders o JOIN inventory_reservations r ON r.order_id = o.id
+         WHERE o.status = 'refunded' AND o.shipped_at IS NULL AND r.status IN ('reserved', 'confirmed')",
+    ),
+    (
+        "shipped while the money may go back",
+        "SELECT o.id AS what FROM orders o JOIN order_timeline s ON s.order_id = o.id AND s.type = 'shipped'
+         JOIN order_timeline r ON r.order_id = o.id AND r.type = 'refund_requested' AND r.at <= s.at
+         WHERE NOT EXISTS (SELECT 1 FROM order_timeline u WHERE u.order_id = o.id
+           AND u.type IN ('refund_given_up', 'given_back') AND u.at >= r.at AND u.at <= s.at)",
     ),
 ];
 

@@ -11,6 +11,7 @@ mod acts;
 mod chaos;
 mod dump;
 mod invariants;
+mod money_back;
 mod operators;
 mod post;
 mod quiet;

@@ -42,7 +42,7 @@ fn decide(scene: &Scene) -> Option<(&'static str, Value)> {
     let chance = &scene.chance;
     let order = || acts::any_order(scene).map(|order| json!({ "order": order }));
     let dice =
-        if scene.swarm.scarce { [4, 4, 4, 7, 3, 15][chance.below(6) as usize] } else { chance.below(16) };
+        if scene.swarm.scarce { [4, 4, 4, 7, 3, 15][chance.below(6) as usize] } else { chance.below(20) };
     Some(match dice {
         0 | 1 => ("events.replay", json!({ "event": any_event(scene)? })),
         2 => ("reservations.confirm", json!({ "reservation": any_reservation(scene)? })),
@@ -52,7 +52,9 @@ fn decide(scene: &Scene) -> Option<(&'static str, Value)> {
         7 | 14 => ("orders.cancel", order()?),
         8 => ("orders.ship", order()?),
         9 => ("orders.review.flag", order()?),
-        10 => ("orders.review.clear", order()?),
+        10 | 19 => ("orders.review.clear", order()?),
+        16 | 17 => ("refunds.create", order()?),
+        18 if chance.below(10) == 0 => ("refunds.mark", order()?),
         11 => {
             let order = acts::any_order(scene)?;
             ("entitlements.grant", json!({ "user": profile(scene), "course": course(scene), "order": order }))

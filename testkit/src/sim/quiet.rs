@@ -8,7 +8,7 @@ use kernel::{Clock, Duration, Result, Timestamp};
 use sandbox::{ApiRequest, ChargeState};
 use serde_json::json;
 use shop::ids::OrderId;
-use shop::orders::{Order, ReviewKind, State, WaitsFor};
+use shop::orders::{Order, PaymentStatus, ReviewKind, State, WaitsFor};
 
 use super::operators::failed_jobs;
 use super::{Scene, dump, invariants, post};
@@ -172,6 +172,8 @@ struct AtStripe {
     payment: &'static str,
     /// What was really taken, and in which currency.
     taken: Option<(i64, String)>,
+    /// All that was taken went back.
+    refunded: bool,
 }
 
 impl AtStripe {
@@ -186,14 +188,17 @@ fn at_stripe(scene: &Scene) -> BTreeMap<String, AtStripe> {
     let taken = |intent: Option<&str>| {
         let charges = account.charges_of(intent?);
         let charge = charges.into_iter().find(|c| c.captured && c.state == ChargeState::Succeeded)?;
-        Some((charge.amount, charge.currency.clone()))
+        let refunded = charge.amount_refunded >= charge.amount;
+        Some(((charge.amount, charge.currency.clone()), refunded))
     };
     account
         .sessions()
         .filter_map(|session| {
             let (status, payment) = (session.status, session.payment_status);
             let order = session.client_reference_id?.to_owned();
-            Some((order, AtStripe { status, payment, taken: taken(session.payment_intent) }))
+            let (taken, refunded) = taken(session.payment_intent).unzip();
+            let refunded = refunded.unwrap_or_default();
+            Some((order, AtStripe { status, payment, taken, refunded }))
         })
         .collect()
 }
@@ -214,7 +219,34 @@ fn all_is_well(scene: &Scene) {
             scene.fail(format!("{id} is {:?}: {what}", order.state));
         }
     }
+    refunds_are_as_at_stripe(scene);
     checks_are_content(scene, &orders);
+}
+
+/// I-9: of each refund that was asked for here Stripe has at most one, and where it ended is what is said here.
+fn refunds_are_as_at_stripe(scene: &Scene) {
+    let ours: Vec<(String, String, String)> = scene.look(|tx| {
+        let rows = tx.query("SELECT id, status, stripe_payment_intent_id AS intent FROM refunds", &[])?;
+        let id = |row: &db::Row| row.get::<shop::ids::RefundId>("id").map(|id| id.to_string());
+        rows.iter().map(|row| Ok((id(row)?, row.get("status")?, row.get("intent")?))).collect()
+    });
+    for (id, status, intent) in &ours {
+        let cx = scene.account.cx();
+        let list = ApiRequest::get(&format!("/v1/refunds?limit=100&payment_intent={intent}"));
+        let list = scene.stripe().handle(&list, &cx).body;
+        let all = list["data"].as_array().into_iter().flatten();
+        let own = all.filter(|refund| refund["metadata"]["refundId"].as_str() == Some(id));
+        let at_stripe: Vec<&str> = own.filter_map(|refund| refund["status"].as_str()).collect();
+        let agrees = matches!(
+            (status.as_str(), at_stripe.as_slice()),
+            ("succeeded", ["succeeded"])
+                | ("pending", ["pending" | "requires_action"])
+                | ("failed", [] | ["failed" | "canceled"])
+        );
+        if !agrees {
+            scene.fail(format!("I-9: refund {id} is {status} here and {at_stripe:?} at Stripe"));
+        }
+    }
 }
 
 fn nothing_waits(scene: &Scene) {
@@ -266,6 +298,17 @@ fn order_is_well(order: &Order, lacks_stock: bool, session: Option<&AtStripe>) -
     });
     let suspected = order.reviews.iter().any(|review| review.kind == ReviewKind::AmountMismatch);
     let wrong = |what: &str| Err(what.to_owned());
+    let is_refunded = matches!(order.state, State::Refunded { .. });
+    if order.refund_marked_at.is_some() {
+        return if is_refunded { Ok(()) } else { wrong("I-9: an operator said that it is refunded") };
+    }
+    let refunded = session.is_some_and(|session| session.refunded);
+    if refunded != is_refunded {
+        return wrong(if refunded { "I-9: its money went back" } else { "I-9: its money did not go back" });
+    }
+    if order.payment_status == PaymentStatus::RefundPending {
+        return wrong("I-9: a refund is under way for ever");
+    }
     match order.state {
         State::Pending => wrong("I-20: nothing will ever happen to it"),
         State::Cancelled { .. } if paid => wrong("I-3: its money is ignored"),
@@ -299,6 +342,8 @@ fn checks_are_content(scene: &Scene, orders: &BTreeMap<String, (Order, bool)>) {
         let order = orders.get(&finding.subject).map(|(order, _)| order);
         let genuine = match finding.check {
             "orders_in_review" => order.is_some_and(|order| order.open_review().is_some()),
+            "refund_partial" => order.is_some_and(|order| order.refunded_amount > 0),
+            "dispute_needs_response" => true,
             "paid_not_confirmed" => {
                 order.is_some_and(|order| order.state == State::Paid { waits_for: WaitsFor::Stock })
             }

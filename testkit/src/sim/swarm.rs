@@ -42,6 +42,8 @@ pub struct Swarm {
     pub tampered: u64,
     /// A buyer pays for what was taken back from the order.
     pub late_buyer: u64,
+    /// How often money goes back at Stripe: refunds in the dashboard, disputes, warnings.
+    pub money_back: u64,
     /// How busy the operators are.
     pub operators: u64,
     /// Operators do nothing but take stock back and bring it again: every piece is fought for.
@@ -85,6 +87,7 @@ impl Swarm {
             twin: some(300),
             tampered: some(300),
             late_buyer: some(600),
+            money_back: some(90),
             operators: some(120),
             stock: 1 + chance.below([2, 4, 12][chance.below(3) as usize]),
             reservation_minutes: 5 + chance.below(70),
