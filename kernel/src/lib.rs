@@ -2,6 +2,7 @@
 //!
 //! Nothing here knows of a database, of HTTP or of a shop.
 
+mod ago;
 mod cx;
 mod error;
 mod id;
@@ -9,6 +10,7 @@ mod money;
 pub mod planted;
 mod time;
 
+pub use ago::moment_before;
 pub use cx::{Clock, Cx, Entropy, FixedClock, Seeded};
 pub use error::{Error, Refusal, Result};
 pub use id::{Id, IdParseError, Kind};
