@@ -12,6 +12,7 @@ use crate::clock::{OsEntropy, SystemClock};
 use crate::config::{Config, Problem, explain};
 use crate::http::Guard;
 use crate::metrics::Metrics;
+use crate::tasks::Tasks;
 
 /// What every door holds.
 pub struct App {
@@ -27,6 +28,8 @@ pub struct App {
     pub clock: Arc<dyn Clock>,
     /// Gives chance.
     pub entropy: Arc<dyn Entropy>,
+    /// The tasks at work in this process.
+    pub tasks: Tasks,
     /// Who is at the door of the API.
     pub(crate) guard: Guard,
 }
@@ -93,6 +96,7 @@ impl App {
             config,
             clock,
             entropy,
+            tasks: Tasks::default(),
             guard: Guard::default(),
         })
     }

@@ -9,4 +9,5 @@ pub mod dev;
 pub mod http;
 pub mod metrics;
 pub mod serve;
+pub mod tasks;
 pub mod worker;

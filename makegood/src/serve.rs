@@ -92,6 +92,7 @@ pub async fn serve(config: Config, shutdown: impl Future<Output = ()>) -> Result
     }
     let workers = worker::start(&app);
     run(&app, doors, Limits::default(), shutdown).await;
+    app.tasks.stop(Duration::from_secs(10)).await;
     workers.stop(Duration::from_secs(20)).await;
     tracing::info!("stopped");
     Ok(())

@@ -4,6 +4,7 @@
 use std::future::Future;
 use std::sync::Arc;
 
+use db::TxResult;
 use kernel::{Duration, Error, Result};
 use ops::Finding;
 use tokio::sync::{Notify, watch};
@@ -157,10 +158,21 @@ async fn sweep_forever(app: Arc<App>, mut stopped: watch::Receiver<bool>) {
     }
 }
 
-/// What is done every minute: events that named an unknown order, and the checks behind the gauges.
+/// What is done every minute: events that named an unknown order, runs whose process died, and the checks behind the
+/// gauges.
 pub async fn sweep(app: &App) -> Result<()> {
     app.shop.sweep().await?;
+    tidy_runs(app).await?;
     app.metrics.found(&check(app).await?);
+    Ok(())
+}
+
+async fn tidy_runs(app: &App) -> Result<()> {
+    let cx = app.shop.cx();
+    let died = app.shop.db.write("task.tidy", move |tx| ops::runs::tidy(tx, &cx)).await.safe_to_repeat()?;
+    if died > 0 {
+        tracing::warn!(died, "tasks ended with their process; they may be run again");
+    }
     Ok(())
 }
 

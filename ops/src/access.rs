@@ -67,6 +67,12 @@ impl ActorKind {
             ActorKind::Buyer => "buyer",
         }
     }
+    /// Reads a stored name.
+    pub fn parse(text: &str) -> Option<ActorKind> {
+        [ActorKind::Operator, ActorKind::System, ActorKind::Stripe, ActorKind::Buyer]
+            .into_iter()
+            .find(|kind| kind.as_str() == text)
+    }
 }
 
 /// Somebody who acts; always named in the audit log.

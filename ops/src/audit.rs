@@ -1,5 +1,7 @@
 //! The audit log: written in the transaction that changes, never changed afterwards.
 
+use std::borrow::Cow;
+
 use db::{Row, Tx, Value};
 use kernel::{Cx, Id, Kind, Result};
 use uuid::Uuid;
@@ -19,7 +21,7 @@ pub type AuditId = Id<AuditKind>;
 #[derive(Debug, Clone)]
 pub struct Entry {
     /// What happened, in a stable word like `entitlement_granted`.
-    pub event_type: &'static str,
+    pub event_type: Cow<'static, str>,
     /// Who did it.
     pub actor: Actor,
     /// What kind of thing it was done to.
@@ -39,13 +41,13 @@ pub struct Entry {
 impl Entry {
     /// An entry without reason and details.
     pub fn new(
-        event_type: &'static str,
+        event_type: impl Into<Cow<'static, str>>,
         actor: Actor,
         subject_type: &'static str,
         id: impl ToString,
     ) -> Self {
         Entry {
-            event_type,
+            event_type: event_type.into(),
             actor,
             subject_type,
             subject_id: id.to_string(),
@@ -82,7 +84,7 @@ pub fn record(tx: &mut Tx<'_>, cx: &Cx, entries: Vec<Entry>) -> Result<Option<Au
             vec![
                 (*id).into(),
                 cx.now.into(),
-                entry.event_type.into(),
+                (*entry.event_type).into(),
                 entry.actor.name.into(),
                 entry.actor.kind.as_str().into(),
                 entry.subject_type.into(),

@@ -10,6 +10,7 @@ mod check;
 mod idempotency;
 mod operation;
 mod runner;
+pub mod runs;
 mod task;
 mod view;
 
@@ -31,3 +32,7 @@ pub use view::{Page, RowJson, View, ViewDef, page};
 /// The tables of this crate.
 pub const MIGRATION: Migration =
     Migration { version: 2, name: "audit log, tokens, idempotency keys", sql: include_str!("schema.sql") };
+
+/// The table of task runs.
+pub const MIGRATION_RUNS: Migration =
+    Migration { version: 6, name: "runs of tasks", sql: include_str!("runs.sql") };

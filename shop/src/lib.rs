@@ -45,6 +45,7 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "money that goes back",
         sql: include_str!("../migrations/0003_money_back.sql"),
     },
+    ops::MIGRATION_RUNS,
 ];
 
 /// Every operation there is. The doors are made from this list.
@@ -82,6 +83,8 @@ pub const VIEWS: &[ViewDef] = &[
     ViewDef::of::<office::audit::List>(),
     ViewDef::of::<office::jobs::List>(),
     ViewDef::of::<office::jobs::Show>(),
+    ViewDef::of::<office::runs::List>(),
+    ViewDef::of::<office::runs::Show>(),
     ViewDef::of::<office::tokens::List>(),
     ViewDef::of::<orders::views::List>(),
     ViewDef::of::<orders::views::Show>(),

@@ -25,6 +25,8 @@ pub enum Exit {
     Unverified = 9,
     /// A service outside is down, or everything is busy: try again later.
     Down = 10,
+    /// Somebody ended it, or its process was told to stop.
+    Interrupted = 130,
 }
 
 impl From<Exit> for ExitCode {
@@ -39,10 +41,12 @@ impl Exit {
         match code {
             "internal_error" | "outcome_unknown" | "not_migrated" => Exit::Error,
             "invalid_input" | "malformed_body" | "payload_too_large" | "reason_required" => Exit::Usage,
+            "no_preview" | "method_not_allowed" => Exit::Usage,
             "usage" | "flag_required" | "configuration" => Exit::Usage,
             "forbidden" | "unauthenticated" | "too_many_attempts" => Exit::Forbidden,
             "not_found" | "no_such_route" => Exit::NotFound,
             "stale_plan" | "idempotency_key_reused" | "idempotency_in_flight" | "conflict" => Exit::Conflict,
+            "interrupted" => Exit::Interrupted,
             "busy" | "request_timeout" | "unreachable" => Exit::Down,
             _ => Exit::Refused,
         }

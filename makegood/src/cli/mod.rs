@@ -9,7 +9,9 @@ pub mod globals;
 pub mod literal;
 pub mod names;
 pub mod own;
+pub mod progress;
 pub mod render;
+pub mod task;
 pub mod terminal;
 pub mod tree;
 
@@ -107,6 +109,11 @@ async fn perform(
             let input = (operation.from_arguments)(matches)?;
             let backend = Backend::open(globals, terminal).await?;
             change::change(terminal, globals, &backend, operation, input).await
+        }
+        Does::Task(task) => {
+            let input = (task.from_arguments)(matches)?;
+            let backend = Backend::open(globals, terminal).await?;
+            task::task(terminal, globals, &backend, task, input).await
         }
     }
 }

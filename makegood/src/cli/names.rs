@@ -1,6 +1,6 @@
 //! What commands are called where that differs from the registry, and what people type from older runbooks.
 
-/// Commands whose words are not those of the operation's or view's name.
+/// Commands whose words are not those of the operation's, view's or task's name.
 pub const RENAMED: &[(&str, &[&str])] = &[("audit-logs.list", &["audit", "list"])];
 
 /// Second ways to the same command.
@@ -45,6 +45,7 @@ pub const GROUPS: &[Group] = &[
     group(SHOP, "reservations", "Stock set aside for orders"),
     group(CARE, "check", "Run every check: what must be true and is not"),
     group(CARE, "jobs", "Background work that waits or has given up"),
+    group(CARE, "runs", "Long work that runs or has run: how far it is, how it ended"),
     group(CARE, "audit", "Who did what, when and why"),
     group(CARE, "tokens", "Tokens for the admin API"),
     group(CARE, "config", "The configuration: what counts, and where it came from"),

@@ -1,7 +1,8 @@
-//! The command tree. What the registry holds becomes commands by itself; what is no operation or view is listed here.
+//! The command tree. What the registry holds becomes commands by itself; what is no operation, view or task is listed here.
 
 use clap::{ArgMatches, Args, Command};
-use ops::{OperationDef, Risk, ViewDef};
+use ops::{Changing, OperationDef, Risk, TaskDef, ViewDef};
+use shop::Shop;
 
 use super::globals::Globals;
 use super::names::{ALSO, GROUPS, INNER, RENAMED};
@@ -14,6 +15,8 @@ pub enum Does {
     Operation(&'static OperationDef),
     /// Asks something.
     View(&'static ViewDef),
+    /// Talks to the world, and may take long.
+    Task(&'static TaskDef<Shop>),
     /// What the command line does by itself.
     Own(Own),
 }
@@ -41,17 +44,38 @@ impl Leaf {
                 (definition.arguments)(empty).about(definition.about()).after_help(footnote(definition))
             }
             Does::View(definition) => (definition.arguments)(empty).about(definition.about()),
+            Does::Task(definition) => {
+                let command = (definition.arguments)(empty).about(definition.about());
+                match definition.effect.changing() {
+                    Some(changing) => command.after_help(footnote_of_task(definition, changing)),
+                    None => command,
+                }
+            }
             Does::Own(own) => own.arguments(empty),
         }
     }
 }
 
-fn footnote(definition: &OperationDef) -> String {
-    let risk = match definition.risk {
+fn risk(risk: Risk) -> &'static str {
+    match risk {
         Risk::Safe => "It is safe to repeat at any time",
         Risk::Changes => "It changes what a buyer has or gets",
         Risk::Final => "It cannot be taken back",
-    };
+    }
+}
+
+fn footnote_of_task(definition: &TaskDef<Shop>, changing: &Changing) -> String {
+    let when = if definition.effect.may_look() { "Where it changes something, it" } else { "It" };
+    format!(
+        "{}. {when} needs a reason and the role {}, and is kept in the audit log as {}.",
+        risk(changing.risk),
+        changing.role.as_str(),
+        changing.audit
+    )
+}
+
+fn footnote(definition: &OperationDef) -> String {
+    let risk = risk(definition.risk);
     format!(
         "Shows what would change, asks, applies and verifies. {risk}; it needs the role {} and is kept in the audit \
          log as {}.",
@@ -64,7 +88,8 @@ fn footnote(definition: &OperationDef) -> String {
 pub fn leaves() -> Vec<Leaf> {
     let operations = shop::OPERATIONS.iter().map(|op| (op.name, Does::Operation(op)));
     let views = shop::VIEWS.iter().map(|view| (view.name, Does::View(view)));
-    let generated: Vec<_> = operations.chain(views).collect();
+    let tasks = shop::TASKS.iter().map(|task| (task.name, Does::Task(task)));
+    let generated: Vec<_> = operations.chain(views).chain(tasks).collect();
     let also = ALSO.iter().filter_map(|(name, path)| {
         let (_, does) = generated.iter().find(|(known, _)| known == name)?;
         Some(Leaf { path: path.to_vec(), does: *does })

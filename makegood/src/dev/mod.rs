@@ -220,6 +220,7 @@ impl Running {
     /// Lets what is under way end, and saves the sandbox.
     async fn stop(mut self) {
         let _ = self.stop.send(true);
+        self.app.tasks.stop(PATIENCE).await;
         self.workers.stop(PATIENCE).await;
         let all = async { while self.tasks.join_next().await.is_some() {} };
         if tokio::time::timeout(PATIENCE * 2, all).await.is_err() {

@@ -18,7 +18,7 @@ use crate::worker;
 /// Runs an operation: its inputs stand in the body, its subject in the path.
 pub(super) async fn operate(mut call: Call, def: &'static OperationDef) -> Answer {
     let bytes = call.bytes().await?;
-    let asked = Asked::read(call.object(&bytes)?, call.id.as_deref(), def)?;
+    let asked = Asked::read(call.object(&bytes)?, call.id.as_deref(), def.subject, &(def.schema)())?;
     let owner = call.caller()?.actor.name.clone();
     match idempotency::begin(&call, &owner, &bytes).await? {
         Turn::Answered(response) => Ok(response),
@@ -39,9 +39,10 @@ async fn run(
 ) -> Result<(StatusCode, Value), Problem> {
     let by = call.caller()?.by(asked.reason, &call.origin.request_id);
     let (cx, runner, input) = (call.app.shop.cx(), &call.app.runner, Value::Object(asked.input));
+    let mode = if asked.dry_run { Mode::Preview } else { Mode::Apply { plan_id: asked.plan_id } };
     let receipt = match left.as_ref().and_then(Applied::left) {
         Some(applied) => runner.again(applied, def, input, &by, cx).await?,
-        None => runner.run_under(key, def, input, asked.mode, by, cx).await?,
+        None => runner.run_under(key, def, input, mode, by, cx).await?,
     };
     if def.resource() == "tokens" {
         call.app.guard.forget();
@@ -49,15 +50,21 @@ async fn run(
     Ok((StatusCode::OK, shown(&receipt)))
 }
 
-/// What the body of an operation says.
-struct Asked {
-    input: Map<String, Value>,
-    mode: Mode,
-    reason: Option<String>,
+/// What the body says of an operation, or of a task that changes things.
+pub(super) struct Asked {
+    pub(super) input: Map<String, Value>,
+    pub(super) dry_run: bool,
+    pub(super) plan_id: Option<String>,
+    pub(super) reason: Option<String>,
 }
 
 impl Asked {
-    fn read(mut body: Map<String, Value>, id: Option<&str>, def: &OperationDef) -> Result<Asked, Problem> {
+    pub(super) fn read(
+        mut body: Map<String, Value>,
+        id: Option<&str>,
+        subject: Option<&str>,
+        schema: &Value,
+    ) -> Result<Asked, Problem> {
         let reason = text(&mut body, "reason")?;
         let plan_id = text(&mut body, "plan_id")?;
         let dry_run = match body.remove("dry_run") {
@@ -65,7 +72,7 @@ impl Asked {
             Some(Value::Bool(is)) => is,
             Some(_) => return Err(Problem::invalid("/dry_run", "expected true or false")),
         };
-        if let (Some(subject), Some(id)) = (def.subject, id) {
+        if let (Some(subject), Some(id)) = (subject, id) {
             match body.insert(subject.to_owned(), id.into()) {
                 Some(other) if other != id => {
                     let why = "is not what stands in the path".to_owned();
@@ -74,9 +81,8 @@ impl Asked {
                 _ => {}
             }
         }
-        refuse_unknown(&body, &(def.schema)(), In::Body)?;
-        let mode = if dry_run { Mode::Preview } else { Mode::Apply { plan_id } };
-        Ok(Asked { input: body, mode, reason })
+        refuse_unknown(&body, schema, In::Body)?;
+        Ok(Asked { input: body, dry_run, plan_id, reason })
     }
 }
 
@@ -129,18 +135,27 @@ pub fn shown(receipt: &Receipt) -> Value {
 
 /// Answers a view: its fields stand in the query, its subject in the path.
 pub(super) async fn view(call: Call, def: &'static ViewDef) -> Answer {
+    let input = of_query(&call, def.subject, &(def.schema)())?;
+    let value = ask(&call, def, input).await?;
+    Ok(json(StatusCode::OK, &value))
+}
+
+/// The input of a view or a task whose fields stand in the query and whose subject stands in the path.
+pub(super) fn of_query(
+    call: &Call,
+    subject: Option<&str>,
+    schema: &Value,
+) -> Result<Map<String, Value>, Problem> {
     let mut input = call.query()?;
-    let schema = (def.schema)();
-    refuse_unknown(&input, &schema, In::Query)?;
-    if let (Some(subject), Some(id)) = (def.subject, call.id.clone()) {
+    refuse_unknown(&input, schema, In::Query)?;
+    if let (Some(subject), Some(id)) = (subject, call.id.clone()) {
         if input.contains_key(subject) {
             return Err(Problem::invalid(subject, "stands in the path already"));
         }
         input.insert(subject.to_owned(), id.into());
     }
-    as_the_schema_says(&mut input, &schema);
-    let value = ask(&call, def, input).await?;
-    Ok(json(StatusCode::OK, &value))
+    as_the_schema_says(&mut input, schema)?;
+    Ok(input)
 }
 
 /// Asks a view in a transaction that only reads.
@@ -154,22 +169,39 @@ pub(super) async fn ask(
 }
 
 /// A query carries texts only; what the schema calls a number or a truth value becomes one.
-fn as_the_schema_says(input: &mut Map<String, Value>, schema: &Value) {
+fn as_the_schema_says(input: &mut Map<String, Value>, schema: &Value) -> Result<(), Problem> {
     for (name, value) in input {
-        let kind = &schema["properties"][name]["type"];
+        let field = &schema["properties"][name];
         let is = |wanted: &str| {
+            let kind = &field["type"];
             kind == wanted || kind.as_array().is_some_and(|all| all.iter().any(|k| k == wanted))
         };
         let Value::String(text) = &*value else { continue };
-        let read = match () {
-            () if is("integer") => text.parse::<i64>().ok().map(Value::from),
-            () if is("boolean") => text.parse::<bool>().ok().map(Value::from),
-            () => None,
+        *value = match () {
+            () if is("integer") => whole_number(name, text, field)?.into(),
+            () if is("boolean") => match text.as_str() {
+                // A flag may stand there by itself, as on the command line.
+                "true" | "" => true.into(),
+                "false" => false.into(),
+                _ => return Err(Problem::invalid(name, format!("is `{text}`; expected true or false"))),
+            },
+            () => continue,
         };
-        if let Some(read) = read {
-            *value = read;
-        }
     }
+    Ok(())
+}
+
+fn whole_number(name: &str, text: &str, field: &Value) -> Result<i64, Problem> {
+    let (least, most) = (field["minimum"].as_i64(), field["maximum"].as_i64());
+    let expected = match (least, most) {
+        (Some(least), Some(most)) => format!("a whole number from {least} to {most}"),
+        (Some(least), None) => format!("a whole number, {least} or more"),
+        _ => "a whole number".to_owned(),
+    };
+    let fits =
+        |number: &i64| least.is_none_or(|least| *number >= least) && most.is_none_or(|most| *number <= most);
+    let number = text.parse::<i64>().ok().filter(fits);
+    number.ok_or_else(|| Problem::invalid(name, format!("is `{text}`; expected {expected}")))
 }
 
 /// Runs every check.

@@ -208,6 +208,13 @@ pub const PAGES: &[ErrorPage] = &[
         "Add `\"reason\"` to the request, or `--reason TEXT` on the command line.",
     ),
     page(
+        "no_preview",
+        422,
+        "It cannot be said beforehand",
+        "What this task would change depends on what Stripe says while it runs, so it has no dry run.",
+        "Leave out `--dry-run`, or `\"dry_run\"` in the request. It may be run at any time: what is right already is not changed.",
+    ),
+    page(
         "stale_plan",
         409,
         "The plan is stale",
@@ -362,6 +369,13 @@ pub const PAGES: &[ErrorPage] = &[
         "Not now",
         "The database or Stripe cannot be reached, or too much is waiting. Nothing was lost: what was not acknowledged was not done.",
         "Try again after the time in `Retry-After`. If it lasts: `GET /readyz?verbose`.",
+    )),
+    later(page(
+        "interrupted",
+        503,
+        "It was cut off",
+        "A task was cut off between two of its steps, because its server stopped or somebody pressed Ctrl-C. What it had done by then stays done, and nothing is half done.",
+        "Run it again: it goes on with what is left. `makegood runs list` shows how far it had come.",
     )),
     later(page(
         "outcome_unknown",

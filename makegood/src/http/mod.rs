@@ -12,6 +12,7 @@ mod idempotency;
 pub mod openapi;
 mod problem;
 pub mod routes;
+mod tasks;
 mod webhook;
 
 use std::net::IpAddr;

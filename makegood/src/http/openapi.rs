@@ -1,7 +1,7 @@
 //! The document of the API (OpenAPI 3.1), made from the table of routes: what is not in the table cannot be served, and what
 //! is in it cannot be left out.
 
-use axum::http::StatusCode;
+use axum::http::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 
 use super::call::{Answer, Call, json};
@@ -28,7 +28,7 @@ pub fn describe(app_url: &str) -> Value {
         "paths": paths,
         "components": {
             "securitySchemes": { "token": { "type": "http", "scheme": "bearer" } },
-            "schemas": { "problem": problem(), "operation": receipt() },
+            "schemas": { "problem": problem(), "operation": receipt(), "run": run() },
         },
     })
 }
@@ -51,6 +51,12 @@ fn operation(route: &Route) -> Value {
             },
         },
     });
+    if let Behind::Task(_) = route.behind {
+        described["responses"]["202"] = json!({
+            "description": "It takes longer: ask for its run at the address in Location",
+            "content": { "application/json": { "schema": reference("run") } },
+        });
+    }
     if let Access::Role(role) = route.access {
         described["security"] = json!([{ "token": [] }]);
         described["x-role"] = json!(role);
@@ -90,6 +96,11 @@ fn parameters(route: &Route) -> Vec<Value> {
     match route.behind {
         Behind::View(def) => all.extend(of_query(&(def.schema)(), def.subject)),
         Behind::Operation(_) => all.push(idempotency_key()),
+        Behind::Task(_) if route.method == Method::POST => all.extend([idempotency_key(), prefer()]),
+        Behind::Task(def) => {
+            all.extend(of_query(&(def.schema)(), def.subject));
+            all.push(prefer());
+        }
         Behind::Hand(hand) => {
             let named = hand.query.iter().map(|(name, about)| {
                 json!({ "name": name, "in": "query", "description": about, "schema": { "type": "string" } })
@@ -108,6 +119,13 @@ fn idempotency_key() -> Value {
     json!({
         "name": "Idempotency-Key", "in": "header", "schema": { "type": "string", "maxLength": 255 },
         "description": "The same key with the same request gets the same answer again",
+    })
+}
+
+fn prefer() -> Value {
+    json!({
+        "name": "Prefer", "in": "header", "schema": { "type": "string", "examples": ["wait=5"] },
+        "description": "`wait=SECONDS`: how long to wait for the answer, at most 25 (RFC 7240)",
     })
 }
 
@@ -131,15 +149,23 @@ fn of_query(schema: &Value, subject: Option<&str>) -> Vec<Value> {
 
 fn body(route: &Route) -> Option<Value> {
     match route.behind {
-        Behind::Operation(def) => Some(with_the_runner_s_fields((def.schema)(), def.subject)),
+        Behind::Operation(def) => {
+            let mut schema = with_the_doors_fields((def.schema)(), def.subject);
+            schema["properties"]["plan_id"] =
+                json!({ "type": "string", "description": "Apply only if this is still what would change" });
+            Some(schema)
+        }
+        Behind::Task(def) if route.method == Method::POST => {
+            Some(with_the_doors_fields((def.schema)(), def.subject))
+        }
         Behind::Hand(hand) => hand.body.map(|schema| without_dialect(schema())),
-        Behind::View(_) => None,
+        Behind::View(_) | Behind::Task(_) => None,
         Behind::Webhook => Some(json!({ "type": "object", "description": "An event, as Stripe sends it" })),
     }
 }
 
-/// The subject stands in the path; the runner adds why, whether, and which plan.
-fn with_the_runner_s_fields(schema: Value, subject: Option<&str>) -> Value {
+/// The subject stands in the path; every change says why, and whether it is meant.
+fn with_the_doors_fields(schema: Value, subject: Option<&str>) -> Value {
     let mut schema = without_dialect(schema);
     if let (Some(subject), Some(fields)) = (subject, schema["properties"].as_object_mut()) {
         fields.shift_remove(subject);
@@ -150,7 +176,6 @@ fn with_the_runner_s_fields(schema: Value, subject: Option<&str>) -> Value {
     let more = json!({
         "reason": { "type": "string", "description": "Why; every change needs a reason" },
         "dry_run": { "type": "boolean", "default": false, "description": "Only say what would change" },
-        "plan_id": { "type": "string", "description": "Apply only if this is still what would change" },
     });
     if schema["properties"].is_null() {
         schema["properties"] = json!({});
@@ -202,6 +227,23 @@ fn receipt() -> Value {
             "guards": list(json!({ "name": text(), "holds": { "type": "boolean" }, "seen": text() })),
             "verify": list(json!({ "must": text(), "holds": { "type": "boolean" }, "seen": text() })),
             "verified": { "type": "boolean" }, "plan_id": text(), "audit_id": { "type": ["string", "null"] },
+        },
+    })
+}
+
+fn run() -> Value {
+    let text = || json!({ "type": "string" });
+    json!({
+        "type": "object",
+        "properties": {
+            "object": { "const": "run" }, "id": text(), "task": text(),
+            "status": { "type": "string", "enum": ["running", "done", "failed"] },
+            "done": { "type": "integer" }, "total": { "type": ["integer", "null"] }, "what": text(),
+            "input": { "type": "object" }, "actor": text(), "reason": { "type": ["string", "null"] },
+            "changes": { "type": "boolean" }, "started_at": { "type": "string", "format": "date-time" },
+            "finished_at": { "type": ["string", "null"], "format": "date-time" },
+            "error": { "type": ["object", "null"], "properties": { "code": text(), "detail": text(), "hint": text() } },
+            "answer": { "description": "What the task answered" },
         },
     })
 }

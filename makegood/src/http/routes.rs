@@ -1,6 +1,7 @@
 //! The table of routes: those that follow from operations and views, and those written by hand. Router, OpenAPI document
 //! and tests are made from it.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, LazyLock};
@@ -12,11 +13,12 @@ use axum::extract::rejection::RawPathParamsRejection;
 use axum::http::{Method, Request, Response};
 use axum::response::IntoResponse;
 use axum::routing::{MethodFilter, MethodRouter, on};
-use ops::{OperationDef, Role, ViewDef};
+use ops::{OperationDef, Role, TaskDef, ViewDef};
+use shop::Shop;
 
 use super::call::{Answer, Call};
 use super::problem::Problem;
-use super::{Origin, admin, auth, checkout, health, openapi, webhook};
+use super::{Origin, admin, auth, checkout, health, openapi, tasks, webhook};
 use crate::app::App;
 
 /// Who may come in.
@@ -35,6 +37,8 @@ pub enum Behind {
     Operation(&'static OperationDef),
     /// A view.
     View(&'static ViewDef),
+    /// A task: asked by `GET` where it only looks, by `POST` where it changes things.
+    Task(&'static TaskDef<Shop>),
     /// Code of its own.
     Hand(Hand),
     /// The webhook, which is answered before the router is asked.
@@ -92,8 +96,29 @@ pub static ROUTES: LazyLock<Vec<Route>> = LazyLock::new(|| {
         success: 200,
         behind: Behind::Operation(def),
     });
-    views.chain(operations).chain(written_by_hand()).collect()
+    views.chain(operations).chain(of_tasks(shop::TASKS)).chain(written_by_hand()).collect()
 });
+
+/// The routes of tasks: one to look, one to change, both where a task can do either.
+pub fn of_tasks(all: &'static [TaskDef<Shop>]) -> impl Iterator<Item = Route> {
+    let route = |def: &'static TaskDef<Shop>, method, name, role| Route {
+        method,
+        path: leak(path(def.resource(), &def.verbs(), def.subject.is_some())),
+        name,
+        about: def.about(),
+        access: Access::Role(role),
+        success: 200,
+        behind: Behind::Task(def),
+    };
+    all.iter().flat_map(move |def| {
+        let look = def.effect.may_look().then(|| route(def, Method::GET, def.name, def.role));
+        let change = def.effect.changing().map(|changing| {
+            let name = if def.effect.may_look() { leak(format!("{}.change", def.name)) } else { def.name };
+            route(def, Method::POST, name, changing.role)
+        });
+        look.into_iter().chain(change)
+    })
+}
 
 /// `list` and `show` are the resource itself; any other verb is a word of the path.
 fn path(resource: &str, verbs: &[&str], has_subject: bool) -> String {
@@ -224,33 +249,33 @@ pub(super) struct RouteLabel(pub(super) &'static str);
 
 /// The router of all routes whose path is `wanted`.
 pub(super) fn router(app: &Arc<App>, wanted: impl Fn(&str) -> bool) -> Router {
+    mount(app, ROUTES.iter().filter(|route| wanted(route.path)))
+        .fallback(|| async { Problem::new("no_such_route", "there is nothing at this path").into_response() })
+}
+
+/// These routes, to stand beside others.
+pub fn mount(app: &Arc<App>, routes: impl Iterator<Item = &'static Route>) -> Router {
     let mut router = Router::new();
-    let wanted = || ROUTES.iter().filter(|route| wanted(route.path));
-    for route in wanted() {
+    let mut allowed: BTreeMap<&'static str, Vec<&'static str>> = BTreeMap::new();
+    for route in routes {
         // Every series from the start, so that the first failure is an increase.
         app.metrics.http(route.path, super::known(&route.method), route.success);
-    }
-    let routes = || wanted().filter(|route| !matches!(route.behind, Behind::Webhook));
-    for route in routes() {
+        if matches!(route.behind, Behind::Webhook) {
+            continue;
+        }
         router = router.route(route.path, serve(app.clone(), route));
+        allowed.entry(route.path).or_default().push(route.method.as_str());
     }
-    for path in routes().map(|route| route.path).collect::<std::collections::BTreeSet<_>>() {
-        let allowed = allowed(path);
+    for (path, mut methods) in allowed {
+        if methods.contains(&"GET") {
+            methods.push("HEAD");
+        }
+        let allowed = methods.join(", ");
         let refuse =
             move || async move { labelled(path, Problem::method_not_allowed(&allowed).into_response()) };
         router = router.route(path, MethodRouter::new().fallback(refuse));
     }
     router
-        .fallback(|| async { Problem::new("no_such_route", "there is nothing at this path").into_response() })
-}
-
-fn allowed(path: &str) -> String {
-    let mut methods: Vec<&str> =
-        ROUTES.iter().filter(|route| route.path == path).map(|route| route.method.as_str()).collect();
-    if methods.contains(&"GET") {
-        methods.push("HEAD");
-    }
-    methods.join(", ")
 }
 
 fn serve(app: Arc<App>, route: &'static Route) -> MethodRouter {
@@ -294,6 +319,8 @@ async fn answer(
     match route.behind {
         Behind::Operation(def) => admin::operate(call, def).await,
         Behind::View(def) => admin::view(call, def).await,
+        Behind::Task(def) if route.method == Method::POST => tasks::act(call, def).await,
+        Behind::Task(def) => tasks::look(call, def).await,
         Behind::Hand(hand) => (hand.handler)(call).await,
         Behind::Webhook => Err(Problem::new("no_such_route", "the webhook has a door of its own")),
     }

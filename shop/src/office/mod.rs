@@ -1,6 +1,7 @@
-//! What operators see and do that belongs to no room: jobs, the audit log, tokens.
+//! What operators see and do that belongs to no room: jobs, runs of tasks, the audit log, tokens.
 
 pub mod audit;
 pub mod checks;
 pub mod jobs;
+pub mod runs;
 pub mod tokens;

@@ -1,23 +1,35 @@
 //! The work is done here, as the person at the terminal.
 
 use std::path::Path;
+use std::pin::pin;
 use std::sync::Arc;
 
 use db::{Target, TxResult};
-use kernel::{Error, Timestamp};
+use kernel::{Duration, Error, Timestamp};
 use ops::audit::Entry;
-use ops::{Actor, By, Mode, OperationDef, Role, ViewDef};
+use ops::runs::INTERRUPTED;
+use ops::{Actor, By, Mode, OperationDef, Role, TaskDef, ViewDef};
 use serde_json::{Value, json};
+use shop::Shop;
 
 use super::{NewToken, Receipt, WantedToken};
 use crate::app::{self, App, OpenError};
 use crate::cli::check::Report;
 use crate::cli::failure::Failure;
+use crate::cli::progress::Bar;
+use crate::cli::task::Wanted;
 use crate::cli::terminal::Terminal;
 use crate::config::{Config, Problem, Sources, explain};
+use crate::serve::asked_to_stop;
+use crate::tasks;
 
 /// Where `makegood dev` keeps its data unless it is told otherwise.
 const DEV_DATA_DIR: &str = "makegood-data";
+
+/// How often the line that says how far a task is may change.
+const REDRAWN: Duration = Duration::from_millis(100);
+/// How long a task may take to be cut off.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The shop, opened in this process.
 pub struct Local {
@@ -94,9 +106,35 @@ impl Local {
         mode: Mode,
         reason: Option<String>,
     ) -> Result<Receipt, Failure> {
-        let by = By { actor: Actor::operator(&os_user()), role: Role::Admin, reason, request_id: None };
+        let by = by(reason);
         let receipt = self.app.runner.run(operation, input, mode, by, self.app.shop.cx()).await?;
         Ok(receipt.into())
+    }
+
+    /// Runs a task, and shows how far it is. Ctrl-C cuts it off between two of its transactions.
+    pub async fn perform(
+        &self,
+        task: &'static TaskDef<Shop>,
+        wanted: Wanted,
+        bar: &mut Bar,
+    ) -> Result<Value, Failure> {
+        let Wanted { input, dry_run, reason } = wanted;
+        let asked = if dry_run { task.preview(input) } else { task.read(input) }?;
+        let mut started = tasks::begin(&self.app, asked, by(reason), None).await?;
+        let mut stop = pin!(asked_to_stop());
+        let mut tick = tokio::time::interval(REDRAWN);
+        loop {
+            tokio::select! {
+                ended = started.ended() => return Ok(ended?.shown()),
+                () = &mut stop => {
+                    bar.clear();
+                    self.app.tasks.stop(PATIENCE).await;
+                    return Err(Failure::new(INTERRUPTED, "what was done by then stays done")
+                        .fix("run it again: it goes on with what is left"));
+                }
+                _ = tick.tick() => bar.show(&started.seen()),
+            }
+        }
     }
 
     /// Runs every check.
@@ -126,6 +164,10 @@ impl Local {
     pub fn whoami(&self) -> Value {
         json!({ "object": "caller", "name": os_user(), "role": Role::Admin, "livemode": self.app.config.is_live() })
     }
+}
+
+fn by(reason: Option<String>) -> By {
+    By { actor: Actor::operator(&os_user()), role: Role::Admin, reason, request_id: None }
 }
 
 /// Who sits at the terminal: behind `sudo` the person, else the user that this process belongs to.

@@ -5,12 +5,15 @@ mod local;
 mod remote;
 
 use kernel::Timestamp;
-use ops::{Change, Guard, Mode, OperationDef, Proof, Role, Status, ViewDef};
+use ops::{Change, Guard, Mode, OperationDef, Proof, Role, Status, TaskDef, ViewDef};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use shop::Shop;
 
 use super::failure::Failure;
 use super::globals::Globals;
+use super::progress::Bar;
+use super::task::Wanted;
 use super::terminal::Terminal;
 
 pub use local::{Local, config, opened};
@@ -129,6 +132,19 @@ impl Backend {
         match self {
             Backend::Local(local) => local.run(operation, input, mode, reason).await,
             Backend::Remote(remote) => remote.run(operation, input, mode, reason).await,
+        }
+    }
+
+    /// Runs a task, and shows how far it is.
+    pub async fn perform(
+        &self,
+        task: &'static TaskDef<Shop>,
+        wanted: Wanted,
+        bar: &mut Bar,
+    ) -> Result<Value, Failure> {
+        match self {
+            Backend::Local(local) => local.perform(task, wanted, bar).await,
+            Backend::Remote(remote) => remote.perform(task, wanted, bar).await,
         }
     }
 

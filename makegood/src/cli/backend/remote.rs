@@ -1,18 +1,32 @@
 //! The work is done by a server, through its admin API.
 
 use std::path::Path;
+use std::pin::pin;
 use std::time::Duration;
 
 use kernel::{Clock, Timestamp};
-use ops::{Mode, OperationDef, ViewDef};
+use ops::runs::{INTERRUPTED, Seen};
+use ops::{Mode, OperationDef, TaskDef, ViewDef};
 use reqwest::{Method, RequestBuilder, Response};
 use serde_json::{Map, Value};
+use shop::Shop;
 
 use super::{NewToken, Receipt, WantedToken};
 use crate::cli::check::Report;
+use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
+use crate::cli::progress::Bar;
+use crate::cli::task::Wanted;
 use crate::clock::SystemClock;
 use crate::http::routes::ADMIN;
+use crate::serve::asked_to_stop;
+
+/// After so many seconds we would rather see how far a task is than wait for its answer.
+const WAIT_SECONDS: u64 = 2;
+/// How often a run is looked at.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// A server that restarts is away for so many looks at most.
+const MISSED_AT_MOST: u32 = 60;
 
 /// A server, and who we are to it.
 pub struct Remote {
@@ -65,7 +79,12 @@ impl Remote {
 
     /// Asks a view.
     pub async fn ask(&self, view: &ViewDef, input: Value) -> Result<Value, Failure> {
-        let (path, rest) = place(view.name, view.subject, input);
+        self.answer(self.question(view.name, view.subject, input)?).await
+    }
+
+    /// A `GET` with the subject in the path and the rest in the query.
+    fn question(&self, name: &str, subject: Option<&str>, input: Value) -> Result<RequestBuilder, Failure> {
+        let (path, rest) = place(name, subject, input);
         let query: Vec<(String, String)> = rest
             .into_iter()
             .filter(|(_, value)| !value.is_null())
@@ -73,7 +92,7 @@ impl Remote {
             .collect();
         let url = reqwest::Url::parse_with_params(&format!("{}{path}", self.server), query)
             .map_err(|error| Failure::usage(error.to_string()))?;
-        self.answer(self.http.get(url)).await
+        Ok(self.http.get(url))
     }
 
     /// Runs an operation.
@@ -92,6 +111,63 @@ impl Remote {
         body.insert("reason".into(), reason.into());
         let answer = self.answer(self.request(Method::POST, &path).json(&Value::Object(body))).await?;
         Ok(serde_json::from_value(answer)?)
+    }
+
+    /// Runs a task, and shows how far it is. Ctrl-C ends the waiting; the server goes on.
+    pub async fn perform(
+        &self,
+        task: &TaskDef<Shop>,
+        wanted: Wanted,
+        bar: &mut Bar,
+    ) -> Result<Value, Failure> {
+        let request = self.order(task, wanted)?.header("Prefer", format!("wait={WAIT_SECONDS}"));
+        let mut stop = pin!(asked_to_stop());
+        let answer = tokio::select! {
+            answer = self.answer(request) => answer?,
+            () = &mut stop => return Err(gone_on("makegood runs list".into())),
+        };
+        let Some(id) = answer["id"].as_str().filter(|_| answer["object"] == "run") else { return Ok(answer) };
+        tokio::select! {
+            answer = self.follow(id, bar) => answer,
+            () = &mut stop => {
+                bar.clear();
+                Err(gone_on(format!("makegood runs show {id}")))
+            }
+        }
+    }
+
+    /// How a task is asked for: by `GET` where nothing changes and the route allows it.
+    fn order(&self, task: &TaskDef<Shop>, wanted: Wanted) -> Result<RequestBuilder, Failure> {
+        let Wanted { input, dry_run, reason } = wanted;
+        let asked = if dry_run { task.preview(input.clone()) } else { task.read(input.clone()) }?;
+        if asked.changing.is_none() && task.effect.may_look() {
+            return self.question(task.name, task.subject, asked.input());
+        }
+        let (path, mut body) = place(task.name, task.subject, input);
+        body.insert("dry_run".into(), dry_run.into());
+        body.insert("reason".into(), reason.into());
+        Ok(self.request(Method::POST, &path).json(&Value::Object(body)))
+    }
+
+    /// Waits for the end of a run. A server that is away for a moment is asked again.
+    async fn follow(&self, id: &str, bar: &mut Bar) -> Result<Value, Failure> {
+        let path = format!("{ADMIN}/runs/{}", encoded(id));
+        let mut missed = 0;
+        loop {
+            match self.answer(self.request(Method::GET, &path)).await {
+                Ok(mut run) => {
+                    missed = 0;
+                    match run["status"].as_str() {
+                        Some("done") => return Ok(run["answer"].take()),
+                        Some("failed") => return Err(Failure::from_problem(500, &run["error"])),
+                        _ => bar.show(&seen(&run)),
+                    }
+                }
+                Err(failure) if failure.exit == Exit::Down && missed < MISSED_AT_MOST => missed += 1,
+                Err(failure) => return Err(failure),
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
     }
 
     /// Runs every check.
@@ -167,6 +243,16 @@ impl Remote {
         let code = if error.is_connect() { "unreachable" } else { "outcome_unknown" };
         Failure::new(code, detail).fix("see that it runs, and that this is its address")
     }
+}
+
+/// What a run says of how far it is.
+fn seen(run: &Value) -> Seen {
+    let what = run["what"].as_str().unwrap_or_default().to_owned();
+    Seen { done: run["done"].as_u64().unwrap_or_default(), of: run["total"].as_u64(), what }
+}
+
+fn gone_on(look: String) -> Failure {
+    Failure::new(INTERRUPTED, "nobody waits for it any more; the server goes on with it").fix(look)
 }
 
 /// The route of a definition, with its subject in the path; the rest of the input is for the query or the body.

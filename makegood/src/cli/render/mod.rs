@@ -13,6 +13,7 @@ use super::terminal::{Paint, Terminal};
 
 pub use cell::{Cell, ago, cut};
 pub use change::{Shown, plan, receipt};
+pub use fields::fields;
 pub use table::{table, wrap};
 
 /// What rendering needs to know besides the value.
@@ -44,6 +45,6 @@ pub fn answer(answer: &Value, columns: &[&str], look: Look) -> String {
     match (answer["object"].as_str(), answer["data"].as_array()) {
         (Some("list"), Some(rows)) => table(columns, rows, look),
         (Some("explanation"), _) => story::story(answer, look),
-        _ => fields::fields(answer, look),
+        _ => fields(answer, look),
     }
 }
