@@ -109,6 +109,11 @@ pub fn retrieve_session(id: &str) -> Call {
     Call::get(format!("/v1/checkout/sessions/{}", segment(id)))
 }
 
+/// Reads a session together with its payment, as both are at this moment.
+pub fn retrieve_session_with_payment(id: &str) -> Call {
+    retrieve_session(id).with("expand[]", "payment_intent")
+}
+
 /// Reads what a session sells, which no event carries; a hundred lines, which is all that a session takes.
 pub fn list_line_items(id: &str) -> Call {
     Call::get(format!("/v1/checkout/sessions/{}/line_items", segment(id))).with("limit", 100)

@@ -303,6 +303,36 @@ fn an_object_that_was_fetched_is_read_the_same_way() {
     assert_eq!(read_object(&odd, NOW).unwrap_err().field, "status");
 }
 
+/// The event that ends a bank debit may never come. The session with its payment says the same.
+#[test]
+fn a_session_whose_payment_failed_after_the_buyer_was_through_has_failed_for_good() {
+    let failed_for_good = |status: &str, payment_status: &str, intent: Value| {
+        let session = json!({"id": "cs_1", "object": "checkout.session", "status": status, "currency": "eur",
+            "payment_status": payment_status, "amount_total": 900, "payment_intent": intent});
+        let Reading::Proof(proof) = read_object(&session, NOW).unwrap() else { panic!("not handled") };
+        let Some(Fact::Session(session)) = proof.facts.first() else { panic!("{:?}", proof.facts) };
+        session.async_failed
+    };
+    let intent = |status: &str, error: Value| {
+        json!({"id": "pi_1", "object": "payment_intent", "status": status, "amount": 900, "amount_received": 900,
+            "currency": "eur", "last_payment_error": error})
+    };
+    let (error, none) = (json!({"code": "payment_intent_payment_attempt_failed"}), Value::Null);
+    let failed = || intent("requires_payment_method", error.clone());
+    for (status, paid, intent) in [
+        ("open", "unpaid", failed()),
+        ("expired", "unpaid", failed()),
+        ("complete", "paid", failed()),
+        ("complete", "unpaid", intent("processing", error.clone())),
+        ("complete", "unpaid", intent("requires_action", none.clone())),
+        ("complete", "unpaid", intent("requires_payment_method", none)),
+        ("complete", "unpaid", json!("pi_1")),
+    ] {
+        assert!(!failed_for_good(status, paid, intent.clone()), "{status}, {paid}, {intent}");
+    }
+    assert!(failed_for_good("complete", "unpaid", failed()));
+}
+
 #[test]
 fn metadata_that_is_not_text_is_no_reference() {
     let metadata = json!({"metadata": {"orderId": 7, "profileId": ""}});

@@ -126,7 +126,7 @@ pub(super) fn read(fields: &Fields<'_>, news: News) -> Result<SessionFact, Missi
         id: fields.needed_text("id", "the session's id")?.to_owned(),
         status: status(fields, news)?,
         payment,
-        async_failed: news == News::SessionAsyncFailed,
+        async_failed: news == News::SessionAsyncFailed || has_failed_for_good(fields),
         mode: fields.owned("mode"),
         currency: match payment {
             SessionPayment::Paid => Some(fields.currency("currency")?),
@@ -186,6 +186,17 @@ impl SessionPayment {
             _ => Err(fields.missing("payment_status", "paid, unpaid or no_payment_required")),
         }
     }
+}
+
+/// A fetched session with its payment says by itself what `async_payment_failed` would have said: the buyer is through, the
+/// payment failed and waits for another method, and nobody can try one any more.
+fn has_failed_for_good(fields: &Fields<'_>) -> bool {
+    let unpaid = fields.text("status") == Some("complete") && fields.text("payment_status") == Some("unpaid");
+    let intent = fields.inside("payment_intent").filter(|_| unpaid);
+    intent.is_some_and(|intent| {
+        intent.text("status") == Some("requires_payment_method")
+            && intent.inside("last_payment_error").is_some()
+    })
 }
 
 fn email(fields: &Fields<'_>) -> Option<String> {
