@@ -12,6 +12,7 @@ use crate::charges::Charge;
 use crate::checkout::Session;
 use crate::customers::Customer;
 use crate::discounts::{Coupon, PromotionCode};
+use crate::disputes::{Dispute, DisputeStep};
 use crate::endpoints::Endpoint;
 use crate::events::Event;
 use crate::faults::{Fault, Faults};
@@ -20,7 +21,9 @@ use crate::intents::{Intent, Later};
 use crate::outbox::Outbox;
 use crate::queue::Queue;
 use crate::refunds::Refund;
+use crate::reviews::Review;
 use crate::shelf::Shelf;
+use crate::warnings::Warning;
 
 /// The version of Stripe's API whose shapes the sandbox renders.
 pub const API_VERSION: &str = "2026-10-28.endive";
@@ -70,6 +73,12 @@ pub(crate) enum Task {
     BookCharge(String),
     /// A refund that was pending ends.
     SettleRefund { refund: String, outcome: Later },
+    /// A refund gets the number by which banks find it, some seconds after it was paid out.
+    ReferToRefund(String),
+    /// The bank of a test card does what that card stands for: dispute, ask, warn.
+    BankActs(String),
+    /// The bank has read Stripe's test evidence.
+    DecideDispute { dispute: String, step: DisputeStep },
 }
 
 /// A Stripe account in memory. Deterministic: time and chance come in with each call, so one seed gives one run.
@@ -88,6 +97,9 @@ pub struct Sandbox {
     pub(crate) intents: Shelf<Intent>,
     pub(crate) charges: Shelf<Charge>,
     pub(crate) refunds: Shelf<Refund>,
+    pub(crate) disputes: Shelf<Dispute>,
+    pub(crate) warnings: Shelf<Warning>,
+    pub(crate) reviews: Shelf<Review>,
     pub(crate) endpoints: Shelf<Endpoint>,
     pub(crate) events: Shelf<Event>,
     pub(crate) outbox: Outbox,
@@ -148,6 +160,12 @@ impl Sandbox {
             Task::SettleDebit { intent, outcome } => self.settle_debit(&intent, outcome, call),
             Task::BookCharge(charge) => self.book_charge(&charge, call),
             Task::SettleRefund { refund, outcome } => self.settle_refund(&refund, outcome, call),
+            Task::ReferToRefund(refund) => self.refer_to_refund(&refund, call),
+            Task::BankActs(charge) => self.bank_acts(&charge, call),
+            Task::DecideDispute { dispute, step } => {
+                // Whoever decided before was faster; then this no longer counts.
+                let _ = self.step_dispute(&dispute, step, call);
+            }
         }
     }
 

@@ -22,6 +22,20 @@ pub(crate) struct Decline {
     pub(crate) message: &'static str,
 }
 
+/// What the bank of a test card does once the money was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Aftermath {
+    Nothing,
+    /// It disputes the charge, for this reason.
+    Dispute(&'static str),
+    /// It disputes each half of the charge.
+    TwoDisputes,
+    /// It asks.
+    Inquiry,
+    /// It warns of fraud.
+    Warning,
+}
+
 /// A test card.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Card {
@@ -30,6 +44,7 @@ pub(crate) struct Card {
     pub(crate) brand: &'static str,
     pub(crate) verdict: Verdict,
     pub(crate) elevated_risk: bool,
+    pub(crate) aftermath: Aftermath,
     /// What it does, for the list on the payment page.
     pub(crate) about: &'static str,
 }
@@ -47,7 +62,15 @@ impl Card {
 }
 
 const fn card(number: &'static str, method: &'static str, verdict: Verdict, about: &'static str) -> Card {
-    Card { number, method, brand: "visa", verdict, elevated_risk: false, about }
+    Card {
+        number,
+        method,
+        brand: "visa",
+        verdict,
+        elevated_risk: false,
+        aftermath: Aftermath::Nothing,
+        about,
+    }
 }
 
 const fn declines(
@@ -63,7 +86,7 @@ use Verdict::{AsksForAuthentication, Pays};
 
 /// Every card that the sandbox knows.
 #[rustfmt::skip]
-pub(crate) const CARDS: [Card; 16] = [
+pub(crate) const CARDS: [Card; 18] = [
     card("4242424242424242", "pm_card_visa", Pays, "pays"),
     Card { brand: "mastercard", ..card("5555555555554444", "pm_card_mastercard", Pays, "pays (Mastercard)") },
     card("4000000000000002", "pm_card_chargeDeclined",
@@ -81,9 +104,11 @@ pub(crate) const CARDS: [Card; 16] = [
     card("4000002500003155", "pm_card_authenticationRequiredOnSetup", AsksForAuthentication, "asks for 3-D Secure"),
     card("4000002760003184", "pm_card_authenticationRequired", AsksForAuthentication, "always asks for 3-D Secure"),
     Card { elevated_risk: true, ..card("4000000000009235", "pm_card_riskLevelElevated", Pays, "pays, at elevated risk") },
-    card("4000000000000259", "pm_card_createDispute", Pays, "pays, then is disputed as fraudulent"),
-    card("4000000000002685", "pm_card_createDisputeProductNotReceived", Pays, "pays, then is disputed as not received"),
-    card("4000000000001976", "pm_card_createDisputeInquiry", Pays, "pays, then an inquiry is opened"),
+    Card { aftermath: Aftermath::Dispute("fraudulent"), ..card("4000000000000259", "pm_card_createDispute", Pays, "pays, then is disputed as fraudulent") },
+    Card { aftermath: Aftermath::Dispute("product_not_received"), ..card("4000000000002685", "pm_card_createDisputeProductNotReceived", Pays, "pays, then is disputed as not received") },
+    Card { aftermath: Aftermath::Inquiry, ..card("4000000000001976", "pm_card_createDisputeInquiry", Pays, "pays, then an inquiry is opened") },
+    Card { aftermath: Aftermath::TwoDisputes, ..card("4000000404000079", "pm_card_createMultipleDisputes", Pays, "pays, then is disputed twice") },
+    Card { aftermath: Aftermath::Warning, ..card("4000000000005423", "pm_card_createIssuerFraudRecord", Pays, "pays, then the bank warns of fraud") },
     card("4000000000005126", "pm_card_pendingRefund", Pays, "pays; its refund succeeds later"),
     card("4000000000007726", "pm_card_refundFail", Pays, "pays; its refund fails later"),
 ];

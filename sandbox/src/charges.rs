@@ -1,12 +1,15 @@
 //! Charges: each attempt to move money that reached a bank.
 
+use std::time::Duration;
+
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Value, json};
 
-use crate::account::Sandbox;
+use crate::account::{Sandbox, Task};
 use crate::call::Call;
-use crate::cards::{Decline, Instrument};
+use crate::cards::{Aftermath, Decline, Instrument};
+use crate::disputes::NewDispute;
 use crate::error::ApiError;
 use crate::events::Event;
 use crate::ids;
@@ -15,6 +18,11 @@ use crate::lists::Paging;
 use crate::params::{Metadata, Params, merge};
 use crate::shape::{NULL, Shown, members};
 use crate::shelf::Kept;
+
+/// How long a captured charge waits for its balance transaction.
+const BOOKED_AFTER: Duration = Duration::from_secs(2);
+/// How long the bank of a test card waits until it does what that card stands for.
+const BANK_ACTS_AFTER: Duration = Duration::from_secs(1);
 
 /// How an attempt stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,7 +71,14 @@ pub struct Charge {
     receipt_email: Option<String>,
     shipping: Option<Value>,
     /// Whether it has its balance transaction, which comes some seconds after the payment.
-    booked: bool,
+    pub(crate) booked: bool,
+    /// The oldest first, like warnings and refunds.
+    #[serde(default)]
+    pub(crate) disputes: Vec<String>,
+    #[serde(default)]
+    pub(crate) warnings: Vec<String>,
+    #[serde(default)]
+    pub(crate) review: Option<String>,
 }
 
 impl Kept for Charge {
@@ -98,6 +113,9 @@ impl Charge {
             receipt_email: intent.receipt_email.clone(),
             shipping: intent.shipping.clone(),
             booked: false,
+            disputes: Vec::new(),
+            warnings: Vec::new(),
+            review: None,
         }
     }
 
@@ -109,6 +127,11 @@ impl Charge {
     /// Money that moved and has an entry in the balance; its id says whose entry it is.
     pub(crate) fn balance_transaction(&self) -> Option<String> {
         self.booked.then(|| self.id.replacen("ch_", "txn_", 1))
+    }
+
+    /// As typed on the payment page.
+    pub(crate) fn postal_code(&self) -> Option<String> {
+        self.buyer.address["postal_code"].as_str().map(str::to_owned)
     }
 
     pub(crate) fn to_json(&self) -> Value {
@@ -212,7 +235,7 @@ impl Serialize for Shown<&Charge> {
             "currency": charge.currency,
             "customer": charge.customer,
             "description": charge.description,
-            "disputed": false,
+            "disputed": !charge.disputes.is_empty(),
             "failure_balance_transaction": NULL,
             "failure_code": failure.map(|(code, _)| code),
             "failure_message": failure.map(|(_, message)| message),
@@ -229,7 +252,7 @@ impl Serialize for Shown<&Charge> {
             "receipt_number": NULL,
             "receipt_url": receipt,
             "refunded": paid && charge.captured && charge.amount_refunded == charge.amount,
-            "review": NULL,
+            "review": charge.review,
             "shipping": charge.shipping,
             "source": NULL,
             "source_transfer": NULL,
@@ -270,6 +293,38 @@ impl Sandbox {
         if let Some(charge) = self.charges.get(id) {
             let event = Event::new(kind, id, &Shown(charge), None, call);
             self.publish(event, call);
+        }
+    }
+
+    /// Puts on the agenda what comes of money that was taken.
+    pub(crate) fn foresee_charge(&mut self, charge: String, call: &Call) {
+        let card = self.charges.get(&charge).and_then(|charge| charge.instrument.card());
+        if card.is_some_and(|card| card.aftermath != Aftermath::Nothing) {
+            self.agenda.push(call.now() + BANK_ACTS_AFTER, Task::BankActs(charge.clone()));
+        }
+        self.agenda.push(call.now() + BOOKED_AFTER, Task::BookCharge(charge));
+    }
+
+    /// The bank of a test card does what that card stands for.
+    pub(crate) fn bank_acts(&mut self, id: &str, call: &Call) {
+        let Some(charge) = self.charges.get(id) else { return };
+        let amount = charge.amount;
+        match charge.instrument.card().map(|card| card.aftermath) {
+            None | Some(Aftermath::Nothing) => {}
+            Some(Aftermath::Dispute(reason)) => {
+                self.begin_dispute(id, &NewDispute::because(reason), call);
+            }
+            Some(Aftermath::TwoDisputes) => {
+                for part in [amount / 2, amount - amount / 2] {
+                    self.begin_dispute(id, &NewDispute::default().over(part), call);
+                }
+            }
+            Some(Aftermath::Inquiry) => {
+                self.begin_dispute(id, &NewDispute::inquiry(), call);
+            }
+            Some(Aftermath::Warning) => {
+                self.begin_warning(id, "made_with_stolen_card", call);
+            }
         }
     }
 
@@ -326,38 +381,13 @@ impl Sandbox {
         }
     }
 
-    /// The balance's entry for a charge or a refund.
-    pub(crate) fn retrieve_balance_transaction(&self, id: &str) -> Result<Value, ApiError> {
-        let of_charge = self.charges.get(&id.replacen("txn_", "ch_", 1)).filter(|charge| charge.booked);
-        let of_refund = self.refunds.get(&id.replacen("txn_", "re_", 1));
-        let (kind, source, amount, currency, created) = match (of_charge, of_refund) {
-            (Some(charge), _) => ("charge", &charge.id, charge.amount, &charge.currency, charge.created),
-            (_, Some(refund)) => ("refund", &refund.id, -refund.amount, &refund.currency, refund.created),
-            _ => return Err(ApiError::no_such("balance transaction", id, "id")),
-        };
-        // Stripe's usual fee on cards: 2.9 % and 30 minor units; it is not given back on a refund.
-        let fee = if kind == "charge" { amount * 29 / 1000 + 30 } else { 0 };
-        let details = json!([{
-            "amount": fee, "application": null, "currency": currency,
-            "description": "Stripe processing fees", "type": "stripe_fee",
-        }]);
-        Ok(json!({
-            "id": id,
-            "object": "balance_transaction",
-            "amount": amount,
-            "available_on": created + 2 * 24 * 3600,
-            "balance_type": "payments",
-            "created": created,
-            "currency": currency,
-            "description": null,
-            "exchange_rate": null,
-            "fee": fee,
-            "fee_details": if fee > 0 { details } else { json!([]) },
-            "net": amount - fee,
-            "reporting_category": kind,
-            "source": source,
-            "status": "pending",
-            "type": kind,
-        }))
+    /// The charges that a filter by charge or PaymentIntent means; `None` when there is no such filter.
+    pub(crate) fn charges_asked(&self, charge: Option<&str>, intent: Option<&str>) -> Option<Vec<&Charge>> {
+        let of_intent = |charge: &&Charge| intent.is_none_or(|intent| charge.payment_intent == intent);
+        match (charge, intent) {
+            (Some(charge), _) => Some(self.charges.get(charge).into_iter().filter(of_intent).collect()),
+            (None, Some(intent)) => Some(self.charges_of(intent)),
+            (None, None) => None,
+        }
     }
 }

@@ -118,6 +118,11 @@ impl ApiError {
         error
     }
 
+    /// What went wrong, in words.
+    pub(crate) fn message(&self) -> &str {
+        &self.details.message
+    }
+
     pub(crate) fn code(mut self, code: &'static str) -> Self {
         self.details.code = Some(code);
         self

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::account::Sandbox;
 use crate::error::ApiError;
-use crate::lists::list_object;
+use crate::params::Params;
 
 impl Sandbox {
     /// Follows `path` (`payment_intent.latest_charge`) into the answer and puts objects where ids stand.
@@ -35,10 +35,7 @@ impl Sandbox {
             ("checkout.session", "line_items") => {
                 self.sessions.get(id).map(|session| self.line_items_json(session))
             }
-            ("charge", "refunds") => self.charges.get(id).map(|charge| {
-                let newest_first = charge.refunds.iter().rev().filter_map(|id| self.retrieve_refund(id).ok());
-                list_object(newest_first.collect(), false, &format!("/v1/charges/{id}/refunds"))
-            }),
+            ("charge", "refunds") => self.list_refunds_of(id, &Params::new(&[])).ok(),
             _ => None,
         };
         if let Some(list) = list {
@@ -54,6 +51,8 @@ impl Sandbox {
             "cus" => self.retrieve_customer(id).ok(),
             "price" => self.retrieve_price(id).ok(),
             "re" => self.retrieve_refund(id).ok(),
+            "dp" => self.retrieve_dispute(id).ok(),
+            "prv" => self.retrieve_review(id).ok(),
             "txn" => self.retrieve_balance_transaction(id).ok(),
             _ => self.retrieve_product(id).ok(),
         }

@@ -17,11 +17,9 @@ use crate::events::Event;
 use crate::ids;
 use crate::lists::Paging;
 use crate::params::{Metadata, Params, merge};
+use crate::reviews::ReviewClosed;
 use crate::shape::{NULL, Shown, members};
 use crate::shelf::Kept;
-
-/// How long a captured charge waits for its balance transaction.
-const BOOKED_AFTER: Duration = Duration::from_secs(2);
 
 /// What a bank says in the end about a debit or a refund.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -86,6 +84,8 @@ pub(crate) struct Intent {
     /// The PaymentMethod's id, and what it is.
     pub(crate) method: Option<(String, Instrument)>,
     client_secret: String,
+    #[serde(default)]
+    pub(crate) review: Option<String>,
 }
 
 /// What the shop says about a payment beforehand; `payment_intent_data` of a session.
@@ -161,6 +161,7 @@ impl Intent {
             charges: Vec::new(),
             last_error: None,
             method: None,
+            review: None,
         }
     }
 
@@ -223,7 +224,7 @@ impl Serialize for Shown<&Intent> {
             "payment_record": NULL,
             "processing": NULL,
             "receipt_email": intent.receipt_email,
-            "review": NULL,
+            "review": intent.review,
             "setup_future_usage": intent.setup_future_usage,
             "shipping": intent.shipping,
             "source": NULL,
@@ -320,7 +321,7 @@ impl Sandbox {
         });
         self.emit_about_charge(&charge, "charge.succeeded", call);
         if !held {
-            self.agenda.push(call.now() + BOOKED_AFTER, Task::BookCharge(charge));
+            self.foresee_charge(charge, call);
         }
         Attempted::Succeeded
     }
@@ -386,7 +387,7 @@ impl Sandbox {
                     i.progress = Progress::Succeeded
                 });
                 self.emit_about_charge(&charge, "charge.succeeded", call);
-                self.agenda.push(call.now() + BOOKED_AFTER, Task::BookCharge(charge));
+                self.foresee_charge(charge, call);
             }
             Later::Fails => {
                 let code = "insufficient_funds".to_owned();
@@ -510,7 +511,7 @@ impl Sandbox {
         if let Some(held) = self.charges.get_mut(&charge) {
             held.captured = true;
             self.emit_about_charge(&charge, "charge.captured", call);
-            self.agenda.push(call.now() + BOOKED_AFTER, Task::BookCharge(charge));
+            self.foresee_charge(charge, call);
         }
         self.paid_by_capture(id);
         self.retrieve_intent(id)
@@ -545,6 +546,9 @@ impl Sandbox {
         self.change_intent(id, "payment_intent.canceled", call, |intent| {
             intent.progress = Progress::Canceled { at, reason };
         });
+        if let Some(charge) = self.intents.get(id).and_then(|intent| intent.charges.last().cloned()) {
+            self.end_review_of(&charge, ReviewClosed::Canceled, call);
+        }
     }
 
     pub(crate) fn update_intent(&mut self, id: &str, params: &Params) -> Result<Value, ApiError> {

@@ -37,6 +37,7 @@ impl Sandbox {
             ("GET", ["charges"]) => self.list_charges(params),
             ("GET", ["charges", id]) => only_the_id(params, self.retrieve_charge(id)),
             ("POST", ["charges", id]) => self.update_charge(id, params, call),
+            ("GET", ["charges", id, "refunds"]) => self.list_refunds_of(id, params),
             ("GET", ["balance_transactions", id]) => {
                 only_the_id(params, self.retrieve_balance_transaction(id))
             }
@@ -45,6 +46,18 @@ impl Sandbox {
             ("GET", ["refunds"]) => self.list_refunds(params),
             ("GET", ["refunds", id]) => only_the_id(params, self.retrieve_refund(id)),
             ("POST", ["refunds", id]) => self.update_refund(id, params, call),
+            ("POST", ["refunds", id, "cancel"]) => self.cancel_refund(id, params, call),
+
+            ("GET", ["disputes"]) => self.list_disputes(params),
+            ("GET", ["disputes", id]) => only_the_id(params, self.retrieve_dispute(id)),
+            ("POST", ["disputes", id]) => self.update_dispute(id, params, call),
+            ("POST", ["disputes", id, "close"]) => self.close_dispute(id, params, call),
+
+            ("GET", ["radar", "early_fraud_warnings"]) => self.list_warnings(params),
+            ("GET", ["radar", "early_fraud_warnings", id]) => only_the_id(params, self.retrieve_warning(id)),
+            ("GET", ["reviews"]) => self.list_reviews(params),
+            ("GET", ["reviews", id]) => only_the_id(params, self.retrieve_review(id)),
+            ("POST", ["reviews", id, "approve"]) => self.approve_review(id, params, call),
 
             ("GET", ["account"]) => only_the_id(params, Ok(self.account_json())),
 

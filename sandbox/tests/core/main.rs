@@ -4,10 +4,13 @@
 #![recursion_limit = "512"]
 
 mod checkout;
+mod disputes;
 mod events;
 mod faults;
 mod idempotency;
 mod parameters;
+mod radar;
+mod refunds;
 mod schema;
 mod stories;
 mod webhooks;

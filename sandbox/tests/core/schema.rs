@@ -2,7 +2,10 @@
 
 use std::path::PathBuf;
 
-use sandbox::{Authentication, Later, PayOutcome, Payment, Settings};
+use sandbox::{
+    Authentication, DisputeStatus, DisputeStep, Later, NewDispute, NewRefund, PayOutcome, Payment,
+    RefundStatus, ReviewClosed, ReviewOpened, Settings,
+};
 use serde_json::{Map, Value, json};
 
 use crate::{DECLINED_CARD, GOOD_CARD, SECURE_CARD, Stage};
@@ -188,6 +191,7 @@ fn full_story(stage: &mut Stage) -> Vec<Value> {
     let form = "amount=100&currency=usd&confirm=true&payment_method=pm_card_visa&capture_method=manual";
     let held = stage.post("/v1/payment_intents", form);
     stage.post(&format!("/v1/payment_intents/{}/capture", held["id"].as_str().unwrap()), "");
+    money_back(stage, &mut seen);
     stage.wait(60);
     stage.good(&sandbox::ApiRequest::delete(&format!("/v1/customers/{id}")));
     for list in [
@@ -195,6 +199,9 @@ fn full_story(stage: &mut Stage) -> Vec<Value> {
         "payment_intents",
         "charges",
         "refunds",
+        "disputes",
+        "radar/early_fraud_warnings",
+        "reviews",
         "customers",
         "products",
         "prices",
@@ -211,6 +218,55 @@ fn full_story(stage: &mut Stage) -> Vec<Value> {
     let lines = stage.get(&format!("/v1/checkout/sessions/{rich}/line_items"));
     seen.extend(lines["data"].as_array().unwrap().iter().cloned());
     seen
+}
+
+/// Disputes in every status that the schema knows, warnings, reviews, and refunds that go wrong.
+fn money_back(stage: &mut Stage, seen: &mut Vec<Value>) {
+    let cx = stage.cx();
+    for card in ["4000000000000259", "4000000000001976", "4000000404000079", "4000000000005423"] {
+        stage.paid(card);
+    }
+    let debited = stage.session();
+    stage.pay_by(&debited, &Payment::by_bank_debit(Later::Succeeds));
+    stage.wait(30);
+    stage.stripe.open_dispute(&debited, &NewDispute::because("debit_not_authorized"), &cx).unwrap();
+    let pending = stage.paid("pm_card_pendingRefund");
+    stage.post("/v1/refunds", &format!("payment_intent={pending}"));
+    for step in DisputeStep::ALL.into_iter().filter(|step| *step != DisputeStep::RefundInstead) {
+        for start in [DisputeStatus::WarningNeedsResponse, DisputeStatus::NeedsResponse, DisputeStatus::Lost]
+        {
+            let intent = stage.paid(GOOD_CARD);
+            let dispute =
+                stage.stripe.open_dispute(&intent, &NewDispute::default().starting(start), &cx).unwrap();
+            if stage.stripe.move_dispute(&dispute, step, &cx).is_ok() {
+                let path = format!("/v1/disputes/{dispute}?expand[]=charge&expand[]=payment_intent");
+                seen.push(stage.get(&path));
+            }
+        }
+    }
+    let answered = stage.stripe.disputes().iter().find(|d| d.status == DisputeStatus::NeedsResponse);
+    let path = format!("/v1/disputes/{}", answered.unwrap().id);
+    seen.push(stage.post(&path, "evidence[receipt]=file_1&metadata[a]=b"));
+    let prevented = NewDispute::default().starting(DisputeStatus::Prevented).due_in_days(None);
+    let intent = stage.paid(GOOD_CARD);
+    stage.stripe.open_dispute(&intent, &prevented, &cx).unwrap();
+    for wish in [RefundStatus::Pending, RefundStatus::RequiresAction] {
+        let wish = NewRefund { status: Some(wish), ..NewRefund::of(10) };
+        let refund = stage.stripe.refund_in_dashboard(&intent, &wish, &cx).unwrap();
+        seen.push(stage.get(&format!("/v1/refunds/{refund}?expand[]=balance_transaction")));
+        stage.stripe.turn_refund(&refund, RefundStatus::Canceled, &cx).unwrap();
+        seen.push(stage.get(&format!("/v1/refunds/{refund}?expand[]=failure_balance_transaction")));
+    }
+    for reason in [None, Some(ReviewClosed::Approved), Some(ReviewClosed::RefundedAsFraud)] {
+        let intent = stage.paid(GOOD_CARD);
+        let review = stage.stripe.open_review(&intent, ReviewOpened::Rule, &cx).unwrap();
+        if let Some(reason) = reason {
+            stage.stripe.close_review(&review, reason, &cx).unwrap();
+        }
+        seen.push(stage.get(&format!("/v1/reviews/{review}?expand[]=charge&expand[]=payment_intent")));
+    }
+    let warning = stage.stripe.warnings()[0].id.clone();
+    seen.push(stage.get(&format!("/v1/radar/early_fraud_warnings/{warning}?expand[]=charge")));
 }
 
 #[test]
