@@ -17,7 +17,7 @@ pub use release::{Release, hold, release, release_one};
 pub use reservation::{Level, Reservation, ReservationStatus, Want};
 pub use reserve::{Reserved, reserve};
 pub use store::{find_reservation, level, reservations_of};
-pub use take::{Taken, confirm_one, take};
+pub use take::{Taken, confirm_one, foresee, take};
 
 /// The job that lets orders go on that waited for a stock; handled above, where orders are known.
 pub const STOCK_CAME: &str = "inventory.stock_came";

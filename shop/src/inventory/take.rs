@@ -52,6 +52,16 @@ fn take_one(
     sold: &mut Vec<Reservation>,
 ) -> Result<Taken> {
     let live = own.iter().filter(|r| r.status == ReservationStatus::Reserved);
+    let missing = missing(want, own);
+    if let Some(sku) = take_anew(tx, cx, want.order, &missing)? {
+        return Ok(Taken::OutOfStock { sku });
+    }
+    sold.extend(live.cloned());
+    Ok(Taken::Yes)
+}
+
+/// The pieces that are neither set aside for the order nor sold to it.
+fn missing(want: &Want, own: &[Reservation]) -> Vec<(String, i64)> {
     let mut covered: BTreeMap<&str, i64> = BTreeMap::new();
     for reservation in own {
         let counts = match reservation.status {
@@ -63,16 +73,21 @@ fn take_one(
             *covered.entry(&reservation.sku).or_default() += reservation.quantity;
         }
     }
-    let missing: Vec<(String, i64)> = want
-        .pieces
+    want.pieces
         .iter()
         .map(|(sku, quantity)| (sku.clone(), quantity - covered.get(sku.as_str()).copied().unwrap_or(0)))
         .filter(|(_, quantity)| *quantity > 0)
-        .collect();
-    if let Some(sku) = take_anew(tx, cx, want.order, &missing)? {
-        return Ok(Taken::OutOfStock { sku });
+        .collect()
+}
+
+/// What [`take`] would say of one order now; nothing is taken.
+pub fn foresee(tx: &mut Tx<'_>, want: &Want) -> Result<Taken> {
+    let own = store::reservations_of(tx, want.order)?;
+    for (sku, quantity) in missing(want, &own) {
+        if store::level(tx, &sku)?.is_none_or(|level| level.available < quantity) {
+            return Ok(Taken::OutOfStock { sku });
+        }
     }
-    sold.extend(live.cloned());
     Ok(Taken::Yes)
 }
 
