@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use crate::MissingField;
 use crate::client::{Call, segment};
+use crate::facts::Target;
 use crate::fields::Fields;
 
 /// Reads a payment intent.
@@ -68,6 +69,69 @@ pub fn list_events(query: EventQuery) -> Call {
     }
 }
 
+/// A kind of object that is listed whole, of any age.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Listed {
+    /// Checkout sessions, each with its payment.
+    Sessions,
+    /// Payment intents, each with its charge and that charge's refunds.
+    Intents,
+    /// Refunds, each with its charge and payment.
+    Refunds,
+    /// Disputes, each with its charge and payment.
+    Disputes,
+    /// Early fraud warnings, each with its charge and payment.
+    Warnings,
+    /// Reviews, each with its charge and payment. Stripe lists only those that are open.
+    Reviews,
+}
+
+impl Listed {
+    fn path(self) -> &'static str {
+        match self {
+            Listed::Sessions => "/v1/checkout/sessions",
+            Listed::Intents => "/v1/payment_intents",
+            Listed::Refunds => "/v1/refunds",
+            Listed::Disputes => "/v1/disputes",
+            Listed::Warnings => "/v1/radar/early_fraud_warnings",
+            Listed::Reviews => "/v1/reviews",
+        }
+    }
+
+    /// What is to stand in each object instead of its id: what names the order, and what else it proves.
+    fn expanded(self) -> &'static [&'static str] {
+        match self {
+            Listed::Sessions => &["payment_intent", "payment_intent.latest_charge"],
+            Listed::Intents => &["latest_charge", "latest_charge.refunds"],
+            Listed::Refunds | Listed::Disputes | Listed::Warnings | Listed::Reviews => {
+                &["charge", "payment_intent"]
+            }
+        }
+    }
+}
+
+/// Lists objects of one kind, a hundred a page, the newest first, none made before `since`; from the newest on, or from the
+/// one just older than `older_than`.
+pub fn list_objects(kind: Listed, since: Option<Timestamp>, older_than: Option<&str>) -> Call {
+    let call = Call::get(kind.path())
+        .with("limit", 100)
+        .with_some("created[gte]", since.map(Timestamp::seconds))
+        .with_some("starting_after", older_than);
+    kind.expanded().iter().fold(call, |call, name| call.with("expand[]", format!("data.{name}")))
+}
+
+/// Reads the object with this id, with what stands inside of it; nothing for an id of a kind that proves nothing about a
+/// payment.
+pub fn retrieve_object(id: &str) -> Option<Call> {
+    let kind = match id.split_once('_')?.0 {
+        "cs" => Listed::Sessions,
+        "re" | "pyr" => Listed::Refunds,
+        _ => return Target::parse(id).map(|target| target.call()),
+    };
+    let call = Call::get(format!("{}/{}", kind.path(), segment(id)));
+    Some(kind.expanded().iter().fold(call, |call, name| call.with("expand[]", name)))
+}
+
 /// One page of a list.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Page<'a> {
@@ -104,6 +168,43 @@ mod tests {
             "limit=100&created[gte]=1790000000&types[]=charge.succeeded&types[]=charge.refunded&\
              delivery_success=false&ending_before=evt_9"
         );
+    }
+
+    fn said(call: &Call) -> String {
+        let params: Vec<_> = call.params.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        format!("{}?{}", call.path, params.join("&"))
+    }
+
+    #[test]
+    fn objects_of_any_age_are_listed_with_what_stands_inside_of_them() {
+        assert_eq!(
+            said(&list_objects(Listed::Intents, None, None)),
+            "/v1/payment_intents?limit=100&expand[]=data.latest_charge&expand[]=data.latest_charge.refunds"
+        );
+        let since = Timestamp::from_seconds(1_790_000_000);
+        assert_eq!(
+            said(&list_objects(Listed::Disputes, Some(since), Some("dp_9"))),
+            "/v1/disputes?limit=100&created[gte]=1790000000&starting_after=dp_9&expand[]=data.charge&\
+             expand[]=data.payment_intent"
+        );
+    }
+
+    #[test]
+    fn an_object_is_asked_for_by_its_id_alone() {
+        let asked = |id| retrieve_object(id).map(|call| said(&call));
+        assert_eq!(
+            asked("cs_test_1").as_deref(),
+            Some(
+                "/v1/checkout/sessions/cs_test_1?expand[]=payment_intent&expand[]=payment_intent.latest_charge"
+            )
+        );
+        let refund = "/v1/refunds/re_1?expand[]=charge&expand[]=payment_intent";
+        assert_eq!(asked("re_1").as_deref(), Some(refund));
+        assert!(asked("dp_1").unwrap().starts_with("/v1/disputes/dp_1?"));
+        assert!(asked("pi_1/../x").unwrap().starts_with("/v1/payment_intents/pi_1%2F..%2Fx?"));
+        for no_object in ["", "pi", "cus_1", "evt_1", "ord_1"] {
+            assert_eq!(asked(no_object), None, "{no_object}");
+        }
     }
 
     #[test]
