@@ -32,7 +32,7 @@ const NOT_FROM_OUTSIDE: &[(&str, &[&str])] = &[
 const SHELVES: &[&[&str]] = &[
     &["reconcile", "cases", "import", "office"],
     &["inbox"],
-    &["checkout", "refunds", "privacy"],
+    &["checkout", "refunds", "disputes", "privacy"],
     &["orders", "downloads"],
     &["entitlements", "subscriptions", "inventory", "coupons", "invoices"],
     &["catalog", "customers", "media", "switches"],
@@ -40,7 +40,8 @@ const SHELVES: &[&[&str]] = &[
 
 /// Who asks whom.
 const ARROWS: &[(&str, &[&str])] = &[
-    ("cases", &["inbox", "checkout", "orders", "entitlements", "inventory"]),
+    ("cases", &["inbox", "checkout", "refunds", "orders", "entitlements", "inventory", "customers"]),
+    ("disputes", &["orders"]),
     ("import", &["inventory", "catalog"]),
     ("inbox", &["orders", "refunds"]),
     ("refunds", &["orders"]),
@@ -75,7 +76,7 @@ const TABLES: &[(&str, &[&str])] = &[
 /// Who may look into another's tables nevertheless, and why.
 const MAY_LOOK: &[(&str, &[&str], &str)] = &[(
     "shop/src/orders/checks.rs",
-    &["entitlements", "entitlement_grants"],
+    &["entitlements", "entitlement_grants", "inventory_reservations"],
     "a check compares what was paid with what was handed over; one statement sees both at one instant",
 )];
 

@@ -7,6 +7,7 @@ pub mod cases;
 pub mod catalog;
 pub mod checkout;
 pub mod customers;
+pub mod disputes;
 pub mod entitlements;
 pub mod fetch;
 pub mod ids;
@@ -46,6 +47,11 @@ pub const MIGRATIONS: &[Migration] = &[
         sql: include_str!("../migrations/0003_money_back.sql"),
     },
     ops::MIGRATION_RUNS,
+    Migration {
+        version: 7,
+        name: "looking up",
+        sql: include_str!("../migrations/0004_looking_up.sql"),
+    },
 ];
 
 /// Every operation there is. The doors are made from this list.
@@ -64,6 +70,8 @@ pub const OPERATIONS: &[OperationDef] = &[
     OperationDef::of::<orders::ops::Confirm>(),
     OperationDef::of::<orders::ops::Cancel>(),
     OperationDef::of::<orders::ops::Ship>(),
+    OperationDef::of::<orders::mend::Mend>(),
+    OperationDef::of::<orders::backfill::BackfillPaymentIntents>(),
     OperationDef::of::<orders::ops::FlagReview>(),
     OperationDef::of::<orders::ops::ClearReview>(),
     OperationDef::of::<refunds::ops::Create>(),
@@ -74,6 +82,8 @@ pub const OPERATIONS: &[OperationDef] = &[
 pub const VIEWS: &[ViewDef] = &[
     ViewDef::of::<catalog::views::ListProducts>(),
     ViewDef::of::<customers::ops::List>(),
+    ViewDef::of::<disputes::views::List>(),
+    ViewDef::of::<disputes::views::Show>(),
     ViewDef::of::<entitlements::ops::List>(),
     ViewDef::of::<entitlements::ops::Check>(),
     ViewDef::of::<inbox::views::List>(),

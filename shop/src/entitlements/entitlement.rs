@@ -78,3 +78,19 @@ pub struct Grant {
     /// When.
     pub created_at: Timestamp,
 }
+
+/// What was granted on behalf of an order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct OrderGrant {
+    /// Which entitlement it counts for.
+    pub entitlement: EntitlementId,
+    /// Whose, when it is not a guest's.
+    pub profile: Option<ProfileId>,
+    /// To what.
+    pub product: String,
+    /// The grant itself.
+    #[serde(flatten)]
+    pub grant: Grant,
+    /// When it last changed.
+    pub changed_at: Timestamp,
+}

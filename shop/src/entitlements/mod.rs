@@ -10,6 +10,6 @@ mod grant;
 pub mod ops;
 pub(crate) mod store;
 
-pub use entitlement::{Entitlement, Grant, Holder, Source};
+pub use entitlement::{Entitlement, Grant, Holder, OrderGrant, Source};
 pub use grant::{Handover, grant_by_hand, hand_over, hand_over_again, restore, revoke, suspend, take_back};
-pub use store::{find, grants_of, is_active, of_order};
+pub use store::{find, find_by_id, grants_of, grants_of_order, is_active, of_order, of_profile};

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use db::{Row, Tx, Value};
 use kernel::{Cx, Result};
 
-use super::{Entitlement, Grant, Holder, Source};
+use super::{Entitlement, Grant, Holder, OrderGrant, Source};
 use crate::ids::{EntitlementId, OrderId, ProfileId};
 
 const ENTITLEMENT: &str = "id, profile_id, product_id, status, created_at, updated_at";
@@ -155,18 +155,7 @@ pub fn grants_of(tx: &mut Tx<'_>, id: EntitlementId) -> Result<Vec<Grant>> {
          WHERE entitlement_id = $1 ORDER BY id",
         &[id.into()],
     )?;
-    rows.iter()
-        .map(|row| {
-            Ok(Grant {
-                source: row.get("source")?,
-                order_id: row.get("order_id")?,
-                status: row.get("status")?,
-                actor: row.get("actor")?,
-                reason: row.get("reason")?,
-                created_at: row.get("created_at")?,
-            })
-        })
-        .collect()
+    rows.iter().map(read_grant).collect()
 }
 
 /// The entitlements that an order has granted.
@@ -178,6 +167,39 @@ pub fn of_order(tx: &mut Tx<'_>, order: OrderId) -> Result<Vec<Entitlement>> {
         &[order.into()],
     )?;
     rows.iter().map(read).collect()
+}
+
+/// One entitlement.
+pub fn find_by_id(tx: &mut Tx<'_>, id: EntitlementId) -> Result<Option<Entitlement>> {
+    let sql = format!("SELECT {ENTITLEMENT} FROM entitlements WHERE id = $1");
+    tx.query_opt(&sql, &[id.into()])?.as_ref().map(read).transpose()
+}
+
+/// What was granted on behalf of an order, whoever did it and whatever became of it, by product.
+pub fn grants_of_order(tx: &mut Tx<'_>, order: OrderId) -> Result<Vec<OrderGrant>> {
+    let rows = tx.query(
+        "SELECT e.id, e.profile_id, e.product_id, g.source, g.order_id, g.status, g.actor, g.reason,
+           g.created_at, g.updated_at
+         FROM entitlement_grants g JOIN entitlements e ON e.id = g.entitlement_id
+         WHERE g.order_id IS NOT NULL AND g.order_id = $1 ORDER BY e.product_id, g.id",
+        &[order.into()],
+    )?;
+    rows.iter()
+        .map(|row| {
+            Ok(OrderGrant {
+                entitlement: row.get("id")?,
+                profile: row.get("profile_id")?,
+                product: row.get("product_id")?,
+                grant: read_grant(row)?,
+                changed_at: row.get("updated_at")?,
+            })
+        })
+        .collect()
+}
+
+/// The entitlements of a profile, the newest first.
+pub fn of_profile(tx: &mut Tx<'_>, profile: ProfileId, limit: i64) -> Result<Vec<Entitlement>> {
+    list(tx, Some(profile), None, limit)
 }
 
 pub(super) fn list(
@@ -198,6 +220,17 @@ pub(super) fn list(
     }
     let sql = format!("SELECT {ENTITLEMENT} FROM entitlements WHERE 1 = 1{filter} ORDER BY id DESC LIMIT $1");
     tx.query(&sql, &params)?.iter().map(read).collect()
+}
+
+fn read_grant(row: &Row) -> Result<Grant> {
+    Ok(Grant {
+        source: row.get("source")?,
+        order_id: row.get("order_id")?,
+        status: row.get("status")?,
+        actor: row.get("actor")?,
+        reason: row.get("reason")?,
+        created_at: row.get("created_at")?,
+    })
 }
 
 fn read(row: &Row) -> Result<Entitlement> {

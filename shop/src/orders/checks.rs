@@ -1,13 +1,26 @@
 //! What must be true of orders, and of what they have handed over.
 
 use db::{Row, Tx};
-use kernel::{Duration, Result, Timestamp};
+use kernel::{Currency, Duration, Money, Result, Timestamp};
 use ops::{Check, Found, Mend, Severity};
+use stripe::Fact;
 
+use super::store::{self, LateFacts};
 use crate::ids::OrderId;
 
 /// The orders' checks.
-pub const CHECKS: [Check; 4] = [PAID_NOT_CONFIRMED, IN_REVIEW, GRANT_WITHOUT_ORDER, ORDER_WITHOUT_GRANT];
+pub const CHECKS: [Check; 10] = [
+    PAID_NOT_CONFIRMED,
+    IN_REVIEW,
+    GRANT_WITHOUT_ORDER,
+    ORDER_WITHOUT_GRANT,
+    GRANT_NOT_AS_DISPUTED,
+    REFUNDED_STOCK_OUT,
+    REFUND_PARTIAL,
+    DISPUTE_NEEDS_RESPONSE,
+    FACTS_PROVISIONAL,
+    INTENT_UNKNOWN,
+];
 
 /// How long a paid order may stay unconfirmed before someone has to look (invariant I-3).
 const PATIENCE: Duration = Duration::from_secs(10 * 60);
@@ -40,19 +53,23 @@ const IN_REVIEW: Check = Check {
     name: "orders_in_review",
     severity: Severity::Ticket,
     must: "no order waits for a person",
-    means: "Money came that does not fit its order, or an operator flagged it. Look at it in Stripe, then clear the \
-            review or refund.",
+    means: "Money came that does not fit its order, a bank or Radar warns of it, or an operator flagged it. Look at it \
+            in Stripe, then clear the review or refund.",
     find: |tx, _| {
         let rows = tx.query(
-            "SELECT o.id, r.detail, o.updated_at FROM orders o
+            "SELECT o.id, r.kind, r.detail, r.opened_at AS updated_at FROM orders o
              JOIN order_reviews r ON r.order_id = o.id AND r.cleared_at IS NULL
-             WHERE o.requires_review ORDER BY o.updated_at LIMIT 200",
+             WHERE o.requires_review AND o.status <> 'refunded' ORDER BY o.updated_at, r.kind LIMIT 200",
             &[],
         )?;
         rows.iter()
             .map(|row| {
-                let id: OrderId = row.get("id")?;
-                let mend = mend("orders.review.clear", id, format!("makegood orders review clear {id}"));
+                let (id, kind): (OrderId, String) = (row.get("id")?, row.get("kind")?);
+                let mend = Mend {
+                    operation: "orders.review.clear",
+                    command: format!("makegood orders review clear {id} --kind {kind}"),
+                    input: serde_json::json!({ "order": id, "kind": kind }),
+                };
                 found(row, id, row.get("detail")?, Some(mend))
             })
             .collect()
@@ -62,13 +79,16 @@ const IN_REVIEW: Check = Check {
 const GRANT_WITHOUT_ORDER: Check = Check {
     name: "grant_without_order",
     severity: Severity::Page,
-    must: "every active grant of an order belongs to a confirmed or completed order that has such a line",
-    means: "Someone has access that nobody paid for. Explain the order; revoke by hand if it is so.",
+    must: "every active grant of an order belongs to a confirmed or completed order that has such a line and whose money \
+           nobody wants back",
+    means: "Someone has access that nobody paid for, or whose money went back or is disputed. The order says what should \
+            be; mending makes it so.",
     find: |tx, _| {
         let rows = tx.query(
-            "SELECT g.order_id AS id, e.product_id, g.updated_at FROM entitlement_grants g
+            "SELECT g.order_id AS id, e.product_id, o.id AS bringing, g.updated_at FROM entitlement_grants g
              JOIN entitlements e ON e.id = g.entitlement_id
              LEFT JOIN orders o ON o.id = g.order_id AND o.status IN ('confirmed', 'completed')
+               AND o.dispute_status IS NULL
              LEFT JOIN order_lines l ON l.order_id = o.id AND l.product_id = e.product_id
              WHERE g.source = 'order' AND g.status = 'active' AND l.order_id IS NULL
              ORDER BY g.id LIMIT 200",
@@ -77,7 +97,10 @@ const GRANT_WITHOUT_ORDER: Check = Check {
         rows.iter()
             .map(|row| {
                 let (id, product): (OrderId, String) = (row.get("id")?, row.get("product_id")?);
-                found(row, id, format!("access to {product}, but the order does not bring it"), None)
+                // What a good order never sold is taken back by a person, who may know why it was given.
+                let undone = row.get::<Option<OrderId>>("bringing")?.is_none();
+                let mend = undone.then(|| mend("orders.mend", id, format!("makegood orders mend {id}")));
+                found(row, id, format!("access to {product}, but the order does not bring it"), mend)
             })
             .collect()
     },
@@ -87,10 +110,10 @@ const ORDER_WITHOUT_GRANT: Check = Check {
     name: "order_without_grant",
     severity: Severity::Page,
     must: "every course line of a confirmed or completed order has its grant",
-    means: "Someone paid and has no access. Grant it by hand on behalf of the order.",
+    means: "Someone paid and has no access. Mending grants it.",
     find: |tx, _| {
         let rows = tx.query(
-            "SELECT o.id, o.profile_id, l.product_id, o.updated_at FROM orders o
+            "SELECT o.id, l.product_id, o.updated_at FROM orders o
              JOIN order_lines l ON l.order_id = o.id AND l.kind = 'course'
              WHERE o.status IN ('confirmed', 'completed') AND NOT EXISTS (
                SELECT 1 FROM entitlement_grants g JOIN entitlements e ON e.id = g.entitlement_id
@@ -101,13 +124,195 @@ const ORDER_WITHOUT_GRANT: Check = Check {
         rows.iter()
             .map(|row| {
                 let (id, product): (OrderId, String) = (row.get("id")?, row.get("product_id")?);
-                let profile: Option<crate::ids::ProfileId> = row.get("profile_id")?;
-                let mend = profile.map(|profile| Mend {
-                    operation: "entitlements.grant",
-                    input: serde_json::json!({ "user": profile, "course": product, "order": id }),
-                    command: format!("makegood entitlements grant {profile} {product} {id}"),
-                });
-                found(row, id, format!("{product} was bought and not granted"), mend)
+                let mend = mend("orders.mend", id, format!("makegood orders mend {id}"));
+                found(row, id, format!("{product} was bought and not granted"), Some(mend))
+            })
+            .collect()
+    },
+};
+
+const GRANT_NOT_AS_DISPUTED: Check = Check {
+    name: "grant_not_as_disputed",
+    severity: Severity::Page,
+    must: "what an order granted is suspended while its payment is disputed, and only then",
+    means: "A bank wants the money back and the buyer still has what it paid for; or the dispute is over and the buyer \
+            still has not. Mending suspends or restores exactly what the order granted.",
+    find: |tx, _| {
+        let mut all = Vec::new();
+        for (sql, text) in [
+            (SUSPENDED_WITHOUT_DISPUTE, "is suspended, and no dispute is open"),
+            (ACTIVE_IN_DISPUTE, "is active, and a dispute is open"),
+        ] {
+            for row in tx.query(sql, &[])? {
+                let (id, product): (OrderId, String) = (row.get("id")?, row.get("product_id")?);
+                let mend = mend("orders.mend", id, format!("makegood orders mend {id}"));
+                all.push(found(&row, id, format!("access to {product} {text}"), Some(mend))?);
+            }
+        }
+        Ok(all)
+    },
+};
+
+const SUSPENDED_WITHOUT_DISPUTE: &str =
+    "SELECT g.order_id AS id, e.product_id, g.updated_at FROM entitlement_grants g
+     JOIN entitlements e ON e.id = g.entitlement_id
+     LEFT JOIN orders o ON o.id = g.order_id AND o.dispute_status = 'open' AND o.status IN ('confirmed', 'completed')
+     WHERE g.status = 'suspended' AND g.order_id IS NOT NULL AND o.id IS NULL ORDER BY g.updated_at LIMIT 200";
+
+const ACTIVE_IN_DISPUTE: &str = "SELECT o.id, e.product_id, o.updated_at FROM orders o
+     JOIN entitlement_grants g ON g.order_id = o.id AND g.source = 'order' AND g.status = 'active'
+     JOIN entitlements e ON e.id = g.entitlement_id
+     WHERE o.dispute_status IS NOT NULL AND o.dispute_status = 'open' AND o.status IN ('confirmed', 'completed')
+     ORDER BY o.updated_at LIMIT 200";
+
+const REFUNDED_STOCK_OUT: Check = Check {
+    name: "refunded_stock_out",
+    severity: Severity::Ticket,
+    must: "what was refunded before it was shipped is back in stock",
+    means: "The money went back and the pieces still count as sold. If they are on the shelf, mending returns them by a \
+            ledger entry.",
+    find: |tx, _| {
+        let rows = tx.query(
+            "SELECT o.id, r.sku, r.quantity, o.updated_at FROM orders o
+             JOIN inventory_reservations r ON r.order_id = o.id AND r.status = 'confirmed'
+             WHERE o.status = 'refunded' AND o.shipped_at IS NULL ORDER BY o.id LIMIT 200",
+            &[],
+        )?;
+        rows.iter()
+            .map(|row| {
+                let (id, sku): (OrderId, String) = (row.get("id")?, row.get("sku")?);
+                let text =
+                    format!("refunded, not shipped, and {} × {sku} still out", row.get::<i64>("quantity")?);
+                let mend = mend("orders.mend", id, format!("makegood orders mend {id}"));
+                found(row, id, text, Some(mend))
+            })
+            .collect()
+    },
+};
+
+const REFUND_PARTIAL: Check = Check {
+    name: "refund_partial",
+    severity: Severity::Ticket,
+    must: "no payment was refunded in part",
+    means: "Someone refunded a part of a payment in Stripe. That changes nothing here: the buyer keeps everything. If \
+            it was meant, leave it; else refund the rest, and what was bought goes back.",
+    find: |tx, _| {
+        let rows = tx.query(
+            "SELECT id, refunded_amount, paid_amount, currency, updated_at FROM orders
+             WHERE refunded_amount > 0 AND status <> 'refunded' ORDER BY updated_at LIMIT 200",
+            &[],
+        )?;
+        rows.iter()
+            .map(|row| {
+                let (id, currency): (OrderId, Currency) = (row.get("id")?, row.get("currency")?);
+                let back = Money::new(row.get("refunded_amount")?, currency);
+                let paid: Option<i64> = row.get("paid_amount")?;
+                let of = paid.map_or(String::new(), |paid| format!(" of {}", Money::new(paid, currency)));
+                let mend = mend("refunds.create", id, format!("makegood refunds create {id}"));
+                found(row, id, format!("{back}{of} went back; the buyer keeps everything"), Some(mend))
+            })
+            .collect()
+    },
+};
+
+/// Within this time a deadline is near.
+const NEAR: Duration = Duration::from_secs(2 * 24 * 3600);
+
+const DISPUTE_NEEDS_RESPONSE: Check = Check {
+    name: "dispute_needs_response",
+    severity: Severity::Ticket,
+    must: "no dispute waits for our answer",
+    means: "A bank asks, and an answer counts only until its deadline; without one the dispute is lost. Answer it in \
+            Stripe's dashboard, with evidence, or accept it there.",
+    find: dispute_needs_response,
+};
+
+fn dispute_needs_response(tx: &mut Tx<'_>, now: Timestamp) -> Result<Vec<Found>> {
+    let which = LateFacts { kind: "dispute", states: &TO_ANSWER, limit: 200, ..LateFacts::default() };
+    let mut open: Vec<(Option<Timestamp>, Found)> = Vec::new();
+    for known in store::late_facts(tx, &which)? {
+        let Fact::Dispute(dispute) = &known.fact else { continue };
+        let Some(state) = dispute.state.now() else { continue };
+        let amount = Money::new(state.amount, dispute.currency);
+        let until = match state.due_by {
+            Some(due) if due <= now => {
+                format!("was due by {due}: see in Stripe whether an answer is still taken")
+            }
+            Some(due) if due <= now + NEAR => {
+                format!("due by {due}, in {} hours", due.since(now).as_secs() / 3600)
+            }
+            Some(due) => format!("due by {due}, in {} days", due.since(now).as_secs() / 86_400),
+            None => "Stripe names no deadline".into(),
+        };
+        let text =
+            format!("{} of {amount}, order {}: {}; {until}", dispute.id, known.order, state.status.as_str());
+        let found = Found { subject: dispute.id.clone(), text, since: Some(known.updated_at), mend: None };
+        open.push((state.due_by, found));
+    }
+    // What is due first stands first; what has no deadline stands last.
+    open.sort_by_key(|(due, found)| (due.is_none(), *due, found.subject.clone()));
+    Ok(open.into_iter().map(|(_, found)| found).collect())
+}
+
+/// The states in which Stripe waits for us; see [`stripe::DisputeStatus::needs_response`].
+const TO_ANSWER: [&str; 3] = ["needs_response", "warning_needs_response", "appeal_needs_response"];
+
+/// How long the word of an event may stand in for the object itself before someone has to look.
+const UNSEEN: Duration = Duration::from_secs(10 * 60);
+
+const FACTS_PROVISIONAL: Check = Check {
+    name: "facts_provisional",
+    severity: Severity::Ticket,
+    must: "what can change both ways is known from Stripe's object, not only from an event",
+    means: "A refund or a dispute is believed as an event told it; Stripe could not be asked for ten minutes, or has no \
+            such object. Mending asks again; if Stripe knows nothing of it, the event was not genuine.",
+    find: |tx, now| {
+        let rows = tx.query(
+            "SELECT order_id AS id, object_id, kind, state, updated_at FROM payment_facts
+             WHERE provisional AND updated_at < $1 ORDER BY updated_at LIMIT 200",
+            &[(now - UNSEEN).into()],
+        )?;
+        rows.iter()
+            .map(|row| {
+                let (id, object, kind): (OrderId, String, String) =
+                    (row.get("id")?, row.get("object_id")?, row.get("kind")?);
+                let state: Option<String> = row.get("state")?;
+                let state = state.map_or(String::new(), |state| format!(" {state}"));
+                let mend = mend("orders.mend", id, format!("makegood orders mend {id}"));
+                found(row, id, format!("{kind} {object}{state}, as an event told it"), Some(mend))
+            })
+            .collect()
+    },
+};
+
+const INTENT_UNKNOWN: Check = Check {
+    name: "payment_intent_unknown",
+    severity: Severity::Ticket,
+    must: "every paid order knows its payment intent where its timeline does",
+    means: "An old order was brought in without its payment intent, so refunds and disputes cannot find it. The backfill \
+            takes it from the timeline.",
+    find: |tx, _| {
+        let rows = tx.query(
+            "SELECT o.id, o.updated_at FROM orders o
+             WHERE o.stripe_payment_intent_id IS NULL AND o.status IN ('paid', 'confirmed', 'completed', 'refunded')
+               AND EXISTS (SELECT 1 FROM order_timeline t WHERE t.order_id = o.id AND t.type = 'payment_succeeded'
+                 AND t.meta ->> 'paymentIntentId' IS NOT NULL)
+             ORDER BY o.id LIMIT 200",
+            &[],
+        )?;
+        rows.iter()
+            .map(|row| {
+                let mend = Mend {
+                    operation: "orders.backfill-payment-intents",
+                    input: serde_json::json!({}),
+                    command: "makegood orders backfill-payment-intents".into(),
+                };
+                found(
+                    row,
+                    row.get("id")?,
+                    "its timeline knows its payment, the order does not".into(),
+                    Some(mend),
+                )
             })
             .collect()
     },

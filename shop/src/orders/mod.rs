@@ -3,9 +3,11 @@
 //! [`place`] makes an order, [`learn`] joins what Stripe proves and [`settle`] makes true what all of it means. Webhooks,
 //! replays, reconciliation and people all come in through these same verbs.
 
+pub mod backfill;
 pub mod cancel;
 pub mod checks;
 mod facts;
+pub mod mend;
 pub mod ops;
 mod order;
 mod place;
@@ -26,7 +28,10 @@ pub use place::{Draft, place, record_session};
 pub use refund::{lock, mark_refunded, refund_given_up, refund_requested};
 pub use review::{clear_review, flag_for_review};
 pub use settle::{Learned, Settled, learn, settle};
-pub use store::{Counts, counts, find, find_by_session, find_many, happened, match_references, timeline};
+pub use store::{
+    Counts, KnownFact, LateFacts, counts, fact, facts_of, find, find_by_intent, find_by_session, find_many,
+    happened, late_facts, match_references, of_email, of_profile, timeline,
+};
 pub use verdict::{Verdict, decide};
 
 /// The job that fetches a session from Stripe because only it can explain an amount; handled by the checkout.

@@ -14,8 +14,8 @@ use stripe::Fact;
 use super::facts::{AmountCheck, Payment, PaymentFacts, Returned, with_session};
 use super::store::{self, NewEntry};
 use super::{
-    CancelReason, Dispute, Order, PaymentStatus, Review, ReviewKind, SYNC_SESSION, State, Verdict, WaitsFor,
-    decide,
+    CancelReason, Dispute, Line, Order, PaymentStatus, Review, ReviewKind, SYNC_SESSION, State, Verdict,
+    WaitsFor, decide,
 };
 use crate::catalog::ProductKind;
 use crate::entitlements::{self, Handover, Holder};
@@ -342,21 +342,7 @@ fn hand_over(cx: &Cx, order: &mut Order, cause: &Actor, effects: &mut Effects) {
     if matches!(order.state, State::Cancelled { .. }) {
         effects.timeline.push(NewEntry::new(order.id, "reopened", cause, serde_json::json!({})));
     }
-    for line in &order.lines {
-        match line.kind {
-            ProductKind::Course => {
-                let handover = Handover {
-                    order: order.id,
-                    holder: Holder::of(order.profile, order.id),
-                    product: line.product_id.clone(),
-                    cause: cause.clone(),
-                };
-                if again { &mut effects.again } else { &mut effects.handovers }.push(handover);
-            }
-            // Its pieces were taken from the stock before; an operator ships them.
-            ProductKind::Physical => {}
-        }
-    }
+    if again { &mut effects.again } else { &mut effects.handovers }.extend(handovers(order, cause));
     order.webhook_processed_at = Some(cx.now);
     let delivered = !order.has_physical() || order.shipped.is_some();
     order.state = match delivered {
@@ -371,6 +357,22 @@ fn hand_over(cx: &Cx, order: &mut Order, cause: &Actor, effects: &mut Effects) {
     };
     let entries = words.iter().map(|word| NewEntry::new(order.id, word, cause, serde_json::json!({})));
     effects.timeline.extend(entries);
+}
+
+/// What an order brings to its holder that is not taken out of the stock.
+pub(super) fn handovers(order: &Order, cause: &Actor) -> Vec<Handover> {
+    let courses = order.lines.iter().filter(|line| match line.kind {
+        ProductKind::Course => true,
+        // Its pieces were taken from the stock before; an operator ships them.
+        ProductKind::Physical => false,
+    });
+    let handover = |line: &Line| Handover {
+        order: order.id,
+        holder: Holder::of(order.profile, order.id),
+        product: line.product_id.clone(),
+        cause: cause.clone(),
+    };
+    courses.map(handover).collect()
 }
 
 /// Each good goes back by its shelf: entitlements are returned, what is not shipped goes back into stock; what is shipped

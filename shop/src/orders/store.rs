@@ -12,7 +12,7 @@ use super::{
     WaitsFor,
 };
 use crate::catalog::ProductKind;
-use crate::ids::OrderId;
+use crate::ids::{OrderId, ProfileId};
 
 /// An order that must be there or not, locked until the end of the transaction.
 pub(super) fn lock(tx: &mut Tx<'_>, id: OrderId) -> Result<Option<Order>> {
@@ -528,12 +528,148 @@ pub(crate) fn waiting_for_stock(tx: &mut Tx<'_>, sku: &str, limit: i64) -> Resul
     rows.iter().map(|row| row.get("id")).collect()
 }
 
+/// What is proved of one object at Stripe, and of which order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownFact {
+    /// Whose.
+    pub order: OrderId,
+    /// What.
+    pub fact: Fact,
+    /// When anything about it was last learned.
+    pub updated_at: Timestamp,
+}
+
+/// What is proved of this object, if it belongs to an order.
+pub fn fact(tx: &mut Tx<'_>, object: &str) -> Result<Option<KnownFact>> {
+    let sql = "SELECT order_id, fact, updated_at FROM payment_facts WHERE object_id = $1";
+    tx.query_opt(sql, &[object.into()])?.as_ref().map(read_fact).transpose()
+}
+
+/// Everything that is proved of one order, by the ids of the objects.
+pub fn facts_of(tx: &mut Tx<'_>, order: OrderId) -> Result<Vec<KnownFact>> {
+    let sql = "SELECT order_id, fact, updated_at FROM payment_facts WHERE order_id = $1 ORDER BY object_id";
+    tx.query(sql, &[order.into()])?.iter().map(read_fact).collect()
+}
+
+/// Which facts to list of those that come after the payment: refunds, disputes, warnings, reviews.
+#[derive(Debug, Clone, Default)]
+pub struct LateFacts<'a> {
+    /// Stripe's word for the kind of object.
+    pub kind: &'a str,
+    /// Only objects in one of these states; in any when empty.
+    pub states: &'a [&'a str],
+    /// Only of this order.
+    pub order: Option<OrderId>,
+    /// Only what comes after this object.
+    pub after: Option<&'a str>,
+    /// At most so many.
+    pub limit: i64,
+}
+
+/// Facts of one kind, the ones that changed last first.
+pub fn late_facts(tx: &mut Tx<'_>, which: &LateFacts<'_>) -> Result<Vec<KnownFact>> {
+    let mut params: Vec<Value> = vec![which.kind.into(), which.limit.into()];
+    // The first condition is the index's own, word for word, so that both engines take the index.
+    let mut conditions = format!("{LATE} AND kind = $1");
+    if !which.states.is_empty() {
+        params.push(Value::array(which.states.iter().copied()));
+        conditions.push_str(&format!(" AND {}", tx.dialect().any("state", params.len())));
+    }
+    if let Some(order) = which.order {
+        params.push(order.into());
+        conditions.push_str(&format!(" AND order_id = ${}", params.len()));
+    }
+    if let Some(after) = which.after {
+        params.push(after.into());
+        conditions.push_str(&format!(
+            " AND (updated_at, object_id) < (SELECT updated_at, object_id FROM payment_facts WHERE object_id = ${})",
+            params.len()
+        ));
+    }
+    let sql = format!(
+        "SELECT order_id, fact, updated_at FROM payment_facts WHERE {conditions}
+         ORDER BY updated_at DESC, object_id DESC LIMIT $2"
+    );
+    tx.query(&sql, &params)?.iter().map(read_fact).collect()
+}
+
+const LATE: &str = "kind IN ('refund', 'dispute', 'radar.early_fraud_warning', 'review')";
+
+fn read_fact(row: &Row) -> Result<KnownFact> {
+    let fact: String = row.get("fact")?;
+    let fact = serde_json::from_str(&fact).map_err(|e| Error::Bug(Box::new(e)))?;
+    Ok(KnownFact { order: row.get("order_id")?, fact, updated_at: row.get("updated_at")? })
+}
+
+/// The orders of a profile, the newest first.
+pub fn of_profile(tx: &mut Tx<'_>, profile: ProfileId, limit: i64) -> Result<Vec<Order>> {
+    list(tx, &Filter { equal: vec![("profile_id", profile.into())], before: None, limit })
+}
+
+/// The orders of whoever gave this email, in any case, the newest first.
+pub fn of_email(tx: &mut Tx<'_>, email: &str, limit: i64) -> Result<Vec<Order>> {
+    let rows = tx.query(
+        "SELECT id FROM orders WHERE email IS NOT NULL AND lower(email) = lower($1) ORDER BY id DESC LIMIT $2",
+        &[email.into(), limit.into()],
+    )?;
+    let ids: Vec<OrderId> = rows.iter().map(|row| row.get("id")).collect::<Result<_>>()?;
+    let mut orders = find_many(tx, &ids)?;
+    Ok(ids.iter().filter_map(|id| orders.remove(id)).collect())
+}
+
+/// The order that keeps this payment intent, if one does.
+pub fn find_by_intent(tx: &mut Tx<'_>, intent: &str) -> Result<Option<Order>> {
+    let sql = "SELECT id FROM orders WHERE stripe_payment_intent_id = $1 ORDER BY id LIMIT 1";
+    match tx.query_opt(sql, &[intent.into()])? {
+        Some(row) => find(tx, row.get("id")?),
+        None => Ok(None),
+    }
+}
+
+/// Paid orders that do not know their payment intent, and what their timelines say of it. All of them: whether two orders
+/// claim one payment is seen only when all claims are.
+pub(super) fn told_intents(tx: &mut Tx<'_>) -> Result<BTreeMap<OrderId, BTreeSet<String>>> {
+    let rows = tx.query(
+        "SELECT o.id, t.meta ->> 'paymentIntentId' AS intent FROM orders o
+         JOIN order_timeline t ON t.order_id = o.id AND t.type = 'payment_succeeded'
+         WHERE o.stripe_payment_intent_id IS NULL AND o.status IN ('paid', 'confirmed', 'completed', 'refunded')
+           AND t.meta ->> 'paymentIntentId' IS NOT NULL",
+        &[],
+    )?;
+    let mut told: BTreeMap<OrderId, BTreeSet<String>> = BTreeMap::new();
+    for row in rows {
+        told.entry(row.get("id")?).or_default().insert(row.get("intent")?);
+    }
+    Ok(told)
+}
+
+/// To which orders these payment intents belong already.
+pub(super) fn orders_by_intent(
+    tx: &mut Tx<'_>,
+    intents: &BTreeSet<&str>,
+) -> Result<BTreeMap<String, OrderId>> {
+    let columns = [("orders", "stripe_payment_intent_id", "id"), ("payment_facts", "object_id", "order_id")];
+    by_objects(tx, intents, &columns)
+}
+
+/// Writes payment intents on orders that have none.
+pub(super) fn set_intents(tx: &mut Tx<'_>, cx: &Cx, intents: &BTreeMap<OrderId, String>) -> Result<()> {
+    let rows: Vec<Vec<Value>> =
+        intents.iter().map(|(order, intent)| vec![intent.into(), cx.now.into(), (*order).into()]).collect();
+    tx.execute_many(
+        "UPDATE orders SET stripe_payment_intent_id = $1, updated_at = $2
+         WHERE id = $3 AND stripe_payment_intent_id IS NULL",
+        &rows,
+    )?;
+    Ok(())
+}
+
 /// How many orders a person may have to look at.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Paid and not confirmed, whatever they wait for.
     pub paid_unconfirmed: i64,
-    /// Under review.
+    /// Under review; what was refunded needs nobody any more.
     pub requires_review: i64,
 }
 
@@ -541,7 +677,8 @@ pub struct Counts {
 pub fn counts(tx: &mut Tx<'_>) -> Result<Counts> {
     Ok(Counts {
         paid_unconfirmed: tx.count("SELECT COUNT(*) FROM orders WHERE status = 'paid'", &[])?,
-        requires_review: tx.count("SELECT COUNT(*) FROM orders WHERE requires_review", &[])?,
+        requires_review: tx
+            .count("SELECT COUNT(*) FROM orders WHERE requires_review AND status <> 'refunded'", &[])?,
     })
 }
 

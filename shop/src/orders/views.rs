@@ -5,8 +5,10 @@ use kernel::{Cx, Error, Result};
 use ops::{Page, View, page};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use stripe::Fact;
 
-use super::{Order, State, store};
+use super::{KnownFact, Order, State, store};
+use crate::entitlements;
 use crate::ids::{OrderId, ProfileId, order_schema};
 
 /// List orders, the newest first
@@ -70,7 +72,7 @@ fn known_status(text: &str) -> Result<&str> {
     }
 }
 
-/// Show one order with its lines, reviews and timeline
+/// Show one order with its lines, reviews, refunds, disputes, grants and timeline
 #[derive(Debug, clap::Args, Serialize, Deserialize, JsonSchema)]
 pub struct Show {
     /// Which order
@@ -86,18 +88,54 @@ impl View for Show {
     fn read(&self, tx: &mut Tx<'_>, _: &Cx) -> Result<serde_json::Value> {
         let order = super::find(tx, self.order)?.ok_or_else(|| Error::not_found("order", self.order))?;
         let mut shown = json(&order);
-        shown["timeline"] = serde_json::to_value(super::timeline(tx, order.id)?).unwrap_or_default();
+        shown["money_back"] = money_back(&super::facts_of(tx, order.id)?);
+        shown["grants"] = serde_json::json!(entitlements::grants_of_order(tx, order.id)?);
+        shown["timeline"] = serde_json::json!(super::timeline(tx, order.id)?);
         Ok(shown)
     }
 }
 
+/// What came after the payment and may take it back: refunds, disputes, warnings, reviews at Stripe. What only an event
+/// has told is `provisional`.
+pub fn money_back(facts: &[KnownFact]) -> serde_json::Value {
+    let (mut refunds, mut disputes, mut warnings, mut reviews) = (vec![], vec![], vec![], vec![]);
+    for known in facts {
+        match &known.fact {
+            Fact::Refund(refund) => refunds.push(serde_json::json!({
+                "id": refund.id, "status": known.fact.state(), "amount": refund.amount, "currency": refund.currency,
+                "provisional": refund.status.is_provisional(),
+            })),
+            Fact::Dispute(dispute) => disputes.push(serde_json::json!({
+                "id": dispute.id, "status": known.fact.state(),
+                "amount": dispute.state.now().map(|state| state.amount), "currency": dispute.currency,
+                "reason": dispute.state.now().and_then(|state| state.reason.clone()),
+                "due_by": dispute.state.now().and_then(|state| state.due_by),
+                "provisional": dispute.state.is_provisional(),
+            })),
+            Fact::Warning(warning) => {
+                warnings.push(serde_json::json!({ "id": warning.id, "fraud_type": warning.fraud_type }));
+            }
+            Fact::Review(review) => reviews.push(serde_json::json!({
+                "id": review.id, "status": known.fact.state(), "opened_reason": review.opened_reason,
+                "closed_reason": review.closed,
+            })),
+            Fact::Session(_) | Fact::Intent(_) | Fact::Charge(_) => {}
+        }
+    }
+    serde_json::json!({
+        "refunds": refunds, "disputes": disputes, "early_fraud_warnings": warnings, "radar_reviews": reviews,
+    })
+}
+
 /// An order as the API and the terminal show it.
 pub fn json(order: &Order) -> serde_json::Value {
-    let (waits_for, cancel_reason) = match &order.state {
-        State::Paid { waits_for } => (Some(*waits_for), None),
-        State::Cancelled { reason, .. } => (None, Some(*reason)),
-        _ => (None, None),
-    };
+    let (mut waits_for, mut cancel_reason, mut refunded_at) = (None, None, None);
+    match &order.state {
+        State::Paid { waits_for: word } => waits_for = Some(*word),
+        State::Cancelled { reason, .. } => cancel_reason = Some(*reason),
+        State::Refunded { at } => refunded_at = Some(*at),
+        State::Pending | State::Confirmed { .. } | State::Completed { .. } => {}
+    }
     serde_json::json!({
         "object": "order",
         "id": order.id,
@@ -117,6 +155,11 @@ pub fn json(order: &Order) -> serde_json::Value {
         "shipping_amount": order.amounts.shipping,
         "total_amount": order.amounts.total().minor,
         "paid_amount": order.paid_amount,
+        "refunded_amount": order.refunded_amount,
+        "refunded_at": refunded_at,
+        "refund_marked_at": order.refund_marked_at,
+        "dispute_status": order.dispute,
+        "suspended": order.is_suspended(),
         "total": order.amounts.total().to_string(),
         "stripe_payment_intent_id": order.payment_intent,
         "stripe_checkout_session_id": order.session,

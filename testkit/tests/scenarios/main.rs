@@ -6,6 +6,7 @@
 mod broken;
 mod checkout;
 mod events;
+mod findings;
 mod operators;
 mod payments;
 mod refunds;

@@ -1,0 +1,331 @@
+//! What the checks about money that went back find, each made to fire once, and the operation that mends it.
+
+use kernel::{Duration, Timestamp};
+use ops::{Actor, Finding};
+use serde_json::{Value, json};
+use shop::ids::{OrderId, ProfileId};
+use shop::orders::Learned;
+use stripe::{DisputeFact, DisputeState, DisputeStatus, Fact, RefundFact, RefundStatus, Seen, Source};
+use testkit::World;
+
+const VISA: &str = "4242424242424242";
+const DAY: u64 = 24 * 3600;
+
+/// A course, paid and handed over.
+async fn bought(world: &World, profile: ProfileId) -> OrderId {
+    paid(world, profile, &[("rust-course", 1)]).await
+}
+
+async fn paid(world: &World, profile: ProfileId, items: &[(&str, i64)]) -> OrderId {
+    let started = world.check_out_for(profile, items).await.unwrap();
+    world.pay(&started, VISA);
+    world.settle().await;
+    started.order
+}
+
+/// The order learns this, as if Stripe had just been asked.
+async fn learn(world: &World, order: OrderId, fact: Fact) {
+    let cx = world.shop.cx();
+    let learned = move || vec![Learned { order, fact: fact.clone(), cause: Actor::system("test") }];
+    world.shop.db.write("test", move |tx| shop::orders::learn(tx, &cx, learned()).map(drop)).await.unwrap();
+}
+
+async fn disputed(world: &World, order: OrderId, status: DisputeStatus, due_by: Option<Timestamp>) {
+    let payment_intent = world.order(order).await.payment_intent;
+    let state = DisputeState { status, amount: 4900, due_by, reason: Some("fraudulent".into()) };
+    let fact = DisputeFact {
+        id: "dp_1".into(),
+        charge: None,
+        payment_intent,
+        currency: "usd".parse().unwrap(),
+        state: Seen::new(state, Source::Fetched(world.shop.now())),
+    };
+    learn(world, order, Fact::Dispute(fact)).await;
+}
+
+async fn refund(world: &World, order: OrderId, amount: i64, source: fn(Timestamp) -> Source) {
+    let payment_intent = world.order(order).await.payment_intent;
+    let fact = RefundFact {
+        id: "re_1".into(),
+        charge: None,
+        payment_intent,
+        amount,
+        currency: "usd".parse().unwrap(),
+        ours: None,
+        status: Seen::new(RefundStatus::Succeeded, source(world.shop.now())),
+    };
+    learn(world, order, Fact::Refund(fact)).await;
+}
+
+/// Past every room and every rule: what a hand in the database does.
+async fn by_hand(world: &World, sql: &'static str) {
+    world.shop.db.write("test", move |tx| tx.execute(sql, &[]).map(drop)).await.unwrap();
+}
+
+async fn found(world: &World, check: &str) -> Vec<Finding> {
+    world.findings().await.into_iter().filter(|finding| finding.check == check).collect()
+}
+
+/// The one finding of this check.
+async fn only(world: &World, check: &str) -> Finding {
+    let mut all = found(world, check).await;
+    assert_eq!(all.len(), 1, "{check}: {:#?}", world.findings().await);
+    all.remove(0)
+}
+
+/// Does what the finding says; it must mend it.
+async fn mend(world: &World, check: &str) {
+    let mend = only(world, check).await.mend.expect("the finding says what mends it");
+    let receipt = world.operate(mend.operation, mend.input).await.unwrap();
+    assert!(receipt.is_verified(), "{receipt:?}");
+    assert_eq!(found(world, check).await.len(), 0, "{check} is mended");
+}
+
+testkit::on_both_engines! {
+    migrated by shop::MIGRATIONS;
+
+    async fn a_refund_in_part_changes_nothing_and_is_found(test: TestDb) {
+        let world = World::open(test).await;
+        let ada = world.buyer("ada@example.com").await;
+        let order = bought(&world, ada).await;
+        refund(&world, order, 500, Source::Fetched).await;
+        let finding = only(&world, "refund_partial").await;
+        assert_eq!(finding.subject, order.to_string());
+        assert!(finding.text.contains("5.00 usd of 49.00 usd"), "{}", finding.text);
+        assert_eq!(finding.severity, ops::Severity::Ticket);
+        assert!(world.may_use(ada, "rust-course").await);
+        assert_eq!(world.view("orders.show", json!({ "order": order })).await.unwrap()["refunded_amount"], 500);
+        world.close_with(&["refund_partial"]).await;
+    }
+
+    async fn a_dispute_that_waits_for_an_answer_is_found_with_its_deadline_and_the_nearest_stands_first(test: TestDb) {
+        let world = World::open(test).await;
+        let ada = world.buyer("ada@example.com").await;
+        let order = bought(&world, ada).await;
+        let due = world.shop.now() + Duration::from_secs(7 * DAY);
+        disputed(&world, order, DisputeStatus::NeedsResponse, Some(due)).await;
+        let finding = only(&world, "dispute_needs_response").await;
+        assert_eq!(finding.subject, "dp_1");
+        assert!(finding.text.contains(&format!("due by {due}, in 7 days")), "{}", finding.text);
+        assert!(finding.text.contains("49.00 usd") && finding.text.contains(&order.to_string()), "{}", finding.text);
+        world.advance(Duration::from_secs(6 * DAY));
+        assert!(only(&world, "dispute_needs_response").await.text.contains("in 24 hours"));
+        world.advance(Duration::from_secs(2 * DAY));
+        assert!(only(&world, "dispute_needs_response").await.text.contains("was due by"));
+
+        let other = bought(&world, world.buyer("eve@example.com").await).await;
+        let intent = world.order(other).await.payment_intent;
+        let soon = world.shop.now() + Duration::from_secs(DAY);
+        let state = |status, due_by| DisputeState { status, amount: 4900, due_by, reason: None };
+        for (id, due_by) in [("dp_2", None), ("dp_0", Some(soon))] {
+            let state = Seen::new(state(DisputeStatus::WarningNeedsResponse, due_by), Source::Fetched(world.shop.now()));
+            learn(&world, other, Fact::Dispute(DisputeFact { id: id.into(), charge: None,
+                payment_intent: intent.clone(), currency: "usd".parse().unwrap(), state })).await;
+        }
+        let order_of = |all: Vec<Finding>| all.into_iter().map(|f| f.subject).collect::<Vec<_>>();
+        assert_eq!(order_of(found(&world, "dispute_needs_response").await), ["dp_1", "dp_0", "dp_2"]);
+        world.close_with(&["dispute_needs_response"]).await;
+    }
+
+    async fn a_dispute_that_is_over_is_not_found(test: TestDb) {
+        let world = World::open(test).await;
+        let ada = world.buyer("ada@example.com").await;
+        let order = bought(&world, ada).await;
+        let due = Some(world.shop.now() + Duration::from_secs(7 * DAY));
+        disputed(&world, order, DisputeStatus::NeedsResponse, due).await;
+        assert!(!world.may_use(ada, "rust-course").await);
+        world.advance(Duration::from_secs(1));
+        disputed(&world, order, DisputeStatus::Won, due).await;
+        assert!(world.may_use(ada, "rust-course").await);
+        world.close().await;
+    }
+
+    async fn access_that_does_not_follow_its_dispute_is_found_and_mended_both_ways(test: TestDb) {
+        let world = World::open(test).await;
+        let ada = world.buyer("ada@example.com").await;
+        let order = bought(&world, ada).await;
+        by_hand(&world, "UPDATE entitlement_grants SET status = 'suspended'").await;
+        by_hand(&world, "UPDATE entitlements SET status = 'revoked'").await;
+        let finding = only(&world, "grant_not_as_disputed").await;
+        assert!(finding.text.contains("is suspended, and no dispute is open"), "{}", finding.text);
+        mend(&world, "grant_not_as_disputed").await;
+        assert!(world.may_use(ada, "rust-course").await);
+
+        disputed(&world, order, DisputeStatus::UnderReview, None).await;
+        assert_eq!(found(&world, "grant_not_as_disputed").await.len(), 0, "it is suspended, and so it must be");
+        by_hand(&world, "UPDATE entitlement_grants SET status = 'active'").await;
+        by_hand(&world, "UPDATE entitlements SET status = 'active'").await;
+        assert!(only(&world, "grant_not_as_disputed").await.text.contains("is active, and a dispute is open"));
+        assert_eq!(found(&world, "grant_without_order").await.len(), 1, "an order in dispute brings no access");
+        mend(&world, "grant_not_as_disputed").await;
+        assert!(!world.may_use(ada, "rust-course").await);
+        world.close().await;
+    }
+
+    async fn access_that_a_refunded_order_left_behind_is_found_and_taken_back(test: TestDb) {
+        let world = World::open(test).await;
+        let ada = world.buyer("ada@example.com").await;
+        let order = bought(&world, ada).await;
+        refund(&world, order, 4900, Source::Fetched).await;
+        assert_eq!(world.findings().await.len(), 0, "a refunded order lacks no grant: {:#?}", world.findings().await);
+        by_hand(&world, "UPDATE entitlement_grants SET status = 'active'").await;
+        by_hand(&world, "UPDATE entitlements SET status = 'active'").await;
+        mend(&world, "grant_without_order").await;
+        assert!(!world.may_use(ada, "rust-course").await);
+        world.close().await;
+    }
+
+    /// What a good order never sold was perhaps given for a reason: a person looks, nothing is taken by itself.
+    async fn access_that_a_good_order_never_sold_is_found_and_left_to_a_person(test: TestDb) {
+        let world = World::open(test).await;
+        let ada = world.buyer("ada@example.com").await;
+        bought(&world, ada).await;
+        by_hand(&world, "UPDATE entitlements SET product_id = 'free-course'").await;
+        assert!(only(&world, "grant_without_order").await.mend.is_none());
+        world.close_with(&["grant_without_order", "order_without_grant"]).await;
+    }
+
+    async fn a_paid_order_without_its_access_is_found_and_mended_for_guests_too(test: TestDb) {
+        let world = World::open(test).await;
+        let ada = world.buyer("ada@example.com").await;
+        bought(&world, ada).await;
+        by_hand(&world, "DELETE FROM entitlement_grants").await;
+        by_hand(&world, "DELETE FROM entitlements").await;
+        mend(&world, "order_without_grant").await;
+        assert!(world.may_use(ada, "rust-course").await);
+        let started = world.check_out(&[("rust-course", 1)]).await.unwrap();
+        world.pay(&started, VISA);
+        world.settle().await;
+        by_hand(&world, "DELETE FROM entitlement_grants WHERE order_id = (SELECT id FROM orders ORDER BY id DESC LIMIT 1)").await;
+        by_hand(&world, "UPDATE entitlements SET status = 'revoked' WHERE profile_id IS NULL").await;
+        mend(&world, "order_without_grant").await;
+        world.close().await;
+    }
+
+    /// An operator's word is not undone by mending.
+    async fn what_an_operator_has_revoked_stays_revoked_when_its_order_is_mended(test: TestDb) {
+        let world = World::open(test).await;
+        let ada = world.buyer("ada@example.com").await;
+        let order = bought(&world, ada).await;
+        world.operate("entitlements.revoke", json!({ "user": ada, "course": "rust-course" })).await.unwrap();
+        let receipt = world.operate("orders.mend", json!({ "order": order })).await.unwrap();
+        assert_eq!(receipt.status, ops::Status::Already, "{receipt:?}");
+        assert!(!world.may_use(ada, "rust-course").await);
+        world.close().await;
+    }
+
+    async fn pieces_that_a_refund_left_out_of_the_stock_are_found_and_returned_once(test: TestDb) {
+        let world = World::open(test).await;
+        let ada = world.buyer("ada@example.com").await;
+        let order = paid(&world, ada, &[("mug", 2)]).await;
+        by_hand(&world, "UPDATE orders SET status = 'refunded', refunded_at = updated_at, payment_status = 'refunded',
+            refund_marked_at = updated_at").await;
+        let finding = only(&world, "refunded_stock_out").await;
+        assert!(finding.text.contains("2 × MUG"), "{}", finding.text);
+        assert_eq!(world.stock("MUG").await, (3, 3));
+        mend(&world, "refunded_stock_out").await;
+        assert_eq!(world.stock("MUG").await, (5, 5));
+        let again = world.operate("orders.mend", json!({ "order": order })).await.unwrap();
+        assert_eq!((again.status, world.stock("MUG").await), (ops::Status::Already, (5, 5)));
+        world.close().await;
+    }
+
+    async fn what_is_shipped_is_not_missed_in_the_stock(test: TestDb) {
+        let world = World::open(test).await;
+        let ada = world.buyer("ada@example.com").await;
+        let order = paid(&world, ada, &[("mug", 2)]).await;
+        world.operate("orders.ship", json!({ "order": order })).await.unwrap();
+        world.operate("refunds.mark", json!({ "order": order })).await.unwrap();
+        assert_eq!(world.stock("MUG").await, (3, 3));
+        world.close().await;
+    }
+
+    async fn what_only_an_event_has_told_for_ten_minutes_is_found_and_fetched(test: TestDb) {
+        let world = World::open(test).await;
+        let ada = world.buyer("ada@example.com").await;
+        let order = bought(&world, ada).await;
+        let intent = world.order(order).await.payment_intent.unwrap();
+        let call = stripe::refunds::create_refund(&intent, &[], "in-the-dashboard");
+        let made = world.shop.stripe.call(call).await.unwrap();
+        let told = RefundFact { id: made["id"].as_str().unwrap().into(), charge: None, payment_intent: Some(intent),
+            amount: 4900, currency: "usd".parse().unwrap(), ours: None,
+            status: Seen::new(RefundStatus::Succeeded, Source::Told(world.shop.now())) };
+        learn(&world, order, Fact::Refund(told)).await;
+        assert_eq!(found(&world, "facts_provisional").await.len(), 0, "Stripe is asked within a minute");
+        let shown = world.view("orders.show", json!({ "order": order })).await.unwrap();
+        assert_eq!(shown["money_back"]["refunds"][0]["provisional"], true, "{shown}");
+        world.advance(Duration::from_secs(11 * 60));
+        let finding = only(&world, "facts_provisional").await;
+        assert_eq!(finding.subject, order.to_string());
+        assert!(finding.text.contains("refund re_"), "{}", finding.text);
+        let mend = finding.mend.unwrap();
+        let receipt = world.operate(mend.operation, mend.input).await.unwrap();
+        assert!(receipt.plan.changes.iter().any(|change| change.to == "fetched from Stripe"), "{receipt:?}");
+        world.settle().await;
+        assert_eq!(found(&world, "facts_provisional").await.len(), 0);
+        world.close().await;
+    }
+
+    async fn a_refunded_order_waits_for_nobody_and_each_flag_is_found_by_itself(test: TestDb) {
+        let world = World::open(test).await;
+        let ada = world.buyer("ada@example.com").await;
+        let order = bought(&world, ada).await;
+        world.operate("orders.review.flag", json!({ "order": order })).await.unwrap();
+        let warning = stripe::WarningFact { id: "issfr_1".into(), charge: None,
+            payment_intent: world.order(order).await.payment_intent, fraud_type: Some("made_with_stolen_card".into()) };
+        learn(&world, order, Fact::Warning(warning)).await;
+        let flags = found(&world, "orders_in_review").await;
+        let inputs: Vec<Value> = flags.into_iter().map(|flag| flag.mend.unwrap().input["kind"].clone()).collect();
+        assert_eq!(inputs, ["early_fraud_warning", "operator"]);
+        let counts = world.shop.db.read("test", shop::orders::counts).await.unwrap();
+        assert_eq!(counts.requires_review, 1);
+        refund(&world, order, 4900, Source::Fetched).await;
+        assert_eq!(found(&world, "orders_in_review").await.len(), 0);
+        let counts = world.shop.db.read("test", shop::orders::counts).await.unwrap();
+        assert_eq!(counts.requires_review, 0, "the gauge says the same");
+        world.close().await;
+    }
+
+    /// Seed: backfilling `stripePaymentIntentId` for legacy orders from their timelines.
+    async fn old_orders_learn_their_payment_intent_from_their_timeline(test: TestDb) {
+        let world = World::open(test).await;
+        let ada = world.buyer("ada@example.com").await;
+        let (first, second) = (bought(&world, ada).await, bought(&world, ada).await);
+        let nothing = world.operate("orders.backfill-payment-intents", json!({})).await.unwrap();
+        assert_eq!(nothing.status, ops::Status::Already);
+        let intents = [world.order(first).await.payment_intent, world.order(second).await.payment_intent];
+        by_hand(&world, "UPDATE orders SET stripe_payment_intent_id = NULL").await;
+        assert_eq!(found(&world, "payment_intent_unknown").await.len(), 2);
+        let receipt = world.operate("orders.backfill-payment-intents", json!({})).await.unwrap();
+        assert_eq!((receipt.plan.changes.len(), receipt.is_verified()), (2, true), "{receipt:?}");
+        assert!(receipt.plan.changes[0].what.contains(&first.to_string()), "one change for each order: {receipt:?}");
+        assert_eq!([world.order(first).await.payment_intent, world.order(second).await.payment_intent], intents);
+        assert!(world.story(first).await.contains(&"payment_intent_backfilled".to_owned()));
+        assert_eq!(found(&world, "payment_intent_unknown").await.len(), 0);
+        world.close().await;
+    }
+
+    async fn a_payment_that_two_old_orders_claim_is_left_to_a_person(test: TestDb) {
+        let world = World::open(test).await;
+        let ada = world.buyer("ada@example.com").await;
+        let (first, second) = (bought(&world, ada).await, bought(&world, ada).await);
+        let (own, other) = (world.order(first).await.payment_intent.unwrap(), world.order(second).await.payment_intent.unwrap());
+        world.shop.db.write("test", move |tx| {
+            tx.execute("UPDATE orders SET stripe_payment_intent_id = NULL WHERE id = $1", &[first.into()])?;
+            let meta = json!({ "paymentIntentId": other });
+            tx.execute("UPDATE order_timeline SET meta = $1 WHERE order_id = $2 AND type = 'payment_succeeded'",
+                &[meta.into(), first.into()]).map(drop)
+        }).await.unwrap();
+        let receipt = world.operate("orders.backfill-payment-intents", json!({})).await.unwrap();
+        assert_eq!(receipt.status, ops::Status::Already, "{receipt:?}");
+        assert!(receipt.verify.iter().any(|proof| proof.seen.contains(&second.to_string())), "{receipt:?}");
+        assert_eq!(world.order(first).await.payment_intent, None);
+        let meta = json!({ "paymentIntentId": own });
+        world.shop.db.write("test", move |tx| {
+            tx.execute("UPDATE order_timeline SET meta = $1 WHERE order_id = $2 AND type = 'payment_succeeded'",
+                &[meta.clone().into(), first.into()]).map(drop)
+        }).await.unwrap();
+        mend(&world, "payment_intent_unknown").await;
+        world.close().await;
+    }
+}
