@@ -12,6 +12,7 @@ use crate::error::ApiError;
 use crate::ids;
 use crate::lists::{PAGING, Paging};
 use crate::outbox::new_secret;
+use crate::outside::NotPossible;
 use crate::params::{Metadata, Params, merge};
 use crate::shelf::Kept;
 
@@ -32,6 +33,17 @@ enum Status {
     Deleted,
 }
 
+/// Whether an endpoint can be reached.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reach {
+    /// It can.
+    #[default]
+    Up,
+    /// Every delivery fails by itself, without being handed out.
+    Down,
+}
+
 /// A webhook endpoint.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Endpoint {
@@ -44,6 +56,8 @@ pub(crate) struct Endpoint {
     metadata: Metadata,
     status: Status,
     secrets: Vec<Secret>,
+    #[serde(default)]
+    reach: Reach,
 }
 
 impl Kept for Endpoint {
@@ -55,6 +69,10 @@ impl Kept for Endpoint {
 impl Endpoint {
     pub(crate) fn is_enabled(&self) -> bool {
         self.status == Status::Enabled
+    }
+
+    pub(crate) fn is_down(&self) -> bool {
+        self.is_enabled() && self.reach == Reach::Down
     }
 
     /// Whether it is told of events of this type. `charge.*` is not a wildcard here, only `*` is.
@@ -123,6 +141,28 @@ impl Sandbox {
         let text = new_secret(cx);
         endpoint.secrets.push(Secret { text: text.clone(), valid_until: None });
         Some(text)
+    }
+
+    /// Lets an endpoint, or all when none is named, go down or come up again; says how many there are. What was to be
+    /// delivered while it was down has failed at its time, and is tried again as Stripe does, for three days.
+    pub fn set_reach(&mut self, endpoint: Option<&str>, reach: Reach, cx: &Cx) -> Result<usize, NotPossible> {
+        let call = self.outside(cx);
+        self.miss_what_was_due(call.now());
+        let ids: Vec<String> = self.endpoints().map(|(id, _)| id.to_owned()).collect();
+        let wanted: Vec<&String> = ids.iter().filter(|id| endpoint.is_none_or(|one| one == *id)).collect();
+        if let (Some(id), true) = (endpoint, wanted.is_empty()) {
+            return Err(NotPossible::no_such("endpoint", id));
+        }
+        for id in &wanted {
+            if let Some(endpoint) = self.endpoints.get_mut(id) {
+                endpoint.reach = reach;
+            }
+        }
+        Ok(wanted.len())
+    }
+
+    pub(crate) fn reach_of(&self, endpoint: &str) -> Reach {
+        self.endpoints.get(endpoint).map_or(Reach::Up, |endpoint| endpoint.reach)
     }
 
     pub(crate) fn live_endpoint(&self, id: &str) -> Option<&Endpoint> {
@@ -204,6 +244,7 @@ impl Endpoint {
             metadata: Metadata::new(),
             status: Status::Enabled,
             secrets: vec![Secret { text: secret, valid_until: None }],
+            reach: Reach::Up,
         }
     }
 }

@@ -162,7 +162,7 @@ impl Sandbox {
 
     /// Makes an event of any type about any object, as the dashboard's "send test webhook" does.
     pub fn emit_event(&mut self, kind: &str, object: &Value, cx: &Cx) -> String {
-        let call = Call::of_nobody(self.local(cx));
+        let call = self.outside(cx);
         self.emit(kind, object, &call)
     }
 
@@ -184,6 +184,9 @@ impl Sandbox {
     /// Puts an event on its shelf and on its way to every endpoint that wants it.
     pub(crate) fn publish(&mut self, event: Event, call: &Call) -> String {
         let troubles = self.faults.on_event(&event.kind, &call.cx);
+        if troubles.contains(&Trouble::NotGenerated) {
+            return event.id;
+        }
         if troubles.contains(&Trouble::Twin) {
             self.send(event.twin(call), &troubles, call);
         }
@@ -224,6 +227,12 @@ impl Sandbox {
             "delivery_success",
         ])?;
         let types = wanted_types(params)?;
+        for cursor in ["starting_after", "ending_before"] {
+            if let Some(id) = params.text(cursor)? {
+                // What is no longer shown is no place to start from either.
+                self.event(&id, call).map_err(|_| ApiError::no_such("event", &id, cursor))?;
+            }
+        }
         let delivered = params.flag("delivery_success")?;
         let shown_from = call.seconds() - SHOWN_SECONDS;
         let keep = |event: &Event| {

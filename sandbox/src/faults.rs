@@ -51,6 +51,9 @@ pub enum Trouble {
     },
     /// Two Event objects with different ids tell of the one change, as Stripe sometimes does.
     Twin,
+    /// The event is never made: neither a webhook nor the list of events shows it, only the object itself. Stripe
+    /// fails so very rarely.
+    NotGenerated,
     /// The request is lost on its way in: nothing happens, no answer comes.
     TimeoutBeforeExecuting,
     /// The request is executed, but its answer is lost.
@@ -96,6 +99,7 @@ impl Trouble {
                 | Trouble::Duplicate { .. }
                 | Trouble::Reorder { .. }
                 | Trouble::Twin
+                | Trouble::NotGenerated
         )
     }
 }

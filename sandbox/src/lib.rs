@@ -44,6 +44,7 @@ pub use api::{Answer, ApiRequest, ApiResponse};
 pub use charges::{Charge, ChargeState};
 pub use checkout::{Authentication, Method, PayError, PayOutcome, Payment, SessionFacts};
 pub use disputes::{CaseType, Dispute, DisputeStatus, DisputeStep, NewDispute};
+pub use endpoints::Reach;
 pub use events::Event;
 pub use faults::{Fault, Trouble};
 pub use intents::Later;

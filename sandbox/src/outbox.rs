@@ -111,7 +111,11 @@ impl Sandbox {
         self.tick(cx);
         let cx = self.local(cx);
         let mut due = Vec::new();
-        while let Some((_, mut parcel)) = self.outbox.waiting.pop(cx.now) {
+        while let Some((at, mut parcel)) = self.outbox.waiting.pop(cx.now) {
+            if self.is_for_one_down(&parcel) {
+                self.miss(parcel, at);
+                continue;
+            }
             parcel.tries += 1;
             parcel.first_tried.get_or_insert(cx.now);
             match self.address(&parcel, &cx) {
@@ -123,6 +127,32 @@ impl Sandbox {
             }
         }
         due
+    }
+
+    fn is_for_one_down(&self, parcel: &Parcel) -> bool {
+        self.endpoints.get(&parcel.endpoint).is_some_and(Endpoint::is_down)
+    }
+
+    /// Lets every delivery fail that fell due by now at an endpoint that is down, each at its own time.
+    pub(crate) fn miss_what_was_due(&mut self, now: Timestamp) {
+        let mut others = Vec::new();
+        while let Some((at, parcel)) = self.outbox.waiting.pop(now) {
+            if self.is_for_one_down(&parcel) {
+                self.miss(parcel, at);
+            } else {
+                others.push((at, parcel));
+            }
+        }
+        for (at, parcel) in others {
+            self.outbox.waiting.push(at, parcel);
+        }
+    }
+
+    /// A try at this moment that reached nobody.
+    fn miss(&mut self, mut parcel: Parcel, at: Timestamp) {
+        parcel.tries += 1;
+        parcel.first_tried.get_or_insert(at);
+        self.failed(parcel, at);
     }
 
     /// `None` when the event or the endpoint is gone.
@@ -147,15 +177,19 @@ impl Sandbox {
     /// everything else is tried again with growing pauses, for three days.
     pub fn delivery_result(&mut self, delivery: u64, status: Option<u16>, cx: &Cx) {
         let Some(parcel) = self.outbox.in_flight.remove(&delivery) else { return };
-        if parcel.reason == Reason::Copy {
-            return;
-        }
         if status.is_some_and(|status| (200..300).contains(&status)) {
             return self.taken(&parcel);
         }
-        let now = self.now(cx);
-        match self.next_try(&parcel, now) {
-            Some(at) => self.outbox.waiting.push(at, parcel),
+        self.failed(parcel, self.now(cx));
+    }
+
+    /// After a try that failed comes another one, unless it was a copy or three days are over.
+    fn failed(&mut self, parcel: Parcel, at: Timestamp) {
+        if parcel.reason == Reason::Copy {
+            return;
+        }
+        match self.next_try(&parcel, at) {
+            Some(next) => self.outbox.waiting.push(next, parcel),
             None => self.give_up(&parcel),
         }
     }
@@ -163,11 +197,14 @@ impl Sandbox {
     fn next_try(&self, parcel: &Parcel, now: Timestamp) -> Option<Timestamp> {
         let pauses = &self.settings.retry_after_seconds;
         let pause = pauses.get(parcel.tries as usize - 1).or(pauses.last())?;
-        let at = now + Duration::from_secs(*pause);
+        let at = now + Duration::from_secs((*pause).max(1));
         (at <= parcel.first_tried? + GIVE_UP_AFTER).then_some(at)
     }
 
     fn taken(&mut self, parcel: &Parcel) {
+        if parcel.reason == Reason::Copy {
+            return;
+        }
         if let Some(event) = self.events.get_mut(&parcel.event) {
             event.pending_webhooks = event.pending_webhooks.saturating_sub(1);
             event.undelivered = event.undelivered.saturating_sub(1);

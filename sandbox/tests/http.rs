@@ -175,6 +175,52 @@ async fn a_script_pays_rolls_secrets_resends_and_resets() {
 }
 
 #[tokio::test]
+async fn a_person_disputes_refunds_warns_and_reviews() {
+    let server = Server::start().await;
+    assert_eq!(server.control("disputes", json!({ "of": "pi_none" })).await.0, 404);
+    let id = session(&server).await;
+    assert_eq!(server.control("refunds", json!({ "of": id })).await.0, 409, "not paid yet");
+    server.control("pay", json!({ "session": id })).await;
+    let (_, opened) = server
+        .control("disputes", json!({ "of": id, "status": "warning_needs_response", "amount": 900 }))
+        .await;
+    let step = |step: &str| json!({ "dispute": opened["dispute"], "step": step });
+    assert_eq!(server.control("move-dispute", step("win")).await.0, 409);
+    assert_eq!(server.control("move-dispute", step("fly")).await.0, 422);
+    assert_eq!(server.control("move-dispute", step("close_inquiry")).await.1["status"], "warning_closed");
+    let wish = json!({ "of": id, "amount": 500, "metadata": { "why": "kind" }, "status": "pending" });
+    let (_, refund) = server.control("refunds", wish).await;
+    assert_eq!(refund["status"], "pending");
+    let turn = json!({ "refund": refund["refund"], "status": "failed" });
+    assert_eq!(server.control("turn-refund", turn.clone()).await.0, 200);
+    assert_eq!(server.control("turn-refund", turn).await.0, 409);
+    assert_eq!(server.control("warnings", json!({ "of": id })).await.0, 200);
+    let (_, review) = server.control("reviews", json!({ "of": id })).await;
+    let close = json!({ "review": review["review"], "reason": "approved" });
+    assert_eq!(server.control("close-review", close).await.0, 200);
+    let (_, state) = server.get("/control/state").await;
+    let count = |what: &str| state["counts"][what].clone();
+    assert_eq!([count("disputes"), count("refunds"), count("warnings"), count("reviews")], [1, 1, 1, 1]);
+    let (_, dispute) = server.get(&format!("/v1/disputes/{}", opened["dispute"].as_str().unwrap())).await;
+    assert_eq!((&dispute["amount"], &dispute["balance_transactions"]), (&json!(900), &json!([])));
+}
+
+#[tokio::test]
+async fn an_endpoint_that_was_down_hears_later() {
+    let server = Server::start().await;
+    server.control("endpoints", json!({ "url": server.hooks })).await;
+    assert_eq!(server.control("reach", json!({ "reach": "down", "endpoint": "we_none" })).await.0, 404);
+    assert_eq!(server.control("reach", json!({ "reach": "down" })).await.1["endpoints"], 1);
+    let id = session(&server).await;
+    server.control("pay", json!({ "session": id })).await;
+    server.control("clock", json!({ "advance_seconds": 3600 })).await;
+    assert!(server.received.lock().unwrap().is_empty());
+    server.control("reach", json!({ "reach": "up" })).await;
+    let kinds: Vec<Value> = server.webhooks(4).await.iter().map(|event| event["type"].clone()).collect();
+    assert!(kinds.contains(&json!("checkout.session.completed")), "{kinds:?}");
+}
+
+#[tokio::test]
 async fn it_works_under_another_path_and_remembers_across_a_restart() {
     let server = Server::start().await;
     let id = session(&server).await;

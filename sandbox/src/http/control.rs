@@ -22,7 +22,7 @@ use crate::intents::Later;
 
 type Account = State<Arc<Shared>>;
 
-fn refused(status: StatusCode, why: impl std::fmt::Display) -> Response {
+pub(crate) fn refused(status: StatusCode, why: impl std::fmt::Display) -> Response {
     (status, Json(json!({ "error": why.to_string() }))).into_response()
 }
 
@@ -249,8 +249,10 @@ pub(crate) async fn state(State(shared): Account) -> Json<Value> {
 impl Sandbox {
     fn summary(&mut self, cx: &Cx) -> Value {
         self.tick(cx);
-        let endpoints: Vec<Value> =
-            self.endpoints().map(|(id, url)| json!({ "id": id, "url": url })).collect();
+        let endpoints: Vec<Value> = self
+            .endpoints()
+            .map(|(id, url)| json!({ "id": id, "url": url, "reach": self.reach_of(id) }))
+            .collect();
         json!({
             "now": self.now(cx),
             "next_due": self.next_due(),
@@ -265,6 +267,9 @@ impl Sandbox {
                 "payment_intents": self.intents.list().len(),
                 "charges": self.charges.list().len(),
                 "refunds": self.refunds.list().len(),
+                "disputes": self.disputes.list().len(),
+                "warnings": self.warnings.list().len(),
+                "reviews": self.reviews.list().len(),
                 "events": self.events.list().len(),
             },
         })

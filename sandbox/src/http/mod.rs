@@ -11,6 +11,14 @@
 //! | `POST /control/pay` | `{"session": "cs_test_…", "card": "4242…"}` or `"bank_debit": "succeeds"`; `"authenticate": "complete"` |
 //! | `POST /control/adjust` | `{"session": …, "tax": 120, "shipping": 500}` |
 //! | `POST /control/collect-instead` | `{"session": …, "amount": 1, "currency": "eur"}` |
+//! | `POST /control/disputes` | `{"of": "cs_…", "status": "warning_needs_response", "amount": 500, "reason": "fraudulent", "due_in_days": 8}`; all but `of` may be left out |
+//! | `POST /control/move-dispute` | `{"dispute": "dp_…", "step": "win"}`; steps: `review`, `win`, `lose`, `appeal`, `escalate`, `close_inquiry`, `prevent`, `refund_instead` |
+//! | `POST /control/refunds` | `{"of": "pi_…", "amount": 500, "reason": "duplicate", "metadata": {}, "status": "pending"}`: a refund made in the Dashboard |
+//! | `POST /control/turn-refund` | `{"refund": "re_…", "status": "failed"}` |
+//! | `POST /control/warnings` | `{"of": "ch_…", "fraud_type": "made_with_stolen_card"}` |
+//! | `POST /control/reviews` | `{"of": "ch_…", "opened": "rule"}` |
+//! | `POST /control/close-review` | `{"review": "prv_…", "reason": "approved"}` |
+//! | `POST /control/reach` | `{"reach": "down"}` or `"up"`, with `"endpoint": "we_…"` for one of several |
 //! | `POST /control/reset` | nothing; settings and webhook endpoints stay |
 //! | `GET /control/state` | |
 //!
@@ -19,6 +27,7 @@
 mod api;
 mod control;
 mod deliver;
+mod outside;
 mod page;
 mod snapshot;
 
@@ -80,6 +89,14 @@ pub fn router(shared: Arc<Shared>) -> Router {
         .route("/control/pay", post(control::pay))
         .route("/control/adjust", post(control::adjust))
         .route("/control/collect-instead", post(control::collect_instead))
+        .route("/control/disputes", post(outside::open_dispute))
+        .route("/control/move-dispute", post(outside::move_dispute))
+        .route("/control/refunds", post(outside::refund))
+        .route("/control/turn-refund", post(outside::turn_refund))
+        .route("/control/warnings", post(outside::warn))
+        .route("/control/reviews", post(outside::open_review))
+        .route("/control/close-review", post(outside::close_review))
+        .route("/control/reach", post(outside::set_reach))
         .route("/control/reset", post(control::reset))
         .route("/control/state", get(control::state))
         .layer(axum::middleware::from_fn(control::no_foreign_page));

@@ -55,6 +55,16 @@ fn an_event_is_shown_for_thirty_days() {
     stage.wait(1);
     assert_eq!(stage.refused(&ApiRequest::get(&path)).0, 404);
     assert!(ids(&stage.get("/v1/events")).is_empty());
+    let id = path.rsplit('/').next().unwrap();
+    for cursor in ["starting_after", "ending_before"] {
+        let (status, error) = stage.refused(&ApiRequest::get(&format!("/v1/events?{cursor}={id}")));
+        assert_eq!((status, &error["param"]), (400, &cursor.into()));
+    }
+    assert_eq!(
+        stage.get("/v1/customers")["data"].as_array().unwrap().len(),
+        1,
+        "objects are shown at any age"
+    );
 }
 
 #[test]

@@ -1,4 +1,4 @@
-use sandbox::{Answer, ApiRequest, Delivery, Fault, Trouble};
+use sandbox::{Answer, ApiRequest, Delivery, Fault, NewDispute, ReviewOpened, Trouble};
 
 use crate::{GOOD_CARD, Stage};
 
@@ -111,4 +111,94 @@ fn a_fault_is_read_from_json_as_the_control_surface_takes_it() {
     let fault: Fault = serde_json::from_str(text).unwrap();
     assert_eq!(fault.trouble, Trouble::Stored500 { execute: true });
     assert_eq!((fault.count, fault.probability), (Some(1), 0.5));
+}
+
+#[test]
+fn an_event_that_was_never_made_is_only_seen_on_its_object() {
+    let mut stage = Stage::paid_with(Trouble::NotGenerated);
+    assert!(!kinds(&stage.due_now()).contains(&"charge.succeeded"));
+    assert!(!stage.kinds().contains(&"charge.succeeded"));
+    assert_eq!(stage.get("/v1/charges")["data"][0]["status"], "succeeded");
+}
+
+/// Each call that changes money, on a stage where it can be made.
+fn calls(stage: &mut Stage) -> Vec<ApiRequest> {
+    let cx = stage.cx();
+    let intents: Vec<String> = (0..4).map(|_| stage.paid(GOOD_CARD)).collect();
+    let dispute =
+        |stage: &mut Stage, of: &str| stage.stripe.open_dispute(of, &NewDispute::default(), &cx).unwrap();
+    let (answered, given_in) = (dispute(stage, &intents[0]), dispute(stage, &intents[1]));
+    let review = stage.stripe.open_review(&intents[2], ReviewOpened::Rule, &cx).unwrap();
+    let open =
+        stage.post("/v1/payment_intents", "amount=100&currency=usd")["id"].as_str().unwrap().to_owned();
+    let session = stage.session();
+    vec![
+        ApiRequest::post("/v1/refunds", &format!("payment_intent={}", intents[3])),
+        ApiRequest::post(&format!("/v1/disputes/{answered}"), "evidence[receipt]=file_1"),
+        ApiRequest::post(&format!("/v1/disputes/{given_in}/close"), ""),
+        ApiRequest::post(&format!("/v1/reviews/{review}/approve"), ""),
+        ApiRequest::post(&format!("/v1/payment_intents/{open}/cancel"), ""),
+        ApiRequest::post(&format!("/v1/checkout/sessions/{session}/expire"), ""),
+    ]
+}
+
+/// Its place among these calls.
+const EVIDENCE: usize = 1;
+
+/// What a call changes, without the requests and keys that are remembered.
+fn world(stage: &Stage) -> Vec<String> {
+    stage.stripe.events().iter().map(|event| event.body()).collect()
+}
+
+#[test]
+fn every_call_that_changes_money_suffers_every_fault_and_is_done_once() {
+    let troubles = [
+        (Trouble::TimeoutBeforeExecuting, false),
+        (Trouble::TimeoutAfterExecuting, true),
+        (Trouble::RateLimit, false),
+        (Trouble::Unavailable, false),
+        (Trouble::InFlight, false),
+        (Trouble::ConnectionRefused, false),
+        (Trouble::Stored500 { execute: true }, true),
+        (Trouble::Stored500 { execute: false }, false),
+    ];
+    for number in 0..6 {
+        for (trouble, executed) in &troubles {
+            let mut stage = Stage::new();
+            let call = calls(&mut stage).swap_remove(number).under_key("once");
+            let before = world(&stage);
+            stage.stripe.inject(Fault::new(trouble.clone()).times(1).on_request("POST", &call.path));
+            let first = stage.send(&call);
+            let name = format!("{} under {trouble:?}", call.path);
+            assert!(first.answer == Answer::Lost || first.status >= 409, "{name}: {}", first.status);
+            assert_eq!(world(&stage) != before, *executed, "{name}");
+            let second = stage.send(&call);
+            let stored = matches!(trouble, Trouble::Stored500 { .. });
+            assert_eq!(second.status, if stored { 500 } else { 200 }, "{name}: {:#}", second.body);
+            let after = world(&stage);
+            stage.send(&call);
+            assert_eq!(world(&stage), after, "{name}: never done again");
+            stage.wait(24 * 3600 + 10);
+            let seen = world(&stage).len();
+            let status = stage.send(&call).status;
+            // After a day the key protects no more; what was done refuses to be done again. Evidence may be sent again.
+            if (*executed || !stored) && number != EVIDENCE {
+                assert_eq!((status, world(&stage).len()), (400, seen), "{name}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_new_list_and_object_can_be_out_of_reach() {
+    for path in
+        ["/v1/disputes", "/v1/reviews", "/v1/radar/early_fraud_warnings", "/v1/charges", "/v1/refunds"]
+    {
+        let mut stage = Stage::new();
+        stage.stripe.inject(Fault::new(Trouble::TimeoutBeforeExecuting).times(1).on_request("GET", path));
+        stage.stripe.inject(Fault::new(Trouble::RateLimit).times(1).on_request("GET", path));
+        assert_eq!(stage.send(&ApiRequest::get(path)).answer, Answer::Lost);
+        assert_eq!(stage.send(&ApiRequest::get(path)).status, 429);
+        assert_eq!(stage.get(path)["data"], serde_json::json!([]));
+    }
 }

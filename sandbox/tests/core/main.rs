@@ -8,6 +8,7 @@ mod disputes;
 mod events;
 mod faults;
 mod idempotency;
+mod outage;
 mod parameters;
 mod radar;
 mod refunds;

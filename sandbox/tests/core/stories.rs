@@ -1,7 +1,7 @@
 use sandbox::{ApiRequest, Payment, RefundStatus};
 use serde_json::json;
 
-use crate::{GOOD_CARD, Stage};
+use crate::{DECLINED_CARD, GOOD_CARD, Stage};
 
 impl Stage {
     /// A paid session's PaymentIntent.
@@ -64,6 +64,25 @@ fn a_payment_intent_is_confirmed_held_captured_and_cancelled() {
         (&json!("canceled"), &json!("abandoned"))
     );
     assert_eq!(stage.refused(&ApiRequest::post(&format!("/v1/payment_intents/{other}/confirm"), "")).0, 400);
+}
+
+#[test]
+fn the_payment_intent_of_a_session_is_cancelled_only_by_expiring_the_session() {
+    let mut stage = Stage::new();
+    let session = stage.session();
+    stage.pay(&session, DECLINED_CARD);
+    let shown = stage.get(&format!("/v1/checkout/sessions/{session}"));
+    let intent = shown["payment_intent"].as_str().unwrap().to_owned();
+    let cancel = ApiRequest::post(&format!("/v1/payment_intents/{intent}/cancel"), "");
+    let (status, error) = stage.refused(&cancel);
+    assert_eq!((status, &error["code"]), (400, &json!("payment_intent_unexpected_state")));
+    stage.post(&format!("/v1/checkout/sessions/{session}/expire"), "");
+    assert_eq!(stage.get(&format!("/v1/payment_intents/{intent}"))["status"], "canceled");
+    let held = stage.session_with("&payment_intent_data[capture_method]=manual");
+    stage.pay(&held, GOOD_CARD);
+    let held = stage.get(&format!("/v1/checkout/sessions/{held}"))["payment_intent"].clone();
+    let path = format!("/v1/payment_intents/{}/cancel", held.as_str().unwrap());
+    assert_eq!(stage.post(&path, "")["status"], "canceled", "what is only held may be let go");
 }
 
 #[test]
