@@ -166,10 +166,18 @@ const COLUMNS: &str =
     "id, kind, unique_key, payload, status, run_at, attempts, last_error, created_at, updated_at";
 
 /// The jobs in `status` (or all), the soonest first.
-pub fn list(tx: &mut Tx<'_>, status: Option<&str>, limit: i64) -> Result<Vec<Row>> {
+pub fn list(tx: &mut Tx<'_>, status: Option<&str>, after: Option<JobId>, limit: i64) -> Result<Vec<Row>> {
     let filter = if status.is_some() { "status = $1" } else { "$1 = 'all'" };
-    let sql = format!("SELECT {COLUMNS} FROM jobs WHERE {filter} ORDER BY run_at LIMIT $2");
-    tx.query(&sql, &[status.unwrap_or("all").into(), limit.into()])
+    let mut params: Vec<Value> = vec![status.unwrap_or("all").into(), limit.into()];
+    let rest = match after {
+        None => "",
+        Some(after) => {
+            params.push(after.into());
+            "AND (run_at, id) > (SELECT run_at, id FROM jobs WHERE id = $3)"
+        }
+    };
+    let sql = format!("SELECT {COLUMNS} FROM jobs WHERE {filter} {rest} ORDER BY run_at, id LIMIT $2");
+    tx.query(&sql, &params)
 }
 
 /// One job, if it is still there.

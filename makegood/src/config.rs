@@ -74,6 +74,17 @@ pub enum LogFormat {
     Json,
 }
 
+/// How Stripe's events come here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StripeEvents {
+    /// Only by webhook.
+    Push,
+    /// Only from Stripe's list of events; no webhook endpoint is needed.
+    Pull,
+    /// By webhook, and what no webhook brought from the list.
+    Both,
+}
+
 /// A text that is never printed.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Hidden(String);
@@ -135,6 +146,10 @@ pub struct Config {
     pub currency: Currency,
     /// How long stock is set aside for a checkout.
     pub reservation: Duration,
+    /// How old an order has to be before its failed payment is given up.
+    pub cleanup_after: Duration,
+    /// How Stripe's events come here.
+    pub stripe_events: StripeEvents,
     /// Workers for events in this process.
     pub workers: usize,
     /// How log lines are written.
@@ -187,8 +202,9 @@ impl Config {
             missing
                 .push(Problem::new("STRIPE_SECRET", "is not set; expected the secret API key, sk_… or rk_…"));
         }
-        if self.webhook_secrets.is_empty() {
-            let what = "is not set; expected the signing secret of the webhook endpoint, whsec_…";
+        if self.webhook_secrets.is_empty() && self.stripe_events != StripeEvents::Pull {
+            let what = "is not set; expected the signing secret of the webhook endpoint, whsec_…; or STRIPE_EVENTS=pull, \
+                        which needs no endpoint";
             missing.push(Problem::new("STRIPE_WEBHOOK_SECRET", what));
         }
         missing
@@ -211,6 +227,7 @@ impl Config {
             livemode: self.is_live(),
             currency: self.currency,
             reservation: self.reservation,
+            cleanup_after: self.cleanup_after,
         }
     }
 }
@@ -417,6 +434,12 @@ impl Reading {
             data_dir: self.value("DATA_DIR").into(),
             currency: parse(self.value("CURRENCY")).map_err(wrong("CURRENCY"))?,
             reservation: Duration::from_secs(self.number("RESERVATION_MINUTES") * 60),
+            cleanup_after: Duration::from_secs(self.number("CLEANUP_FAILED_PAYMENT_MINUTES") * 60),
+            stripe_events: match self.value("STRIPE_EVENTS") {
+                "push" => StripeEvents::Push,
+                "pull" => StripeEvents::Pull,
+                _ => StripeEvents::Both,
+            },
             workers: self.number("WORKERS") as usize,
             log_format: if self.value("LOG_FORMAT") == "json" { LogFormat::Json } else { LogFormat::Text },
             settings: KEYS.iter().map(|key| self.shown(key)).collect(),

@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 
 use crate::app::{App, OpenError};
 use crate::config::Config;
-use crate::http::Front;
+use crate::http::{Front, thanks};
 use crate::worker;
 
 /// What a server bears.
@@ -84,7 +84,7 @@ pub async fn serve(config: Config, shutdown: impl Future<Output = ()>) -> Result
     }
     config.warnings.iter().for_each(|warning| tracing::warn!("configuration: {warning}"));
     let app = crate::app::open(config).await?;
-    let doors = doors(&app, axum::Router::new()).await?;
+    let doors = doors(&app, thanks::router(&app)).await?;
     for door in &doors {
         if let Ok(address) = door.listener.local_addr() {
             tracing::info!(%address, live = app.config.is_live(), "listening");

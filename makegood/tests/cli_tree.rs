@@ -17,18 +17,19 @@ fn at<'a>(root: &'a Command, leaf: &Leaf) -> &'a Command {
 }
 
 #[test]
-fn every_operation_and_view_of_the_registry_is_a_command() {
+fn every_operation_view_and_task_of_the_registry_is_a_command() {
     let operations: Vec<_> = shop::OPERATIONS.iter().map(|operation| operation.name).collect();
     let views: Vec<_> = shop::VIEWS.iter().map(|view| view.name).collect();
     let also: Vec<String> = ALSO.iter().map(|(_, path)| path.join(" ")).collect();
     let regular: Vec<Leaf> = leaves().into_iter().filter(|leaf| !also.contains(&leaf.words())).collect();
-    for name in operations.iter().chain(&views) {
+    let tasks: Vec<_> = shop::TASKS.iter().map(|task| task.name).collect();
+    for name in operations.iter().chain(&views).chain(&tasks) {
         let found: Vec<_> = regular.iter().filter(|leaf| name_of(leaf) == Some(*name)).collect();
         assert_eq!(found.len(), 1, "{name}");
         let renamed = RENAMED.iter().find(|(known, _)| known == name).map(|(_, path)| path.join("."));
         assert_eq!(found[0].path.join("."), renamed.unwrap_or_else(|| (*name).to_owned()));
     }
-    let known = |name: &str| operations.contains(&name) || views.contains(&name);
+    let known = |name: &str| [&operations, &views, &tasks].iter().any(|all| all.contains(&name));
     assert!(RENAMED.iter().chain(ALSO).all(|(name, _)| known(name)), "an alias of something that is gone");
 }
 
@@ -36,6 +37,7 @@ fn name_of(leaf: &Leaf) -> Option<&'static str> {
     match leaf.does {
         Does::Operation(operation) => Some(operation.name),
         Does::View(view) => Some(view.name),
+        Does::Task(task) => Some(task.name),
         Does::Own(_) => None,
     }
 }

@@ -336,7 +336,7 @@ async fn ask(server: &Server, route: &Route, token: Option<&str>) -> doors::Answ
 
 /// Parity: what is defined is served, described, and has a role.
 #[test]
-fn every_operation_and_view_is_in_the_router_and_in_the_document() {
+fn every_operation_view_and_task_is_in_the_router_and_in_the_document() {
     let document = openapi::describe("https://shop.example");
     let described =
         |route: &Route| document["paths"][route.path][route.method.as_str().to_lowercase()].clone();
@@ -360,6 +360,43 @@ fn every_operation_and_view_is_in_the_router_and_in_the_document() {
         let route = route.unwrap_or_else(|| panic!("{} has no route", def.name));
         assert_eq!(described(route)["operationId"], def.name);
         assert_eq!(described(route)["x-role"], json!(def.role));
+    }
+    for def in shop::TASKS {
+        let route = |method: &str| {
+            let of_it = |route: &&Route| matches!(route.behind, Behind::Task(d) if d.name == def.name);
+            ROUTES.iter().filter(of_it).find(|route| route.method.as_str() == method)
+        };
+        let (look, change) = (route("GET"), route("POST"));
+        assert_eq!(look.is_some(), def.effect.may_look(), "{}", def.name);
+        assert_eq!(change.is_some(), def.effect.changing().is_some(), "{}", def.name);
+        let schema = (def.schema)();
+        let names: BTreeSet<_> =
+            schema["properties"].as_object().map(|all| all.keys().cloned().collect()).unwrap_or_default();
+        let own = names.iter().filter(|name| Some(name.as_str()) != def.subject);
+        if let Some(look) = look {
+            assert_eq!(described(look)["x-role"], json!(def.role));
+            assert_eq!(look.path.contains("{id}"), def.subject.is_some(), "{}", def.name);
+            for name in own.clone() {
+                let parameters = described(look)["parameters"].as_array().unwrap().clone();
+                assert!(
+                    parameters.iter().any(|p| p["in"] == "query" && p["name"] == **name),
+                    "{} {name}",
+                    def.name
+                );
+            }
+        }
+        if let (Some(change), Some(changing)) = (change, def.effect.changing()) {
+            assert_eq!(described(change)["x-role"], json!(changing.role));
+            assert!(described(change)["responses"]["202"].is_object(), "{}", def.name);
+            let fields =
+                described(change)["requestBody"]["content"]["application/json"]["schema"]["properties"]
+                    .clone();
+            assert!(
+                own.clone().all(|name| fields.get(name).is_some()) && fields.get("reason").is_some(),
+                "{}",
+                def.name
+            );
+        }
     }
     let ids: Vec<_> = ROUTES.iter().map(|route| route.name).collect();
     assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), ids.len(), "an operationId stands there twice");

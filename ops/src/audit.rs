@@ -105,6 +105,11 @@ pub fn record(tx: &mut Tx<'_>, cx: &Cx, entries: Vec<Entry>) -> Result<Option<Au
     Ok(ids.first().copied())
 }
 
+/// Whether there is such an entry.
+pub fn is_there(tx: &mut Tx<'_>, id: AuditId) -> Result<bool> {
+    Ok(tx.query_opt("SELECT id FROM audit_logs WHERE id = $1", &[id.into()])?.is_some())
+}
+
 /// Which entries to list.
 #[derive(Debug, Clone, Default)]
 pub struct Filter {

@@ -86,43 +86,48 @@ impl ViewDef {
 }
 
 /// Which part of a list: fields that every list shares, to be flattened into a view.
-#[derive(Debug, Clone, Default, clap::Args, Serialize, serde::Deserialize, JsonSchema)]
+#[derive(Debug, Clone, clap::Args, Serialize, serde::Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Page {
     /// At most so many (1 to 100)
-    #[arg(long, default_value_t = 20)]
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(i64).range(1..=MOST))]
     #[serde(deserialize_with = "lenient_number")]
+    #[schemars(range(min = 1, max = 100))]
     pub limit: i64,
     /// Only what comes after this id
     #[arg(long)]
     pub starting_after: Option<String>,
 }
 
-impl Page {
-    /// One more row than asked for tells whether there is more.
-    pub fn fetch(&self) -> i64 {
-        self.size() + 1
-    }
-    fn size(&self) -> i64 {
-        if self.limit == 0 { 20 } else { self.limit.clamp(1, 100) }
+/// The longest page.
+const MOST: i64 = 100;
+
+impl Default for Page {
+    fn default() -> Self {
+        Page { limit: 20, starting_after: None }
     }
 }
 
-/// Query strings carry numbers as text.
-fn lenient_number<'de, D: serde::Deserializer<'de>>(d: D) -> Result<i64, D::Error> {
-    match serde::Deserialize::deserialize(d)? {
-        serde_json::Value::Number(n) => {
-            n.as_i64().ok_or_else(|| serde::de::Error::custom("not a whole number"))
-        }
-        serde_json::Value::String(s) => s.parse().map_err(serde::de::Error::custom),
-        other => Err(serde::de::Error::custom(format!("{other} is not a number"))),
+impl Page {
+    /// One more row than asked for tells whether there is more.
+    pub fn fetch(&self) -> i64 {
+        self.limit + 1
     }
+}
+
+/// Query strings carry numbers as text. Whoever asks for more than a page holds would take a part for the whole.
+fn lenient_number<'de, D: serde::Deserializer<'de>>(d: D) -> Result<i64, D::Error> {
+    let seen: serde_json::Value = serde::Deserialize::deserialize(d)?;
+    let number = seen.as_i64().or_else(|| seen.as_str()?.parse().ok());
+    number.filter(|limit| (1..=MOST).contains(limit)).ok_or_else(|| {
+        serde::de::Error::custom(format!("limit is {seen}; expected a whole number from 1 to {MOST}"))
+    })
 }
 
 /// A list as Stripe writes them. `rows` may hold one more than the page.
 pub fn page(url: &str, page: &Page, mut rows: Vec<serde_json::Value>) -> serde_json::Value {
-    let has_more = rows.len() as i64 > page.size();
-    rows.truncate(page.size() as usize);
+    let has_more = rows.len() as i64 > page.limit;
+    rows.truncate(page.limit as usize);
     serde_json::json!({ "object": "list", "data": rows, "has_more": has_more, "url": url })
 }
 

@@ -4,12 +4,27 @@ use kernel::{Error, Id, Kind, Result};
 use ops::Page;
 use serde::Serialize;
 
-/// The id after which a page begins.
-pub(crate) fn after<K: Kind>(page: &Page) -> Result<Option<Id<K>>> {
-    let parse = |text: &String| {
-        text.parse().map_err(|e: kernel::IdParseError| Error::invalid("starting_after", e.to_string()))
-    };
-    page.starting_after.as_ref().map(parse).transpose()
+/// The id after which a page begins, if there is such a thing: a mistyped id must not look like the end of the list.
+pub(crate) fn after<K: Kind>(
+    page: &Page,
+    is_there: impl FnOnce(Id<K>) -> Result<bool>,
+) -> Result<Option<Id<K>>> {
+    let Some(text) = &page.starting_after else { return Ok(None) };
+    let id: Id<K> =
+        text.parse().map_err(|e: kernel::IdParseError| Error::invalid("starting_after", e.to_string()))?;
+    if is_there(id)? { Ok(Some(id)) } else { Err(Error::not_found(K::NAME, id)) }
+}
+
+/// The same for things whose ids are not ours.
+pub(crate) fn after_text<'a>(
+    page: &'a Page,
+    what: &'static str,
+    is_there: impl FnOnce(&str) -> Result<bool>,
+) -> Result<Option<&'a str>> {
+    match page.starting_after.as_deref() {
+        Some(id) if !is_there(id)? => Err(Error::not_found(what, id)),
+        after => Ok(after),
+    }
 }
 
 /// Values as JSON objects that say what they are.

@@ -11,7 +11,7 @@ use shop::Shop;
 use shop::inbox::Incoming;
 use stripe::client::{answered, form};
 use stripe::signature::TOLERANCE;
-use stripe::{Call, CallError, Envelope, Method, Secret};
+use stripe::{Call, CallError, Method, Secret};
 
 /// What befalls one call on its way to Stripe and back.
 #[derive(Debug, Clone, PartialEq)]
@@ -164,18 +164,8 @@ fn accept(body: &[u8], signature: Option<&str>, secrets: &[Secret], now: Timesta
         | stripe::SignatureError::TooOld { .. }
         | stripe::SignatureError::Malformed(_) => 401,
     })?;
-    let envelope = Envelope::parse(body).map_err(|_| 400_u16)?;
-    Ok(Incoming {
-        id: envelope.id.into_owned(),
-        kind: envelope.kind.into_owned(),
-        api_version: envelope.api_version.map(|version| version.into_owned()),
-        created: envelope.created,
-        livemode: envelope.livemode,
-        object_id: envelope.object_id.map(|id| id.into_owned()),
-        payload: String::from_utf8_lossy(body).into_owned(),
-        signature: signature.unwrap_or_default().to_owned(),
-        received_at: now,
-    })
+    let payload = String::from_utf8(body.to_vec()).map_err(|_| 400_u16)?;
+    Incoming::read(payload, signature.unwrap_or_default(), now).map_err(|_| 400)
 }
 
 /// Delivers every webhook that is due at `account`, in order, and reports each result. Says how many there were.

@@ -164,6 +164,7 @@ fn shop_on(db: Db) -> Result<Shop> {
         livemode: false,
         currency: "usd".parse::<Currency>().map_err(bug)?,
         reservation: Duration::from_secs(1800),
+        cleanup_after: Duration::from_secs(60 * 60),
     };
     Ok(Shop::new(db, Arc::new(NoStripe), settings, Arc::new(SystemClock), Arc::new(OsEntropy)))
 }

@@ -38,6 +38,8 @@ pub const GROUPS: &[Group] = &[
     group(SHOP, "orders", "Purchases: where each stands, why, and what to do"),
     group(SHOP, "events", "Stripe's events: received, processed, to be replayed"),
     group(SHOP, "entitlements", "Who may use what, and who said so"),
+    group(SHOP, "refunds", "Money that goes back: asked for, at Stripe, in doubt"),
+    group(SHOP, "disputes", "Payments that a buyer's bank questions, and until when to answer"),
     group(SHOP, "customers", "Buyers"),
     group(SHOP, "catalog", "The catalog file: products, prices, first stock"),
     group(SHOP, "products", "What is sold, and for how much"),

@@ -129,6 +129,12 @@ pub const KEYS: &[Key] = &[
         stripe::client::BASE_URL,
         "where Stripe is; a sandbox answers elsewhere",
     ),
+    key(
+        "STRIPE_EVENTS",
+        Form::Choice(&["both", "push", "pull"]),
+        "both",
+        "how events come: by webhook (push), from Stripe's list without an endpoint (pull), or both",
+    ),
     key("LISTEN", Form::Address, "127.0.0.1:3001", "the address and port of the server"),
     key("METRICS_LISTEN", Form::Address, "", "serve /metrics here, and no longer at LISTEN"),
     key("TRUSTED_PROXIES", Form::Networks, "", "proxies whose X-Forwarded-For is believed, like 10.0.0.0/8"),
@@ -139,12 +145,12 @@ pub const KEYS: &[Key] = &[
     key("WORKERS", Form::Number(0, 64), "2", "workers for events in this process; 0 for none at all"),
     key("QUEUE_CONNECTION", Form::Choice(&["database", "sync"]), "database", "the queue is the database's"),
     key("LOG_FORMAT", Form::Choice(&["text", "json"]), "text", "how log lines are written"),
-    later(key(
+    key(
         "CLEANUP_FAILED_PAYMENT_MINUTES",
         Form::Number(1, 525_600),
         "60",
-        "age of a failed payment to cancel",
-    )),
+        "how old an order has to be before its failed payment is given up",
+    ),
     later(key("MAIL_MAILER", Form::Choice(&["smtp", "log", "none"]), "", "how mail is sent")),
     later(key("MAIL_HOST", Form::Text, "", "the mail server")),
     later(key("MAIL_PORT", Form::Number(1, 65_535), "", "its port")),

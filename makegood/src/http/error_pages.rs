@@ -207,6 +207,13 @@ pub const PAGES: &[ErrorPage] = &[
         "Every change by hand is written into the audit log with its reason.",
         "Add `\"reason\"` to the request, or `--reason TEXT` on the command line.",
     ),
+    later(page(
+        "backfill_under_way",
+        409,
+        "Stripe's events are being read already",
+        "Another process reads Stripe's list of events at this moment: the schedule of a node, or somebody else's backfill.",
+        "Wait until it has ended, a few seconds mostly, then look with `makegood events gaps`.",
+    )),
     page(
         "no_preview",
         422,

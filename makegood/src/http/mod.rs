@@ -13,6 +13,7 @@ pub mod openapi;
 mod problem;
 pub mod routes;
 mod tasks;
+pub mod thanks;
 mod webhook;
 
 use std::net::IpAddr;

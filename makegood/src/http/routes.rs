@@ -120,11 +120,11 @@ pub fn of_tasks(all: &'static [TaskDef<Shop>]) -> impl Iterator<Item = Route> {
     })
 }
 
-/// `list` and `show` are the resource itself; any other verb is a word of the path.
+/// A name of one word, `list` and `show` are the resource itself; any other verb is a word of the path.
 fn path(resource: &str, verbs: &[&str], has_subject: bool) -> String {
     let subject = if has_subject { "/{id}" } else { "" };
     let verbs = match verbs {
-        ["list" | "show"] => String::new(),
+        [] | ["list" | "show"] => String::new(),
         verbs => format!("/{}", verbs.join("/")),
     };
     format!("{ADMIN}/{resource}{subject}{verbs}")

@@ -121,20 +121,8 @@ fn incoming(body: Bytes, signature: &str, received_at: kernel::Timestamp) -> Res
         tracing::warn!(%error, "[stripe.webhook] Webhook error: signed, but not an event");
         refused("not_an_event", Problem::new("not_an_event", error.to_string()))
     };
-    let envelope = Envelope::parse(&body).map_err(|error| not_an_event(&error))?;
-    let mut event = Incoming {
-        id: envelope.id.into_owned(),
-        kind: envelope.kind.into_owned(),
-        api_version: envelope.api_version.map(|version| version.into_owned()),
-        created: envelope.created,
-        livemode: envelope.livemode,
-        object_id: envelope.object_id.map(|id| id.into_owned()),
-        payload: String::new(),
-        signature: signature.to_owned(),
-        received_at,
-    };
-    event.payload = String::from_utf8(body.into()).map_err(|error| not_an_event(&error))?;
-    Ok(event)
+    let payload = String::from_utf8(body.into()).map_err(|error| not_an_event(&error))?;
+    Incoming::read(payload, signature, received_at).map_err(|error| not_an_event(&error))
 }
 
 /// Any error means: not acknowledged, and Stripe sends it again.

@@ -10,7 +10,7 @@ use kernel::{Clock, Duration, Timestamp};
 use makegood::app::App;
 use makegood::clock::{OsEntropy, SystemClock};
 use makegood::config::{Config, Sources};
-use makegood::http::{Front, Patience};
+use makegood::http::{Front, Patience, thanks};
 use makegood::serve::{self, Door, Limits};
 use makegood::worker;
 use ops::Role;
@@ -35,6 +35,8 @@ pub struct Wish {
     /// Where Stripe is; a sandbox of the test's own when absent.
     pub stripe: Option<String>,
     pub environment: Vec<(&'static str, String)>,
+    /// What stands beside the routes of the table; as under `serve` when absent.
+    pub beside: fn(&Arc<App>) -> Router,
 }
 
 impl Default for Wish {
@@ -45,6 +47,7 @@ impl Default for Wish {
             workers: false,
             stripe: None,
             environment: Vec::new(),
+            beside: thanks::router,
         }
     }
 }
@@ -88,7 +91,7 @@ impl Server {
         let client = client.with_retries(stripe::client::Retries { most: 0, ..Default::default() });
         let app =
             App::new(config, test.db.clone(), Arc::new(client), Arc::new(SystemClock), Arc::new(OsEntropy));
-        let front = Front::new(app.clone(), Router::new()).with_patience(wish.patience);
+        let front = Front::new(app.clone(), (wish.beside)(&app)).with_patience(wish.patience);
         let (stop, stopped) = oneshot::channel();
         let (served, limits) = (app.clone(), wish.limits.clone());
         let running = tokio::spawn(async move {

@@ -21,7 +21,10 @@ impl View for ListProducts {
     const COLUMNS: &'static [&'static str] = &["id", "kind", "name", "price", "sku", "active"];
 
     fn read(&self, tx: &mut Tx<'_>, _: &Cx) -> Result<serde_json::Value> {
-        let rows = super::list(tx)?.into_iter().map(|offer| {
+        let offers = super::list(tx)?;
+        let is_there = |id: &str| Ok(offers.iter().any(|offer| offer.product.id == id));
+        let after = crate::view::after_text(&self.page, "product", is_there)?;
+        let rows = offers.iter().map(|offer| {
             let price = kernel::Money::new(offer.price.unit_amount, offer.price.currency);
             serde_json::json!({
                 "object": "product", "id": offer.product.id, "kind": offer.product.kind,
@@ -31,10 +34,9 @@ impl View for ListProducts {
                 "stripe_price_id": offer.price.stripe_price_id,
             })
         });
-        let after = self.page.starting_after.clone().unwrap_or_default();
-        let rows = match after.as_str() {
-            "" => rows.collect(),
-            after => rows.skip_while(|row| row["id"] != after).skip(1).collect(),
+        let rows = match after {
+            None => rows.collect(),
+            Some(after) => rows.skip_while(|row| row["id"] != after).skip(1).collect(),
         };
         Ok(page("/api/v1/admin/products", &self.page, rows))
     }

@@ -71,7 +71,7 @@ impl View for List {
     const COLUMNS: &'static [&'static str] = &["id", "email", "name", "created_at"];
 
     fn read(&self, tx: &mut Tx<'_>, _: &Cx) -> Result<serde_json::Value> {
-        let after = crate::view::after(&self.page)?;
+        let after = crate::view::after(&self.page, |id| Ok(super::store::find(tx, id)?.is_some()))?;
         let rows = super::store::list(tx, after, self.page.fetch())?;
         Ok(page("/api/v1/admin/customers", &self.page, crate::view::objects("profile", rows)?))
     }

@@ -128,7 +128,7 @@ impl View for List {
     const COLUMNS: &'static [&'static str] = &["id", "profile_id", "product_id", "active", "updated_at"];
 
     fn read(&self, tx: &mut Tx<'_>, _: &Cx) -> Result<serde_json::Value> {
-        let before = crate::view::after(&self.page)?;
+        let before = crate::view::after(&self.page, |id| Ok(store::find_by_id(tx, id)?.is_some()))?;
         let rows = store::list(tx, self.user, before, self.page.fetch())?;
         Ok(page("/api/v1/admin/entitlements", &self.page, crate::view::objects("entitlement", rows)?))
     }

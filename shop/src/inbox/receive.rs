@@ -3,6 +3,7 @@
 use db::{Batcher, Db, TxError, Value};
 use kernel::Timestamp;
 use kernel::planted::{Defect, planted};
+use stripe::{Envelope, NotAnEvent};
 
 use super::store;
 
@@ -27,6 +28,34 @@ pub struct Incoming {
     pub signature: String,
     /// When it came.
     pub received_at: Timestamp,
+}
+
+impl Incoming {
+    /// The event with this body, however it came.
+    ///
+    /// # Errors
+    /// When the body is not an event of Stripe's.
+    pub fn read(
+        payload: String,
+        signature: impl Into<String>,
+        received_at: Timestamp,
+    ) -> Result<Incoming, NotAnEvent> {
+        let envelope = Envelope::parse(payload.as_bytes())?;
+        let mut event = Incoming {
+            id: envelope.id.into_owned(),
+            kind: envelope.kind.into_owned(),
+            api_version: envelope.api_version.map(|version| version.into_owned()),
+            created: envelope.created,
+            livemode: envelope.livemode,
+            object_id: envelope.object_id.map(|id| id.into_owned()),
+            payload: String::new(),
+            signature: signature.into(),
+            received_at,
+        };
+        // Only now: the envelope borrowed from it.
+        event.payload = payload;
+        Ok(event)
+    }
 }
 
 /// What became of an event that came in.

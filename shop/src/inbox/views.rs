@@ -46,8 +46,9 @@ impl View for List {
         }
         equal.extend(self.kind.as_ref().map(|kind| ("type", Value::from(kind))));
         equal.extend(self.order.map(|order| ("order_id", Value::from(order))));
-        let filter =
-            store::Filter { equal, after: self.page.starting_after.clone(), limit: self.page.fetch() };
+        let is_there = |id: &str| Ok(store::find(tx, id)?.is_some());
+        let after = crate::view::after_text(&self.page, "event", is_there)?.map(str::to_owned);
+        let filter = store::Filter { equal, after, limit: self.page.fetch() };
         let rows = store::list(tx, &filter)?;
         Ok(page("/api/v1/admin/events", &self.page, crate::view::objects("stripe_event", rows)?))
     }

@@ -151,8 +151,9 @@ impl View for ListStock {
     const COLUMNS: &'static [&'static str] = &["sku", "stock_count", "reserved_count", "available"];
 
     fn read(&self, tx: &mut Tx<'_>, _: &Cx) -> Result<serde_json::Value> {
-        let after = self.page.starting_after.clone().unwrap_or_default();
-        let rows = store::levels(tx, &after, self.page.fetch())?;
+        let is_there = |sku: &str| Ok(store::level(tx, sku)?.is_some());
+        let after = crate::view::after_text(&self.page, "stock", is_there)?.unwrap_or_default();
+        let rows = store::levels(tx, after, self.page.fetch())?;
         Ok(page("/api/v1/admin/inventory", &self.page, crate::view::objects("stock", rows)?))
     }
 }
@@ -182,7 +183,8 @@ impl View for ListReservations {
             .map(ReservationStatus::parse)
             .transpose()
             .map_err(|_| Error::invalid("status", "expected reserved, confirmed, released or expired"))?;
-        let before = crate::view::after(&self.page)?;
+        let before =
+            crate::view::after(&self.page, |id| Ok(store::find_reservation(tx, id)?.is_some()))?;
         let rows = store::list_reservations(tx, status, before, self.page.fetch())?;
         Ok(page("/api/v1/admin/reservations", &self.page, crate::view::objects("reservation", rows)?))
     }

@@ -37,7 +37,7 @@ impl View for List {
     const COLUMNS: &'static [&'static str] = &["at", "event_type", "actor", "subject_id", "reason"];
 
     fn read(&self, tx: &mut Tx<'_>, _: &Cx) -> Result<serde_json::Value> {
-        let before: Option<AuditId> = crate::view::after(&self.page)?;
+        let before = crate::view::after(&self.page, |id: AuditId| audit::is_there(tx, id))?;
         let filter = Filter {
             event_type: self.event_type.clone(),
             order_id: self.order.map(|id| id.uuid()),

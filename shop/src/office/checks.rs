@@ -13,7 +13,7 @@ const FAILED_JOBS: Check = Check {
     must: "no job has given up",
     means: "Background work failed too often. Its last error says why; retry it when the cause is gone.",
     find: |tx, _| {
-        let rows = jobs::list(tx, Some("failed"), 200)?;
+        let rows = jobs::list(tx, Some("failed"), None, 200)?;
         rows.iter()
             .map(|row| {
                 let (id, kind): (JobId, String) = (row.get("id")?, row.get("kind")?);

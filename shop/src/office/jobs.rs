@@ -114,7 +114,8 @@ impl View for List {
         &["id", "kind", "unique_key", "status", "run_at", "attempts", "last_error"];
 
     fn read(&self, tx: &mut Tx<'_>, _: &Cx) -> Result<serde_json::Value> {
-        let rows = jobs::list(tx, self.status.as_deref(), self.page.fetch())?;
+        let after = crate::view::after(&self.page, |id| Ok(jobs::find(tx, id)?.is_some()))?;
+        let rows = jobs::list(tx, self.status.as_deref(), after, self.page.fetch())?;
         let rows = rows.iter().map(json).collect::<Result<_>>()?;
         Ok(page("/api/v1/admin/jobs", &self.page, rows))
     }

@@ -36,7 +36,7 @@ impl View for List {
         &["id", "task", "status", "done", "total", "what", "actor", "started_at", "finished_at"];
 
     fn read(&self, tx: &mut Tx<'_>, _: &Cx) -> Result<serde_json::Value> {
-        let before: Option<RunId> = crate::view::after(&self.page)?;
+        let before = crate::view::after(&self.page, |id: RunId| Ok(runs::find(tx, id)?.is_some()))?;
         let (status, task) = (self.status.as_deref(), self.task.as_deref());
         let rows = runs::list(tx, status, task, before, self.page.fetch())?;
         Ok(page("/api/v1/admin/runs", &self.page, rows))

@@ -63,7 +63,12 @@ impl View for List {
     const ROLE: Role = Role::Admin;
 
     fn read(&self, tx: &mut Tx<'_>, _: &Cx) -> Result<serde_json::Value> {
-        let rows = crate::view::objects("token", ops::list_tokens(tx)?)?;
+        let mut tokens = ops::list_tokens(tx)?;
+        let place = |tokens: &[ops::ApiToken], id| tokens.iter().position(|token| token.id == id);
+        if let Some(after) = crate::view::after(&self.page, |id| Ok(place(&tokens, id).is_some()))? {
+            tokens.drain(..=place(&tokens, after).unwrap_or_default());
+        }
+        let rows = crate::view::objects("token", tokens)?;
         Ok(page("/api/v1/admin/tokens", &self.page, rows))
     }
 }

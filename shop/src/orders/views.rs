@@ -55,8 +55,8 @@ impl View for List {
         only("seller_id", self.seller.as_ref().map(Value::from));
         only("stripe_payment_intent_id", self.payment_intent.as_ref().map(Value::from));
         only("stripe_checkout_session_id", self.session.as_ref().map(Value::from));
-        let filter =
-            store::Filter { equal, before: crate::view::after(&self.page)?, limit: self.page.fetch() };
+        let before = crate::view::after(&self.page, |id| Ok(store::find(tx, id)?.is_some()))?;
+        let filter = store::Filter { equal, before, limit: self.page.fetch() };
         let rows = store::list(tx, &filter)?.iter().map(json).collect();
         Ok(page("/api/v1/admin/orders", &self.page, rows))
     }

@@ -41,7 +41,8 @@ impl View for List {
         if let Some(status) = &self.status {
             equal.push(("status", status.clone().into()));
         }
-        let rows = store::list(tx, &equal, crate::view::after(&self.page)?, self.page.fetch())?;
+        let before = crate::view::after(&self.page, |id| Ok(store::find(tx, id)?.is_some()))?;
+        let rows = store::list(tx, &equal, before, self.page.fetch())?;
         Ok(page("/api/v1/admin/refunds", &self.page, crate::view::objects("refund", rows)?))
     }
 }

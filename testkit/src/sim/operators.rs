@@ -106,7 +106,7 @@ fn any_reservation(scene: &Scene) -> Option<String> {
 /// Jobs that wait for a person, as their ids are shown.
 pub(super) fn failed_jobs(scene: &Scene) -> Vec<String> {
     let jobs: Vec<jobs::JobId> = scene.look(|tx| {
-        jobs::list(tx, Some("failed"), 100)?.iter().map(|row| row.get("id")).collect::<Result<_>>()
+        jobs::list(tx, Some("failed"), None, 100)?.iter().map(|row| row.get("id")).collect::<Result<_>>()
     });
     jobs.iter().map(ToString::to_string).collect()
 }

@@ -4,7 +4,6 @@
 mod assets;
 mod home;
 mod page;
-mod story;
 mod thanks;
 
 use std::sync::Arc;

@@ -7,15 +7,14 @@ use askama::Template;
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use db::Tx;
-use kernel::{Money, Result, Timestamp};
+use kernel::Money;
 use serde::Deserialize;
 use shop::Shop;
-use shop::checkout::{self, Checkout, CheckoutState};
 use shop::orders::{self, Order, WaitsFor};
 
 use super::page;
-use super::story::{LineFate, Story, line_fate, tell};
+use crate::http::thanks::story::{LineFate, Story, line_fate, tell};
+use crate::http::thanks::{bought, open_page};
 
 #[derive(Template)]
 #[template(path = "shop/thanks.html")]
@@ -60,22 +59,6 @@ pub(super) async fn show(State(shop): State<Arc<Shop>>, Query(asked): Query<Aske
         ),
         Err(error) => page::trouble(&error),
     }
-}
-
-/// The order whose checkout session this is.
-fn bought(tx: &mut Tx<'_>, session: &str) -> Result<Option<(Order, Option<Checkout>)>> {
-    // An address may carry anything; what cannot be a session is not looked up.
-    if !session.starts_with("cs_") || !session.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
-        return Ok(None);
-    }
-    let Some(order) = orders::find_by_session(tx, session)? else { return Ok(None) };
-    let checkout = checkout::find(tx, order.id)?;
-    Ok(Some((order, checkout)))
-}
-
-fn open_page(checkout: Checkout, now: Timestamp) -> Option<String> {
-    let open = checkout.state == CheckoutState::Open && checkout.expires_at > now;
-    checkout.url.filter(|_| open)
 }
 
 fn thanks(order: &Order, pay_at: Option<String>) -> Thanks {

@@ -5,7 +5,7 @@ use shop::orders::{CancelReason, Order, PaymentStatus, State, WaitsFor};
 
 /// What stands beside the heading.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Sign {
+pub enum Sign {
     /// Something is still going on.
     Waiting,
     /// All is well.
@@ -18,7 +18,7 @@ pub(super) enum Sign {
 
 impl Sign {
     /// Its classes in the style sheet.
-    pub(super) fn class(self) -> &'static str {
+    pub fn class(self) -> &'static str {
         match self {
             Sign::Waiting => "waiting",
             Sign::Good => "good",
@@ -27,7 +27,7 @@ impl Sign {
         }
     }
     /// Its picture. Every sign has a heading beside it, so the picture is no news to a screen reader.
-    pub(super) fn svg(self) -> &'static str {
+    pub fn svg(self) -> &'static str {
         match self {
             Sign::Waiting => {
                 r#"<svg viewBox="0 0 24 24" fill="none" stroke="currentColor" stroke-width="2.4" stroke-linecap="round" aria-hidden="true"><path d="M12 3a9 9 0 1 0 9 9"/></svg>"#
@@ -47,14 +47,17 @@ impl Sign {
 
 /// What a buyer reads about an order as a whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Story {
-    pub(super) sign: Sign,
-    pub(super) heading: &'static str,
-    pub(super) text: &'static str,
+pub struct Story {
+    /// What stands beside the heading.
+    pub sign: Sign,
+    /// A few words.
+    pub heading: &'static str,
+    /// A sentence or two.
+    pub text: &'static str,
     /// How soon it may read differently; none when nothing more happens by itself.
-    pub(super) look_again_seconds: Option<u32>,
+    pub look_again_seconds: Option<u32>,
     /// What the buyer can do: the words and the address.
-    pub(super) next_step: Option<(&'static str, String)>,
+    pub next_step: Option<(&'static str, String)>,
 }
 
 impl Story {
@@ -75,7 +78,7 @@ const SOON: u32 = 2;
 const LATER: u32 = 5;
 
 /// The story of `order`, whose payment page is at `pay_at` as long as it is open.
-pub(super) fn tell(order: &Order, pay_at: Option<String>) -> Story {
+pub fn tell(order: &Order, pay_at: Option<String>) -> Story {
     use Sign::{Bad, Good, Heed, Waiting};
     match &order.state {
         State::Pending => pending(order.payment_status, pay_at),
@@ -163,14 +166,15 @@ fn why_cancelled(reason: CancelReason) -> &'static str {
 
 /// What became of one line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct LineFate {
+pub struct LineFate {
     /// A class of the design system.
-    pub(super) tone: &'static str,
-    pub(super) text: &'static str,
+    pub tone: &'static str,
+    /// A few words.
+    pub text: &'static str,
 }
 
 /// What became of a line of this kind in `order`.
-pub(super) fn line_fate(kind: ProductKind, order: &Order) -> LineFate {
+pub fn line_fate(kind: ProductKind, order: &Order) -> LineFate {
     let fate = |tone, text| LineFate { tone, text };
     match (&order.state, kind) {
         (State::Pending, ProductKind::Course) => fate("", "Unlocked after payment"),
