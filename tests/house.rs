@@ -68,9 +68,9 @@ const TABLES: &[(&str, &[&str])] = &[
     ("inventory", &["inventory", "inventory_reservations", "inventory_ledger"]),
     ("entitlements", &["entitlements", "entitlement_grants"]),
     ("orders", &["orders", "order_lines", "order_timeline", "order_reviews", "payment_facts"]),
-    ("checkout", &["checkouts"]),
+    ("checkout", &["checkouts", "payment_looks"]),
     ("refunds", &["refunds"]),
-    ("inbox", &["stripe_events"]),
+    ("inbox", &["stripe_events", "event_readings"]),
 ];
 
 /// Who may look into another's tables nevertheless, and why.

@@ -11,6 +11,7 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
 use crate::app::App;
+use crate::config::StripeEvents;
 
 /// How long a worker sleeps when nobody rings; each sleep is a little shorter or longer, so that nodes do not all look
 /// at once.
@@ -19,6 +20,14 @@ const NET: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// What is done regularly is done so often.
 const SWEEP: Duration = Duration::from_secs(60);
+/// Orders that nobody paid for are looked at so often.
+const CLEAN_UP: Duration = Duration::from_secs(300);
+/// Stripe's list of events is read so often where webhooks bring most of them.
+const READ_SELDOM: Duration = Duration::from_secs(300);
+/// So often where nothing else brings them.
+const READ_OFTEN: Duration = Duration::from_secs(10);
+/// So soon it is looked whether another process has died while it read.
+const READ_BY_ANOTHER: Duration = Duration::from_secs(20);
 /// Jobs call Stripe one after the other: few at a time, so that the last is done before its lease ends.
 const JOBS_AT_ONCE: i64 = 4;
 const JOB_WORKERS: usize = 2;
@@ -43,7 +52,11 @@ pub fn start(app: &Arc<App>) -> Workers {
             let bell = app.shop.db.wakes().on(jobs::TOPIC);
             tasks.spawn(repeat(app.clone(), bell, stopped.clone(), "jobs", jobs_due));
         }
-        tasks.spawn(sweep_forever(app.clone(), stopped));
+        tasks.spawn(sweep_forever(app.clone(), stopped.clone()));
+        tasks.spawn(regularly(app.clone(), stopped.clone(), CLEAN_UP, "cleanup", clean_up));
+        if app.config.stripe_events != StripeEvents::Push {
+            tasks.spawn(regularly(app.clone(), stopped, Duration::ZERO, "backfill", read_events));
+        }
     }
     Workers { stop, tasks }
 }
@@ -83,6 +96,63 @@ async fn events(app: Arc<App>) -> Result<More> {
 async fn jobs_due(app: Arc<App>) -> Result<More> {
     let done = app.shop.work_jobs(JOBS_AT_ONCE).await?;
     Ok(if done == 0 { More::No } else { More::Perhaps })
+}
+
+/// What no webhook has brought is fetched from Stripe's list of events; without an endpoint that is everything.
+async fn read_events(app: Arc<App>) -> Result<Duration> {
+    let pull = app.config.stripe_events == StripeEvents::Pull;
+    let Some(done) = app.shop.backfill().await? else { return Ok(READ_BY_ANOTHER) };
+    app.metrics.webhook_events.add("received", done.stored);
+    done.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+    if done.stored > 0 && !pull {
+        tracing::info!(stored = done.stored, "events that no webhook had brought were fetched from Stripe");
+    }
+    Ok(if pull { READ_OFTEN } else { READ_SELDOM })
+}
+
+/// Orders that nobody paid for are given up, once Stripe was asked.
+async fn clean_up(app: Arc<App>) -> Result<Duration> {
+    let done = app.shop.clean_up().await?;
+    if done.cancelled + done.paid_after_all > 0 {
+        let (cancelled, paid_after_all) = (done.cancelled, done.paid_after_all);
+        tracing::info!(cancelled, paid_after_all, "orders whose payment failed were looked at");
+    }
+    Ok(CLEAN_UP)
+}
+
+/// Does something after `first`, and then again after the pause that it gives. When the process stops it is cut off between
+/// two of its transactions.
+async fn regularly<F>(
+    app: Arc<App>,
+    mut stopped: watch::Receiver<bool>,
+    first: Duration,
+    name: &'static str,
+    work: fn(Arc<App>) -> F,
+) where
+    F: Future<Output = Result<Duration>> + Send,
+{
+    let (mut pause, mut failures) = (first, 0);
+    while !*stopped.borrow() {
+        let round = async {
+            tokio::time::sleep(around(&app, pause)).await;
+            work(app.clone()).await
+        };
+        let ended = tokio::select! {
+            _ = stopped.changed() => return,
+            ended = round => ended,
+        };
+        pause = match ended {
+            Ok(next) => {
+                failures = 0;
+                next
+            }
+            Err(error) => {
+                failures += 1;
+                tell(name, failures, &error);
+                READ_OFTEN.saturating_mul(1 << failures.min(5)).min(READ_SELDOM)
+            }
+        };
+    }
 }
 
 async fn repeat<F>(

@@ -47,10 +47,11 @@ pub const MIGRATIONS: &[Migration] = &[
         sql: include_str!("../migrations/0003_money_back.sql"),
     },
     ops::MIGRATION_RUNS,
+    Migration { version: 7, name: "looking up", sql: include_str!("../migrations/0004_looking_up.sql") },
     Migration {
-        version: 7,
-        name: "looking up",
-        sql: include_str!("../migrations/0004_looking_up.sql"),
+        version: 8,
+        name: "reading Stripe's events",
+        sql: include_str!("../migrations/0005_reading_events.sql"),
     },
 ];
 
@@ -104,7 +105,11 @@ pub const VIEWS: &[ViewDef] = &[
 ];
 
 /// Everything that talks to the world and may take long. The doors are made from this list.
-pub const TASKS: &[TaskDef<Shop>] = &[];
+pub const TASKS: &[TaskDef<Shop>] = &[
+    TaskDef::of::<checkout::tasks::CleanUpFailed>(),
+    TaskDef::of::<inbox::tasks::Backfill>(),
+    TaskDef::of::<inbox::tasks::FindGaps>(),
+];
 
 /// Everything that must be true. `makegood check`, the gauges and the end of every test run this list.
 pub fn checks() -> Vec<Check> {

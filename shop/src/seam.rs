@@ -17,6 +17,8 @@ pub struct Settings {
     pub currency: Currency,
     /// How long stock is set aside for a checkout.
     pub reservation: Duration,
+    /// How old an order has to be before its failed payment is given up (`CLEANUP_FAILED_PAYMENT_MINUTES`).
+    pub cleanup_after: Duration,
 }
 
 impl Settings {

@@ -9,8 +9,9 @@ use kernel::{Clock, Duration, Entropy, Error, Result};
 use ops::Actor;
 use stripe::Stripe;
 
-use crate::checkout::{self, Starter};
+use crate::checkout::{self, Cleaned, Pace, Starter};
 use crate::fetch;
+use crate::inbox::backfill::{self, Backfilled, Wanted, backfill};
 use crate::inbox::{self, Processed, Receiver};
 use crate::inventory::STOCK_CAME;
 use crate::orders;
@@ -106,6 +107,19 @@ impl Shop {
             .await
             .safe_to_repeat()?;
         Ok(Fate::Done)
+    }
+
+    /// Stores what Stripe's list of events has and no webhook has brought; nothing while another process does that.
+    pub async fn backfill(&self) -> Result<Option<Backfilled>> {
+        match backfill(self, Wanted::New, &()).await {
+            Err(Error::Refused(refusal)) if refusal.code == backfill::UNDER_WAY => Ok(None),
+            ended => ended.map(Some),
+        }
+    }
+
+    /// Gives up orders that nobody paid for, as far as they are due, once Stripe was asked.
+    pub async fn clean_up(&self) -> Result<Cleaned> {
+        checkout::clean_up(self, Pace::Schedule, &Actor::system("cleanup"), &()).await
     }
 
     /// What is done every minute, besides events and jobs: events that named an unknown order are matched again.

@@ -278,6 +278,7 @@ fn shop_on(db: db::Db, stripe: Arc<SandboxStripe>, clock: &Arc<FixedClock>, entr
         livemode: false,
         currency: "usd".parse::<Currency>().expect("a currency"),
         reservation: Duration::from_secs(30 * 60),
+        cleanup_after: Duration::from_secs(60 * 60),
     };
     Shop::new(db, stripe, settings, clock.clone(), entropy.clone())
 }

@@ -4,7 +4,7 @@ use db::TxResult;
 use kernel::{Duration, Error, Result, Timestamp};
 use ops::Actor;
 use serde_json::Value;
-use stripe::checkout::{expire_session, retrieve_session};
+use stripe::checkout::{expire_session, retrieve_session, retrieve_session_with_payment};
 use stripe::{CallError, Reading, SessionStatus, read_object};
 
 use super::{Checkout, CheckoutState, store};
@@ -37,8 +37,7 @@ pub async fn close(seam: &Seam, order: OrderId) -> Result<Closing> {
     match (checkout.state, &checkout.session) {
         (CheckoutState::Closed | CheckoutState::Failed, _) => Ok(Closing::Done),
         (CheckoutState::Open | CheckoutState::Creating, Some(session)) => {
-            let session = session.clone();
-            end_session(seam, &checkout, &session).await
+            end_session(seam, order, session, &Actor::system("checkout")).await
         }
         (CheckoutState::Open | CheckoutState::Creating, None) => never_opened(seam, &checkout).await,
     }
@@ -56,9 +55,9 @@ async fn settled(seam: &Seam, order: OrderId) -> Result<Closing> {
 
 /// Nobody knows whether Stripe made a session. If it did, that session ends by itself at `expires_at`; until then the
 /// stock stays set aside.
-async fn never_opened(seam: &Seam, checkout: &Checkout) -> Result<Closing> {
+pub(super) async fn never_opened(seam: &Seam, checkout: &Checkout) -> Result<Closing> {
     let (cx, order) = (seam.cx(), checkout.order);
-    let safe_from = checkout.expires_at + CLOCKS;
+    let safe_from = surely_over(checkout);
     if cx.now < safe_from {
         return Ok(Closing::At(safe_from));
     }
@@ -72,22 +71,34 @@ async fn never_opened(seam: &Seam, checkout: &Checkout) -> Result<Closing> {
     Ok(Closing::Done)
 }
 
-async fn end_session(seam: &Seam, checkout: &Checkout, session: &str) -> Result<Closing> {
-    let seen = seam.stripe.call(retrieve_session(session)).await?;
+/// From when on nobody can pay at a session, if Stripe made one.
+pub(super) fn surely_over(checkout: &Checkout) -> Timestamp {
+    checkout.expires_at + CLOCKS
+}
+
+/// Asks how a session stands, together with its payment: that one says whether a bank debit has failed for good. One that is
+/// open is expired; its intent alone could not be cancelled.
+pub(super) async fn end_session(
+    seam: &Seam,
+    order: OrderId,
+    session: &str,
+    cause: &Actor,
+) -> Result<Closing> {
+    let seen = seam.stripe.call(retrieve_session_with_payment(session)).await?;
     let seen = match status(&seen)? {
         SessionStatus::Open => expire(seam, session).await?,
         SessionStatus::Expired | SessionStatus::Complete => seen,
     };
-    let ended = status(&seen)? != SessionStatus::Open;
-    learn(seam, checkout.order, seen, ended).await?;
-    Ok(if ended { Closing::Done } else { Closing::At(seam.cx().now + CLOCKS) })
+    let page = if status(&seen)? == SessionStatus::Open { Page::GoesOn } else { Page::IsOver };
+    learn(seam, order, seen, page, cause).await?;
+    Ok(if page == Page::IsOver { Closing::Done } else { Closing::At(seam.cx().now + CLOCKS) })
 }
 
 /// Stripe refuses to expire what was completed a moment ago: then the session is asked for again.
 async fn expire(seam: &Seam, session: &str) -> Result<Value> {
     match seam.stripe.call(expire_session(session)).await {
         Ok(expired) => Ok(expired),
-        Err(CallError::Refused(_)) => Ok(seam.stripe.call(retrieve_session(session)).await?),
+        Err(CallError::Refused(_)) => Ok(seam.stripe.call(retrieve_session_with_payment(session)).await?),
         Err(error) => Err(error.into()),
     }
 }
@@ -97,22 +108,37 @@ pub async fn sync(seam: &Seam, order: OrderId) -> Result<()> {
     let found = seam.db.read("checkout.find", move |tx| store::find(tx, order)).await?;
     let Some(session) = found.and_then(|checkout| checkout.session) else { return Ok(()) };
     let seen = seam.stripe.call(retrieve_session(&session)).await?;
-    learn(seam, order, seen, false).await
+    learn(seam, order, seen, Page::GoesOn, &Actor::system("checkout")).await
 }
 
-async fn learn(seam: &Seam, order: OrderId, session: Value, ended: bool) -> Result<()> {
-    let proof = match read_object(&session, seam.now()).map_err(|e| Error::Bug(Box::new(e)))? {
+/// Whether there is anything more to be done about the page of an order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Page {
+    /// There is.
+    GoesOn,
+    /// Stripe has said how it ended.
+    IsOver,
+}
+
+/// What Stripe says of the session or the intent of an order is a fact and settles the order.
+pub(super) async fn learn(
+    seam: &Seam,
+    order: OrderId,
+    object: Value,
+    page: Page,
+    cause: &Actor,
+) -> Result<()> {
+    let proof = match read_object(&object, seam.now()).map_err(|e| Error::Bug(Box::new(e)))? {
         Reading::Proof(proof) => proof,
-        Reading::NotHandled => return Err(Error::bug("Stripe answered something else than a session")),
+        Reading::NotHandled => return Err(Error::bug("Stripe answered something else than was asked for")),
     };
-    let cx = seam.cx();
+    let (cx, cause) = (seam.cx(), cause.clone());
     seam.db
         .write("checkout.learn", move |tx| {
-            let cause = Actor::system("checkout");
             let learned =
                 proof.facts.iter().map(|fact| Learned { order, fact: fact.clone(), cause: cause.clone() });
             orders::learn(tx, &cx, learned.collect())?;
-            if ended {
+            if page == Page::IsOver {
                 store::set_state(tx, &cx, order, CheckoutState::Closed)?;
             }
             Ok(())

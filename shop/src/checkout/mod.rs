@@ -4,14 +4,19 @@
 //! belongs to the order. A lost answer leaves the checkout `creating`: visible, and asked again with the same key.
 
 mod basket;
+mod cleanup;
 mod close;
 pub mod jobs;
 mod open;
+mod stale;
 mod start;
 pub(crate) mod store;
+pub mod tasks;
 
 pub use basket::{Basket, Item};
+pub use cleanup::{Cleaned, Foreseen, clean_up, foresee};
 pub use close::{close, sync};
 pub use open::open;
+pub use stale::Pace;
 pub use start::{Started, Starter};
 pub use store::{Checkout, CheckoutState, find};

@@ -1,7 +1,9 @@
-//! All SQL on `checkouts`.
+//! All SQL on `checkouts` and `payment_looks`.
+
+use std::collections::BTreeMap;
 
 use db::{Row, Tx, Value};
-use kernel::{Cx, Error, Result, Timestamp};
+use kernel::{Cx, Duration, Error, Result, Timestamp};
 
 use crate::ids::OrderId;
 
@@ -116,6 +118,42 @@ pub(super) fn set_state(tx: &mut Tx<'_>, cx: &Cx, order: OrderId, state: Checkou
         "UPDATE checkouts SET state = $1, updated_at = $2 WHERE order_id = $3",
         &[state.as_str().into(), cx.now.into(), order.into()],
     )?;
+    Ok(())
+}
+
+/// When Stripe was last asked about these orders.
+pub(super) fn asked(tx: &mut Tx<'_>, orders: &[OrderId]) -> Result<BTreeMap<OrderId, Timestamp>> {
+    let any = tx.dialect().any("order_id", 1);
+    let sql = format!("SELECT order_id, asked_at FROM payment_looks WHERE {any}");
+    let rows = tx.query(&sql, &[Value::array(orders.iter().copied())])?;
+    rows.iter().map(|row| Ok((row.get("order_id")?, row.get("asked_at")?))).collect()
+}
+
+/// Writes down that Stripe is asked about these orders now, each with when it was asked about last; gives those about which
+/// nobody else asks at this moment.
+pub(super) fn look(
+    tx: &mut Tx<'_>,
+    now: Timestamp,
+    orders: &[(OrderId, Option<Timestamp>)],
+) -> Result<Vec<OrderId>> {
+    let rows: Vec<Vec<Value>> = orders
+        .iter()
+        .map(|(order, asked_at)| vec![(*order).into(), now.into(), (*asked_at).into()])
+        .collect();
+    let touched = tx.execute_many(
+        "INSERT INTO payment_looks (order_id, asked_at) VALUES ($1, $2)
+         ON CONFLICT (order_id) DO UPDATE SET asked_at = excluded.asked_at WHERE payment_looks.asked_at = $3",
+        &rows,
+    )?;
+    Ok(orders.iter().zip(touched).filter(|(_, count)| *count == 1).map(|((order, _), _)| *order).collect())
+}
+
+/// An order that still waits is asked about daily: what was asked about so long ago waits no more.
+const FORGOTTEN_AFTER: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// Lets go of looks at orders that wait no more.
+pub(super) fn forget_looks(tx: &mut Tx<'_>, now: Timestamp) -> Result<()> {
+    tx.execute("DELETE FROM payment_looks WHERE asked_at < $1", &[(now - FORGOTTEN_AFTER).into()])?;
     Ok(())
 }
 

@@ -5,7 +5,7 @@ use kernel::{Duration, Result, Timestamp};
 use ops::{Check, Found, Mend, Severity};
 
 /// The inbox's checks.
-pub const CHECKS: [Check; 2] = [NOT_FINALIZED, UNMATCHED];
+pub const CHECKS: [Check; 3] = [NOT_FINALIZED, UNMATCHED, NOT_READ];
 
 /// How long an event may take before someone has to look.
 const PATIENCE: Duration = Duration::from_secs(10 * 60);
@@ -33,6 +33,34 @@ const UNMATCHED: Check = Check {
     means: "A payment names an order that this database does not know: another environment with the same account, or a \
             restored backup. It is matched by itself when the order appears.",
     find: |tx, now| open(tx, "status = 'unmatched' AND received_at < $1", "1 = 0 AND received_at < $1", now),
+};
+
+/// How long Stripe's list of events may not be readable before someone has to look: longer than Stripe is ever away.
+const READING_PATIENCE: Duration = Duration::from_secs(60 * 60);
+
+const NOT_READ: Check = Check {
+    name: "events_not_read",
+    severity: Severity::Ticket,
+    must: "Stripe's list of events can be read",
+    means: "What no webhook brings is not found. The error says why; mostly the API key may not read events. Stripe keeps \
+            them for 30 days.",
+    find: |tx, now| {
+        let rows = tx.query(
+            "SELECT name, failing_since, last_error FROM event_readings WHERE failing_since < $1",
+            &[(now - READING_PATIENCE).into()],
+        )?;
+        rows.iter()
+            .map(|row| {
+                let why: Option<String> = row.get("last_error")?;
+                Ok(Found {
+                    subject: row.get("name")?,
+                    text: why.unwrap_or_default(),
+                    since: row.get("failing_since")?,
+                    mend: None,
+                })
+            })
+            .collect()
+    },
 };
 
 fn open(tx: &mut Tx<'_>, first: &str, second: &str, before: Timestamp) -> Result<Vec<Found>> {

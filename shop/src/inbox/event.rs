@@ -45,6 +45,16 @@ impl EventStatus {
     }
 }
 
+/// How an event came here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EventSource {
+    /// Stripe sent it, signed.
+    Webhook,
+    /// It was fetched from Stripe's list of events. It carries no signature; the connection was Stripe's.
+    Backfill,
+}
+
 /// One Stripe event as stored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct StoredEvent {
@@ -61,6 +71,8 @@ pub struct StoredEvent {
     pub livemode: bool,
     /// Which object it is about.
     pub object_id: Option<String>,
+    /// How it came here first.
+    pub source: EventSource,
     /// Where it stands.
     pub status: EventStatus,
     /// How often it was tried.

@@ -81,7 +81,7 @@ impl Receiver {
     /// On this database. Events of the other mode are stored and ignored: test money buys nothing that is real.
     pub fn new(db: Db, livemode: bool) -> Self {
         let batch = Batcher::new(db, "inbox.receive", 256, 2, |tx, rows| {
-            let new = store::insert(tx, rows)?;
+            let new = store::insert(tx.alone(), rows)?;
             if new.contains(&true) {
                 tx.wake(TOPIC);
             }

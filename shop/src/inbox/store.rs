@@ -1,4 +1,4 @@
-//! All SQL on `stripe_events`.
+//! All SQL on `stripe_events`, and on the readings of Stripe's list.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,20 +6,29 @@ use db::{Row, Tx, Value};
 use kernel::planted::{Defect, planted};
 use kernel::{Cx, Duration, Error, Result, Timestamp};
 
-use super::{EventStatus, Incoming, StoredEvent};
+use super::{EventSource, EventStatus, Incoming, StoredEvent};
 use crate::ids::OrderId;
+
+pub(super) mod readings;
 
 /// Why an event of the other mode is ignored; it may not be replayed either.
 pub(super) const WRONG_LIVEMODE: &str = "wrong_livemode";
 
 /// Stores events as [`row`] makes them; says for each whether it is new. Of two copies the second is not.
 pub(super) fn insert(tx: &mut Tx<'_>, rows: &[Vec<Value>]) -> Result<Vec<bool>> {
-    tx.alone().insert_new(
+    tx.insert_new(
         "INSERT INTO stripe_events (stripe_event_id, type, api_version, created, livemode, object_id, payload, signature,
          status, attempts, fence, next_attempt_at, last_error_kind, received_at)",
         "stripe_event_id",
         rows,
     )
+}
+
+/// Which of these events are stored.
+pub(super) fn known<'i>(tx: &mut Tx<'_>, ids: impl Iterator<Item = &'i String>) -> Result<BTreeSet<String>> {
+    let sql =
+        format!("SELECT stripe_event_id FROM stripe_events WHERE {}", tx.dialect().any("stripe_event_id", 1));
+    tx.query(&sql, &[Value::array(ids)])?.iter().map(|row| row.get("stripe_event_id")).collect()
 }
 
 /// An event as it is stored.
@@ -192,7 +201,7 @@ pub fn oldest_waiting(tx: &mut Tx<'_>) -> Result<Option<Timestamp>> {
 }
 
 const COLUMNS: &str = "stripe_event_id, type, api_version, created, livemode, object_id, status, attempts,
-    next_attempt_at, last_error_kind, last_error, order_id, received_at, processed_at";
+    signature = '' AS is_unsigned, next_attempt_at, last_error_kind, last_error, order_id, received_at, processed_at";
 
 /// One event, without its payload.
 pub fn find(tx: &mut Tx<'_>, id: &str) -> Result<Option<StoredEvent>> {
@@ -212,6 +221,17 @@ pub fn of_order(tx: &mut Tx<'_>, order: OrderId) -> Result<Vec<StoredEvent>> {
         "SELECT {COLUMNS} FROM stripe_events WHERE order_id = $1 ORDER BY received_at, stripe_event_id"
     );
     tx.query(&sql, &[order.into()])?.iter().map(read).collect()
+}
+
+/// Events about one of these objects that are not processed, the oldest first.
+pub fn waiting_about(tx: &mut Tx<'_>, objects: &[&str]) -> Result<Vec<StoredEvent>> {
+    // The first condition is the index's own, word for word; what waits is little, so the object needs none.
+    let sql = format!(
+        "SELECT {COLUMNS} FROM stripe_events
+         WHERE status IN ('received', 'retry', 'error', 'unmatched') AND {} ORDER BY received_at LIMIT 50",
+        tx.dialect().any("object_id", 1)
+    );
+    tx.query(&sql, &[Value::array(objects.iter().copied())])?.iter().map(read).collect()
 }
 
 /// Which events to list.
@@ -248,6 +268,7 @@ fn read(row: &Row) -> Result<StoredEvent> {
     let status = EventStatus::parse(&row.get::<String>("status")?)?;
     let waits = matches!(status, EventStatus::Received | EventStatus::Retry);
     let next: Timestamp = row.get("next_attempt_at")?;
+    let is_unsigned: bool = row.get("is_unsigned")?;
     Ok(StoredEvent {
         id: row.get("stripe_event_id")?,
         kind: row.get("type")?,
@@ -255,6 +276,7 @@ fn read(row: &Row) -> Result<StoredEvent> {
         created: row.get("created")?,
         livemode: row.get("livemode")?,
         object_id: row.get("object_id")?,
+        source: if is_unsigned { EventSource::Backfill } else { EventSource::Webhook },
         status,
         attempts: row.get("attempts")?,
         next_attempt_at: waits.then_some(next),

@@ -6,7 +6,7 @@ use ops::{Page, View, page};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{EventStatus, store};
+use super::{EventSource, EventStatus, store};
 use crate::ids::OrderId;
 
 /// List events, the newest first
@@ -69,6 +69,9 @@ impl View for Show {
     fn read(&self, tx: &mut Tx<'_>, _: &Cx) -> Result<serde_json::Value> {
         let event = store::find(tx, &self.event)?.ok_or_else(|| Error::not_found("event", &self.event))?;
         let mut shown = crate::view::object("stripe_event", &event)?;
+        if event.source == EventSource::Backfill {
+            shown["note"] = "fetched from Stripe's list of events, so it carries no signature".into();
+        }
         let payload = store::payload(tx, &self.event)?;
         shown["payload"] = serde_json::from_str(&payload).unwrap_or_else(|_| payload.into());
         Ok(shown)

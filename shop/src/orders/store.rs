@@ -518,6 +518,47 @@ pub(super) fn list(tx: &mut Tx<'_>, filter: &Filter) -> Result<Vec<Order>> {
     Ok(ids.iter().filter_map(|id| orders.remove(id)).collect())
 }
 
+/// When the first order was made.
+pub fn first_placed_at(tx: &mut Tx<'_>) -> Result<Option<Timestamp>> {
+    let row = tx.query_opt("SELECT created_at FROM orders ORDER BY id LIMIT 1", &[])?;
+    row.map(|row| row.get("created_at")).transpose()
+}
+
+/// An order that waits for its payment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unpaid {
+    /// Which.
+    pub id: OrderId,
+    /// What is known of the money.
+    pub payment_status: PaymentStatus,
+    /// Since when.
+    pub created_at: Timestamp,
+}
+
+/// Orders that wait for their payment since before then, the oldest first; only those that come behind `after`.
+pub fn unpaid_since(
+    tx: &mut Tx<'_>,
+    before: Timestamp,
+    after: Option<&Unpaid>,
+    limit: i64,
+) -> Result<Vec<Unpaid>> {
+    let mut params = vec![before.into(), limit.into()];
+    let mut behind = "";
+    if let Some(after) = after {
+        params.extend([after.created_at.into(), after.id.into()]);
+        behind = " AND (created_at, id) > ($3, $4)";
+    }
+    let sql = format!(
+        "SELECT id, payment_status, created_at FROM orders WHERE status = 'pending' AND created_at < $1{behind}
+         ORDER BY created_at, id LIMIT $2"
+    );
+    let unpaid = |row: &Row| {
+        let payment_status = PaymentStatus::parse(&row.get::<String>("payment_status")?)?;
+        Ok(Unpaid { id: row.get("id")?, payment_status, created_at: row.get("created_at")? })
+    };
+    tx.query(&sql, &params)?.iter().map(unpaid).collect()
+}
+
 /// Orders that wait for this stock, the oldest first.
 pub(crate) fn waiting_for_stock(tx: &mut Tx<'_>, sku: &str, limit: i64) -> Result<Vec<OrderId>> {
     let rows = tx.query(
