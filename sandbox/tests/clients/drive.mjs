@@ -78,6 +78,21 @@ const twice = await refused(StripeInvalidRequestError, () =>
 );
 assert.equal(twice.code, "charge_already_refunded");
 
+const { dispute } = await control("disputes", { of: session.id, amount: 900, reason: "duplicate" });
+const disputed = await stripe.disputes.retrieve(dispute, { expand: ["charge", "payment_intent"] });
+assert.deepEqual([disputed.status, disputed.amount, disputed.charge.disputed], ["needs_response", 900, true]);
+const answered = await stripe.disputes.update(dispute, { evidence: { product_description: "Tea" } });
+assert.equal(answered.status, "under_review");
+await control("move-dispute", { dispute, step: "win" });
+const disputes = [];
+for await (const each of stripe.disputes.list({ charge: disputed.charge.id })) disputes.push(each.status);
+assert.deepEqual(disputes, ["won"]);
+await control("turn-refund", { refund: refund.id, status: "failed" });
+assert.equal((await stripe.refunds.retrieve(refund.id)).failure_reason, "expired_or_canceled_card");
+const { review } = await control("reviews", { of: session.id });
+assert.equal((await stripe.reviews.approve(review)).open, false);
+assert.deepEqual((await stripe.radar.earlyFraudWarnings.list()).data, []);
+
 const other = await stripe.checkout.sessions.create(basket);
 assert.equal((await stripe.checkout.sessions.expire(other.id)).status, "expired");
 await refused(StripeInvalidRequestError, () => stripe.checkout.sessions.expire(other.id));

@@ -84,6 +84,25 @@ too_much = refused(
 )
 assert too_much.http_status == 400
 
+inquiry = control("disputes", {"of": session.id, "status": "warning_needs_response"})["dispute"]
+control("move-dispute", {"dispute": inquiry, "step": "escalate"})
+open_disputes = v1.disputes.list({"payment_intent": paid.payment_intent.id, "expand": ["data.charge"]})
+assert [(d.id, d.status, d.charge.disputed) for d in open_disputes] == [(inquiry, "needs_response", True)]
+charged_back = refused(
+    stripe.InvalidRequestError, lambda: v1.refunds.create({"payment_intent": paid.payment_intent.id})
+)
+assert charged_back.code == "charge_disputed"
+answered = v1.disputes.update(inquiry, {"evidence": {"product_description": "Tea"}, "submit": False})
+assert answered.evidence_details.has_evidence and answered.balance_transactions[0].amount == -4900
+assert v1.disputes.close(inquiry).status == "lost"
+warning = control("warnings", {"of": session.id})["warning"]
+assert not v1.radar.early_fraud_warnings.retrieve(warning).actionable
+review = control("reviews", {"of": session.id})["review"]
+assert [r.id for r in v1.reviews.list()] == [review]
+assert v1.reviews.approve(review).closed_reason == "approved"
+charge = v1.charges.retrieve(paid.payment_intent.latest_charge.id, {"expand": ["refunds", "review"]})
+assert [r.id for r in charge.refunds.data] == [refund.id] and not charge.review.open
+
 other = v1.checkout.sessions.create({**basket, "expand": []})
 assert v1.checkout.sessions.expire(other.id).status == "expired"
 closed = refused(stripe.InvalidRequestError, lambda: v1.checkout.sessions.expire(other.id))

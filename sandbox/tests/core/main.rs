@@ -8,6 +8,7 @@ mod disputes;
 mod events;
 mod faults;
 mod idempotency;
+mod lists;
 mod outage;
 mod parameters;
 mod radar;
