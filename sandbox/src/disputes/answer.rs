@@ -6,7 +6,8 @@ use serde_json::{Map, Value};
 
 use crate::account::{Sandbox, Task};
 use crate::call::Call;
-use crate::disputes::dispute::{Dispute, DisputeStatus, DisputeStep, EVIDENCE};
+use crate::disputes::dispute::EVIDENCE;
+use crate::disputes::{Dispute, DisputeStatus, DisputeStep};
 use crate::error::ApiError;
 use crate::lists::Paging;
 use crate::params::{Params, merge};

@@ -5,7 +5,8 @@ use serde_json::Value;
 
 use crate::account::Sandbox;
 use crate::call::Call;
-use crate::disputes::dispute::{Dispute, DisputeStatus, DisputeStep, Moved, NewDispute};
+use crate::disputes::dispute::{Dispute, Moved, NewDispute};
+use crate::disputes::{DisputeStatus, DisputeStep};
 use crate::events::changes;
 use crate::outside::NotPossible;
 use crate::refunds::FailureReason;
