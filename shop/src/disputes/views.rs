@@ -68,11 +68,13 @@ impl View for List {
         if self.waiting && states.is_empty() {
             return Ok(page(URL, &self.page, Vec::new()));
         }
+        let is_there = |id: &str| Ok(orders::fact(tx, id)?.is_some());
+        let after = crate::view::after_text(&self.page, "dispute", is_there)?;
         let which = LateFacts {
             kind: "dispute",
             states: &states,
             order: self.order,
-            after: self.page.starting_after.as_deref(),
+            after,
             limit: self.page.fetch(),
         };
         let rows = orders::late_facts(tx, &which)?;
