@@ -39,6 +39,13 @@ CREATE INDEX payment_facts_late ON payment_facts (kind, object_id)
   WHERE kind IN ('refund', 'dispute', 'radar.early_fraud_warning', 'review');
 CREATE INDEX payment_facts_provisional ON payment_facts (updated_at) WHERE provisional;
 
+-- Questions to Stripe are numbered: of two answers about one object the one to the greater number counts. One row.
+CREATE TABLE stripe_questions (
+  id bigint PRIMARY KEY CHECK (id = 1),
+  last bigint NOT NULL
+);
+INSERT INTO stripe_questions (id, last) VALUES (1, 0);
+
 -- refunds -----------------------------------------------------------------------------------------------------
 -- What we asked Stripe to send back, written before we ask. `unknown` is the state in which the answer was lost: then
 -- Stripe is asked what it has, before anything is sent again.

@@ -13,11 +13,12 @@ use shop::orders::{
     Verdict, WaitsFor, decide,
 };
 use stripe::{
-    ChargeFact, DisputeFact, DisputeState, DisputeStatus, Fact, Failure, IntentFact, RefundFact,
+    Asked, ChargeFact, DisputeFact, DisputeState, DisputeStatus, Fact, Failure, IntentFact, RefundFact,
     RefundStatus, Seen, SessionFact, SessionPayment, SessionStatus, Source,
 };
 
 const AT: Timestamp = Timestamp::from_seconds(1_790_000_000);
+const ASKED: Asked = Asked { ticket: 1, at: AT };
 const PRICE: i64 = 1500;
 
 #[test]
@@ -193,7 +194,7 @@ fn review(kind: ReviewKind, cleared_at: Option<Timestamp>) -> Review {
 
 fn refunded_charge(id: &str, intent: &str, refunded: i64) -> Fact {
     let Fact::Charge(charge) = charge(true) else { unreachable!("a charge") };
-    let refunded = Seen::new(refunded, Source::Fetched(AT));
+    let refunded = Seen::new(refunded, Source::Fetched(ASKED));
     Fact::Charge(ChargeFact { id: id.into(), payment_intent: Some(intent.into()), refunded, ..charge })
 }
 
@@ -216,7 +217,7 @@ fn dispute(status: DisputeStatus) -> Fact {
         charge: Some("ch_1".into()),
         payment_intent: Some("pi_1".into()),
         currency: currency("usd"),
-        state: Seen::new(state, Source::Fetched(AT)),
+        state: Seen::new(state, Source::Fetched(ASKED)),
     })
 }
 
@@ -261,7 +262,7 @@ fn everything_known() -> Vec<(&'static str, Vec<Fact>)> {
             vec![charge(true), refund(Seen::new(RefundStatus::Succeeded, Source::Told(AT)), PRICE)]
         }),
         ("paid, the refund of all of it failed", {
-            let failed = Seen::new(RefundStatus::Failed, Source::Fetched(AT));
+            let failed = Seen::new(RefundStatus::Failed, Source::Fetched(ASKED));
             vec![refunded_charge("ch_1", "pi_1", 0), refund(failed, PRICE)]
         }),
         ("paid twice, one of both was refunded", {

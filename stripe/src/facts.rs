@@ -18,7 +18,6 @@ mod seen;
 mod session;
 mod target;
 
-use kernel::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -27,7 +26,7 @@ pub use dispute::{DisputeFact, DisputeOutcome, DisputeState, DisputeStatus};
 pub use intent::{Failure, IntentFact};
 pub use radar::{ReviewFact, WarningFact};
 pub use refund::{RefundFact, RefundStatus};
-pub use seen::{Seen, Source};
+pub use seen::{Asked, Seen, Source};
 pub use session::{SessionFact, SessionPayment, SessionStatus};
 pub use target::Target;
 
@@ -254,11 +253,10 @@ pub fn read(event: &Event) -> Result<Reading, MissingField> {
     }
 }
 
-/// What an object that was fetched from Stripe proves, with the objects that were expanded in it. `asked_at` is the moment
-/// just before it was asked for.
-pub fn read_object(object: &Value, asked_at: Timestamp) -> Result<Reading, MissingField> {
+/// What an object that was fetched from Stripe proves, with the objects that were expanded in it, in answer to this question.
+pub fn read_object(object: &Value, asked: Asked) -> Result<Reading, MissingField> {
     let kind = object.get("object").and_then(Value::as_str).unwrap_or("object");
-    proof(&Fields::of(object, "", kind)?, kind, News::Fetched, Source::Fetched(asked_at))
+    proof(&Fields::of(object, "", kind)?, kind, News::Fetched, Source::Fetched(asked))
 }
 
 /// A type and an object that contradict each other are not interpreted.
@@ -273,8 +271,8 @@ fn proof(fields: &Fields<'_>, object: &str, news: News, source: Source) -> Resul
     let Some(fact) = fact(fields, object, news, source)? else { return Ok(Reading::NotHandled) };
     let target = if news == News::Fetched { None } else { Target::of(&fact, news) };
     let mut proof = Proof { references: references(fields, &fact), facts: vec![fact], target };
-    if let Source::Fetched(at) = source {
-        within(fields, at, &mut proof);
+    if let Source::Fetched(asked) = source {
+        within(fields, asked, &mut proof);
     }
     Ok(Reading::Proof(proof))
 }
@@ -294,13 +292,13 @@ fn fact(fields: &Fields<'_>, object: &str, news: News, source: Source) -> Result
 
 /// Adds what the objects prove that were expanded in a fetched one, and by what they name their order. One that is not
 /// whole is passed over: it was not expanded for us.
-fn within(fields: &Fields<'_>, at: Timestamp, proof: &mut Proof) {
+fn within(fields: &Fields<'_>, asked: Asked, proof: &mut Proof) {
     let expanded =
         ["payment_intent", "latest_charge", "charge"].into_iter().filter_map(|name| fields.inside(name));
     let refunds = fields.inside("refunds").map(|refunds| refunds.items("data")).unwrap_or_default();
     for inner in expanded.chain(refunds) {
         let kind = inner.text("object").unwrap_or_default();
-        if let Ok(Reading::Proof(more)) = self::proof(&inner, kind, News::Fetched, Source::Fetched(at)) {
+        if let Ok(Reading::Proof(more)) = self::proof(&inner, kind, News::Fetched, Source::Fetched(asked)) {
             proof.references.complete(more.references);
             proof.facts.extend(more.facts);
         }

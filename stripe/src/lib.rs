@@ -21,8 +21,8 @@ pub mod signature;
 pub use client::{API_VERSION, Answer, ApiError, ApiKey, Call, CallError, HttpStripe, Method, Stripe};
 pub use event::{Envelope, Event, NotAnEvent, Shape};
 pub use facts::{
-    ChargeFact, DisputeFact, DisputeOutcome, DisputeState, DisputeStatus, Fact, Failure, IntentFact, Proof,
-    Reading, References, RefundFact, RefundStatus, ReviewFact, Seen, SessionFact, SessionPayment,
+    Asked, ChargeFact, DisputeFact, DisputeOutcome, DisputeState, DisputeStatus, Fact, Failure, IntentFact,
+    Proof, Reading, References, RefundFact, RefundStatus, ReviewFact, Seen, SessionFact, SessionPayment,
     SessionStatus, Source, Target, WarningFact, read, read_object,
 };
 pub use fields::MissingField;

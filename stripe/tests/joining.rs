@@ -4,7 +4,7 @@ use kernel::{Currency, Timestamp};
 use proptest::option;
 use proptest::prelude::*;
 use stripe::{
-    ChargeFact, DisputeFact, DisputeState, DisputeStatus, Fact, Failure, IntentFact, RefundFact,
+    Asked, ChargeFact, DisputeFact, DisputeState, DisputeStatus, Fact, Failure, IntentFact, RefundFact,
     RefundStatus, ReviewFact, Seen, SessionFact, SessionPayment, SessionStatus, WarningFact,
 };
 
@@ -104,7 +104,8 @@ fn moment() -> impl Strategy<Value = Timestamp> {
 fn seen<S: Clone + std::fmt::Debug + 'static>(
     state: impl Strategy<Value = S> + Clone + 'static,
 ) -> impl Strategy<Value = Seen<S>> {
-    let (fetched, told) = (option::of((moment(), state.clone())), option::of((state, moment())));
+    let asked = (0..4_i64, moment()).prop_map(|(ticket, at)| Asked { ticket, at });
+    let (fetched, told) = (option::of((asked, state.clone())), option::of((state, moment())));
     (fetched, told).prop_map(|(fetched, told)| Seen { fetched, told })
 }
 
@@ -284,7 +285,10 @@ fn facts_of_different_objects_do_not_join() {
 #[test]
 fn what_was_fetched_outweighs_events_unless_one_is_younger_and_stronger() {
     let at = Timestamp::from_seconds;
-    let fetched = |seconds, status| Seen { fetched: Some((at(seconds), status)), told: None };
+    let fetched = |seconds, status| Seen {
+        fetched: Some((Asked { ticket: seconds, at: at(seconds) }, status)),
+        told: None,
+    };
     let told = |seconds, status| Seen { fetched: None, told: Some((status, at(seconds))) };
     use RefundStatus::{Failed, Pending, Succeeded};
     for (facts, now, provisional) in [
@@ -301,4 +305,8 @@ fn what_was_fetched_outweighs_events_unless_one_is_younger_and_stronger() {
         }
     }
     assert_eq!(Seen::<RefundStatus>::default().now(), None);
+    // A clock that is late does not make a later answer the older one.
+    let first = Seen { fetched: Some((Asked { ticket: 1, at: at(50) }, Pending)), told: None };
+    let second = Seen { fetched: Some((Asked { ticket: 2, at: at(40) }, Succeeded)), told: None };
+    assert_eq!(second.join(first).now(), Some(&Succeeded));
 }

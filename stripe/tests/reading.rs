@@ -5,7 +5,7 @@ mod data;
 
 use serde_json::{Value, json};
 use stripe::{
-    ChargeFact, DisputeOutcome, DisputeStatus, Event, Fact, Failure, IntentFact, MissingField, Proof,
+    Asked, ChargeFact, DisputeOutcome, DisputeStatus, Event, Fact, Failure, IntentFact, MissingField, Proof,
     Reading, References, RefundStatus, Seen, SessionFact, SessionPayment, SessionStatus, Target, read,
     read_object,
 };
@@ -16,7 +16,7 @@ const OLD_INTENT: &str = include_str!("fixtures/intent_succeeded_2018.json");
 const FAILED_INTENT: &str = include_str!("fixtures/intent_failed_2026.json");
 const OLD_CHARGE: &str = include_str!("fixtures/charge_succeeded_2018.json");
 
-const NOW: kernel::Timestamp = kernel::Timestamp::from_seconds(1_800_000_000);
+const NOW: Asked = Asked { ticket: 1, at: kernel::Timestamp::from_seconds(1_800_000_000) };
 
 fn event(kind: &str, object: Value) -> String {
     json!({"id": "evt_late", "object": "event", "api_version": "2026-10-28.endive", "created": 1_790_000_000,

@@ -17,6 +17,7 @@ use stripe::{CallError, Fact, SessionPayment, SessionStatus};
 
 use super::stale::{Pace, Patience};
 use super::{Checkout, CheckoutState, close, store};
+use crate::fetch;
 use crate::ids::OrderId;
 use crate::orders::{self, CancelReason, Order, PaymentStatus, State, Unpaid};
 use crate::seam::Seam;
@@ -236,18 +237,20 @@ async fn end(seam: &Seam, id: OrderId, at_stripe: AtStripe, cause: &Actor) -> Re
 
 /// Stripe refuses to cancel what was paid a moment ago: then the intent is asked for again.
 async fn end_intent(seam: &Seam, order: OrderId, intent: &str, cause: &Actor) -> Result<()> {
+    let asked = fetch::question(seam).await?;
     let seen = seam.stripe.call(retrieve_payment_intent(intent)).await?;
     let open = waits_for_the_buyer(&seen);
-    close::learn(seam, order, seen, close::Page::GoesOn, cause).await?;
+    close::learn(seam, order, (asked, seen), close::Page::GoesOn, cause).await?;
     if !open {
         return Ok(());
     }
+    let asked = fetch::question(seam).await?;
     let seen = match seam.stripe.call(cancel_intent(intent)).await {
         Ok(cancelled) => cancelled,
         Err(CallError::Refused(_)) => seam.stripe.call(retrieve_payment_intent(intent)).await?,
         Err(error) => return Err(error.into()),
     };
-    close::learn(seam, order, seen, close::Page::GoesOn, cause).await
+    close::learn(seam, order, (asked, seen), close::Page::GoesOn, cause).await
 }
 
 /// Whether only the buyer could bring an intent on. Money that is held or under way is left to whoever decides about it.

@@ -5,9 +5,10 @@ use kernel::{Duration, Error, Result, Timestamp};
 use ops::Actor;
 use serde_json::Value;
 use stripe::checkout::{expire_session, retrieve_session, retrieve_session_with_payment};
-use stripe::{CallError, Reading, SessionStatus, read_object};
+use stripe::{Asked, CallError, Reading, SessionStatus, read_object};
 
 use super::{Checkout, CheckoutState, store};
+use crate::fetch;
 use crate::ids::OrderId;
 use crate::orders::{self, CancelReason, Learned, State};
 use crate::seam::Seam;
@@ -84,13 +85,14 @@ pub(super) async fn end_session(
     session: &str,
     cause: &Actor,
 ) -> Result<Closing> {
+    let asked = fetch::question(seam).await?;
     let seen = seam.stripe.call(retrieve_session_with_payment(session)).await?;
     let seen = match status(&seen)? {
         SessionStatus::Open => expire(seam, session).await?,
         SessionStatus::Expired | SessionStatus::Complete => seen,
     };
     let page = if status(&seen)? == SessionStatus::Open { Page::GoesOn } else { Page::IsOver };
-    learn(seam, order, seen, page, cause).await?;
+    learn(seam, order, (asked, seen), page, cause).await?;
     Ok(if page == Page::IsOver { Closing::Done } else { Closing::At(seam.cx().now + CLOCKS) })
 }
 
@@ -107,8 +109,9 @@ async fn expire(seam: &Seam, session: &str) -> Result<Value> {
 pub async fn sync(seam: &Seam, order: OrderId) -> Result<()> {
     let found = seam.db.read("checkout.find", move |tx| store::find(tx, order)).await?;
     let Some(session) = found.and_then(|checkout| checkout.session) else { return Ok(()) };
+    let asked = fetch::question(seam).await?;
     let seen = seam.stripe.call(retrieve_session(&session)).await?;
-    learn(seam, order, seen, Page::GoesOn, &Actor::system("checkout")).await
+    learn(seam, order, (asked, seen), Page::GoesOn, &Actor::system("checkout")).await
 }
 
 /// Whether there is anything more to be done about the page of an order.
@@ -124,11 +127,11 @@ pub(super) enum Page {
 pub(super) async fn learn(
     seam: &Seam,
     order: OrderId,
-    object: Value,
+    (asked, object): (Asked, Value),
     page: Page,
     cause: &Actor,
 ) -> Result<()> {
-    let proof = match read_object(&object, seam.now()).map_err(|e| Error::Bug(Box::new(e)))? {
+    let proof = match read_object(&object, asked).map_err(|e| Error::Bug(Box::new(e)))? {
         Reading::Proof(proof) => proof,
         Reading::NotHandled => return Err(Error::bug("Stripe answered something else than was asked for")),
     };

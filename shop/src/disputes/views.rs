@@ -147,7 +147,7 @@ pub fn json(dispute: &DisputeFact, now: Timestamp) -> Option<Value> {
         "charge": dispute.charge,
         "payment_intent": dispute.payment_intent,
         "provisional": dispute.state.is_provisional(),
-        "fetched_at": dispute.state.fetched_at(),
+        "fetched_at": dispute.state.asked().map(|asked| asked.at),
         "next": next(&dispute.id, state.status, state.due_by, now),
     }))
 }

@@ -84,12 +84,16 @@ async fn settle_works(seam: &Seam, works: Vec<Work>, processed: &mut Processed) 
 /// stands in, and the object is fetched later.
 async fn ask(seam: &Seam, works: Vec<Work>) -> Result<Vec<Work>> {
     let (now, ids) = (seam.cx().now, works.iter().map(|(claim, _)| claim.clone()).collect::<Vec<_>>());
-    seam.db
-        .write("inbox.keep", move |tx| store::keep(tx, now, &ids, LEASE_WHILE_ASKING))
+    let asked = seam
+        .db
+        .write("inbox.keep", move |tx| {
+            store::keep(tx, now, &ids, LEASE_WHILE_ASKING)?;
+            fetch::draw(tx, now)
+        })
         .await
         .safe_to_repeat()?;
     let targets = works.iter().filter_map(|(_, read)| read.target().cloned());
-    let found = fetch::all(seam, targets.collect()).await;
+    let found = fetch::all(seam, targets.collect(), asked).await;
     let believe = |(claim, read): Work| {
         let found = read.target().and_then(|target| found.get(target));
         let read = match (read, found) {
@@ -231,10 +235,15 @@ fn settle(tx: &mut Tx<'_>, cx: &Cx, works: &[Work]) -> Result<Vec<Ending>> {
     let references: Vec<&References> = proofs.map(|proof| &proof.references).collect();
     let mut matched = orders::match_references(tx, &references)?.into_iter();
     let mut learned = Vec::new();
+    let mut asked_later = Vec::new();
     let mut endings = Vec::with_capacity(held.len());
     for (claim, read) in held {
         let order = if read.proof().is_some() { matched.next().flatten() } else { None };
         endings.push(judge(cx, claim, read, order));
+        if let (Read::Told(proof), Some(_)) = (read, order) {
+            asked_later
+                .extend(proof.target.as_ref().map(|target| fetch::job(cx.now + PROVISIONAL_FOR, target)));
+        }
         if let (Some(proof), Some(order)) = (read.proof(), order) {
             let cause = Actor::stripe(&claim.id);
             let facts = proof.facts.iter().cloned();
@@ -245,11 +254,14 @@ fn settle(tx: &mut Tx<'_>, cx: &Cx, works: &[Work]) -> Result<Vec<Ending>> {
         learned.iter().map(|l| &l.fact).filter(|f| matches!(f, Fact::Refund(_))).cloned().collect();
     orders::learn(tx, cx, learned)?;
     refunds::follow(tx, cx, refunds.iter(), &Actor::system("worker"))?;
+    jobs::enqueue(tx, cx, asked_later)?;
     store::finish(tx, cx, &endings)?;
     audit::record(tx, cx, endings.iter().filter_map(audited).collect())?;
     Ok(endings)
 }
 
+/// How long an event about an object that could not be fetched stands in for it before Stripe is asked again.
+const PROVISIONAL_FOR: Duration = Duration::from_secs(60);
 /// How long an event waits whose order cannot be found while Stripe cannot be asked.
 const ASK_AGAIN: Duration = Duration::from_secs(60);
 
@@ -305,14 +317,11 @@ async fn mark_before_done(seam: &Seam, claims: &[Claimed]) -> Result<()> {
 }
 
 /// Processes one stored event again, whatever became of it before. Changes nothing that is already right. What can change
-/// both ways is taken from the payload and fetched by a job right after.
+/// both ways is taken from the payload, and a job fetches it soon after.
 pub fn replay(tx: &mut Tx<'_>, cx: &Cx, id: &str, livemode: bool) -> Result<StoredEvent> {
     let claim = store::claim_one(tx, cx.now, id, LEASE)?.ok_or_else(|| Error::not_found("event", id))?;
     let read = match read(&claim, livemode) {
-        Read::Proof(proof) if proof.target.is_some() => {
-            jobs::enqueue(tx, cx, proof.target.iter().map(|target| fetch::job(cx.now, target)).collect())?;
-            Read::Told(proof)
-        }
+        Read::Proof(proof) if proof.target.is_some() => Read::Told(proof),
         read => read,
     };
     settle(tx, cx, &[(claim, read)])?;

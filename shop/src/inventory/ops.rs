@@ -183,8 +183,7 @@ impl View for ListReservations {
             .map(ReservationStatus::parse)
             .transpose()
             .map_err(|_| Error::invalid("status", "expected reserved, confirmed, released or expired"))?;
-        let before =
-            crate::view::after(&self.page, |id| Ok(store::find_reservation(tx, id)?.is_some()))?;
+        let before = crate::view::after(&self.page, |id| Ok(store::find_reservation(tx, id)?.is_some()))?;
         let rows = store::list_reservations(tx, status, before, self.page.fetch())?;
         Ok(page("/api/v1/admin/reservations", &self.page, crate::view::objects("reservation", rows)?))
     }

@@ -248,14 +248,14 @@ impl PaymentFacts {
     /// The charge says how much went back in all; a refund that it does not know of yet counts too.
     fn gone_back(&self, unit: &Unit) -> i64 {
         let charges = self.charges.iter().filter(|c| unit.is_of(Some(&c.id), c.payment_intent.as_deref()));
-        let (mut told, mut fetched_at) = (0, None);
+        let (mut told, mut asked) = (0, None);
         for charge in charges {
             told += charge.refunded_now();
-            fetched_at = fetched_at.max(charge.refunded.fetched_at());
+            asked = asked.max(charge.refunded.asked());
         }
         let refunds = self.refunds.iter().filter(|refund| {
             unit.is_of(refund.charge.as_deref(), refund.payment_intent.as_deref())
-                && refund.status.known_at() >= fetched_at
+                && refund.status.is_news_to(asked)
                 && refund.status.now().is_some_and(|status| status.takes_money())
         });
         told.max(refunds.map(|refund| refund.amount).sum())

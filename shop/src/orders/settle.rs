@@ -19,7 +19,6 @@ use super::{
 };
 use crate::catalog::ProductKind;
 use crate::entitlements::{self, Handover, Holder};
-use crate::fetch;
 use crate::ids::OrderId;
 use crate::inventory::{self, Release, Taken, Want};
 
@@ -68,9 +67,6 @@ pub fn learn(tx: &mut Tx<'_>, cx: &Cx, learned: Vec<Learned>) -> Result<Vec<Sett
         };
         if own.get(&object) != Some(&joined) {
             effects.timeline.extend(told(order, own.get(&object), &joined, &cause));
-            effects
-                .jobs
-                .extend(joined.provisional().map(|target| fetch::job(cx.now + PROVISIONAL_FOR, &target)));
             changed.insert((order, object.clone()), joined.clone());
             own.insert(object, joined);
         }
@@ -108,9 +104,6 @@ fn told(order: OrderId, before: Option<&Fact>, now: &Fact, cause: &Actor) -> Opt
     };
     Some(NewEntry::new(order, kind, cause, meta))
 }
-
-/// How long an event about an object that could not be fetched stands in for it before Stripe is asked again.
-const PROVISIONAL_FOR: Duration = Duration::from_secs(60);
 
 /// Settles orders by what is known already: after a person has acted, or stock has come.
 pub fn settle(tx: &mut Tx<'_>, cx: &Cx, ids: &[OrderId], cause: &Actor) -> Result<Vec<Settled>> {

@@ -9,7 +9,7 @@ use ops::Actor;
 use serde_json::Value;
 use stripe::lookup::Page;
 use stripe::refunds::{create_refund, list_refunds};
-use stripe::{CallError, Fact, Reading, RefundFact, read_object};
+use stripe::{Asked, CallError, Fact, Reading, RefundFact, read_object};
 
 use super::refund::Next;
 use super::{Refund, RefundStatus, follow, store};
@@ -55,16 +55,16 @@ async fn bring_about(seam: &Seam, job: &Claimed, refund: Refund) -> Result<Fate>
 
 /// The refund at Stripe that carries our id, if there is one.
 async fn look_up(seam: &Seam, refund: &Refund) -> Result<Option<RefundFact>> {
-    let asked_at = seam.now();
+    let asked = fetch::question(seam).await?;
     let list = seam.stripe.call(list_refunds(&refund.payment_intent)).await?;
     let page = Page::read(&list).map_err(|e| Error::Bug(Box::new(e)))?;
     let id = refund.id.to_string();
     let ours = page.items.iter().find(|item| item["metadata"]["refundId"].as_str() == Some(&id));
-    ours.map(|item| read(item, asked_at)).transpose()
+    ours.map(|item| read(item, asked)).transpose()
 }
 
-fn read(object: &Value, asked_at: kernel::Timestamp) -> Result<RefundFact> {
-    match read_object(object, asked_at).map_err(|e| Error::Bug(Box::new(e)))? {
+fn read(object: &Value, asked: Asked) -> Result<RefundFact> {
+    match read_object(object, asked).map_err(|e| Error::Bug(Box::new(e)))? {
         Reading::Proof(proof) => match proof.facts.into_iter().next() {
             Some(Fact::Refund(refund)) => Ok(refund),
             _ => Err(Error::bug("Stripe answered something else than a refund")),
@@ -77,18 +77,18 @@ async fn send(seam: &Seam, job: &Claimed, refund: Refund, generation: i64) -> Re
     let (cx, seen) = (seam.cx(), refund.clone());
     let sending = seam
         .db
-        .write("refunds.sending", move |tx| store::sending(tx, cx.now, &seen, generation))
+        .write("refunds.sending", move |tx| {
+            let sending = store::sending(tx, cx.now, &seen, generation)?;
+            Ok(if sending { Some(fetch::draw(tx, cx.now)?) } else { None })
+        })
         .await
         // When nobody knows whether this was written, nothing is sent: the job comes back.
         .must_be_looked_up()?;
-    if !sending {
-        return Ok(Fate::Later(seam.now()));
-    }
+    let Some(asked) = sending else { return Ok(Fate::Later(seam.now())) };
     let refund = Refund { generation, ..refund };
     let metadata = [("orderId", refund.order.to_string()), ("refundId", refund.id.to_string())];
-    let asked_at = seam.now();
     match seam.stripe.call(create_refund(&refund.payment_intent, &metadata, &refund.key())).await {
-        Ok(object) => take_over(seam, refund, read(&object, asked_at)?).await,
+        Ok(object) => take_over(seam, refund, read(&object, asked)?).await,
         Err(CallError::Refused(error)) if error.code.as_deref() == Some("charge_already_refunded") => {
             already_refunded(seam, job, refund).await
         }

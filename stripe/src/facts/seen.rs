@@ -12,9 +12,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(bound(deserialize = "S: Deserialize<'de>"))]
 pub struct Seen<S> {
-    /// The state as Stripe showed it, and the moment just before it was asked for.
+    /// The state as Stripe showed it, and which question that answered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub fetched: Option<(Timestamp, S)>,
+    pub fetched: Option<(Asked, S)>,
     /// The strongest state that an event has told, and when Stripe made that event.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub told: Option<(S, Timestamp)>,
@@ -33,11 +33,24 @@ impl<S> Seen<S> {
     }
 }
 
+/// One question to Stripe, put down before it was asked.
+///
+/// An object that was asked for under a greater number is not older than what the smaller one was answered with, as long
+/// as each number is drawn after the news that makes somebody ask. Numbers come from one place, so that clocks which
+/// differ between machines cannot make an old answer look new.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Asked {
+    /// Its number; all questions have different ones, and later ones greater.
+    pub ticket: i64,
+    /// When, for people, and beside the time of events.
+    pub at: Timestamp,
+}
+
 /// From where a state is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Source {
-    /// The object itself, fetched from Stripe now: just before this moment.
-    Fetched(Timestamp),
+    /// The object itself, fetched from Stripe in answer to this question.
+    Fetched(Asked),
     /// The payload of an event that Stripe made then.
     Told(Timestamp),
 }
@@ -46,7 +59,7 @@ impl<S: Ord + Clone> Seen<S> {
     /// The first that is known.
     pub fn new(state: S, source: Source) -> Self {
         match source {
-            Source::Fetched(at) => Seen { fetched: Some((at, state)), told: None },
+            Source::Fetched(asked) => Seen { fetched: Some((asked, state)), told: None },
             Source::Told(at) => Seen { fetched: None, told: Some((state, at)) },
         }
     }
@@ -70,17 +83,19 @@ impl<S: Ord + Clone> Seen<S> {
         match (&self.fetched, &self.told) {
             (_, None) => false,
             (None, Some(_)) => true,
-            (Some((at, fetched)), Some((told, made))) => made > at && told > fetched,
+            (Some((asked, fetched)), Some((told, made))) => *made > asked.at && told > fetched,
         }
     }
 
-    /// When the object was last fetched.
-    pub fn fetched_at(&self) -> Option<Timestamp> {
-        self.fetched.as_ref().map(|(at, _)| *at)
+    /// Which question was answered with the object as it is kept here.
+    pub fn asked(&self) -> Option<Asked> {
+        self.fetched.as_ref().map(|(asked, _)| *asked)
     }
 
-    /// The younger of the moments at which anything was known.
-    pub fn known_at(&self) -> Option<Timestamp> {
-        self.fetched_at().max(self.told.as_ref().map(|(_, at)| *at))
+    /// Whether this says something that an object fetched so may not know of: it was fetched with it or later, or an event
+    /// has told of it since.
+    pub fn is_news_to(&self, other: Option<Asked>) -> bool {
+        let told = self.told.as_ref().map(|(_, made)| *made);
+        other.is_none_or(|other| self.asked() >= Some(other) || told > Some(other.at))
     }
 }

@@ -12,6 +12,11 @@ const VISA: &str = "4242424242424242";
 const DAY: u64 = 24 * 3600;
 
 /// A course, paid and handed over.
+/// Fetched then, in answer to a question with a number of its own.
+fn fetched(at: kernel::Timestamp) -> Source {
+    Source::Fetched(stripe::Asked { ticket: at.micros(), at })
+}
+
 async fn bought(world: &World, profile: ProfileId) -> OrderId {
     paid(world, profile, &[("rust-course", 1)]).await
 }
@@ -38,7 +43,7 @@ async fn disputed(world: &World, order: OrderId, status: DisputeStatus, due_by: 
         charge: None,
         payment_intent,
         currency: "usd".parse().unwrap(),
-        state: Seen::new(state, Source::Fetched(world.shop.now())),
+        state: Seen::new(state, fetched(world.shop.now())),
     };
     learn(world, order, Fact::Dispute(fact)).await;
 }
@@ -88,7 +93,7 @@ testkit::on_both_engines! {
         let world = World::open(test).await;
         let ada = world.buyer("ada@example.com").await;
         let order = bought(&world, ada).await;
-        refund(&world, order, 500, Source::Fetched).await;
+        refund(&world, order, 500, fetched).await;
         let finding = only(&world, "refund_partial").await;
         assert_eq!(finding.subject, order.to_string());
         assert!(finding.text.contains("5.00 usd of 49.00 usd"), "{}", finding.text);
@@ -118,7 +123,7 @@ testkit::on_both_engines! {
         let soon = world.shop.now() + Duration::from_secs(DAY);
         let state = |status, due_by| DisputeState { status, amount: 4900, due_by, reason: None };
         for (id, due_by) in [("dp_2", None), ("dp_0", Some(soon))] {
-            let state = Seen::new(state(DisputeStatus::WarningNeedsResponse, due_by), Source::Fetched(world.shop.now()));
+            let state = Seen::new(state(DisputeStatus::WarningNeedsResponse, due_by), fetched(world.shop.now()));
             learn(&world, other, Fact::Dispute(DisputeFact { id: id.into(), charge: None,
                 payment_intent: intent.clone(), currency: "usd".parse().unwrap(), state })).await;
         }
@@ -166,7 +171,7 @@ testkit::on_both_engines! {
         let world = World::open(test).await;
         let ada = world.buyer("ada@example.com").await;
         let order = bought(&world, ada).await;
-        refund(&world, order, 4900, Source::Fetched).await;
+        refund(&world, order, 4900, fetched).await;
         assert_eq!(world.findings().await.len(), 0, "a refunded order lacks no grant: {:#?}", world.findings().await);
         by_hand(&world, "UPDATE entitlement_grants SET status = 'active'").await;
         by_hand(&world, "UPDATE entitlements SET status = 'active'").await;
@@ -279,7 +284,7 @@ testkit::on_both_engines! {
         assert_eq!(inputs, ["early_fraud_warning", "operator"]);
         let counts = world.shop.db.read("test", shop::orders::counts).await.unwrap();
         assert_eq!(counts.requires_review, 1);
-        refund(&world, order, 4900, Source::Fetched).await;
+        refund(&world, order, 4900, fetched).await;
         assert_eq!(found(&world, "orders_in_review").await.len(), 0);
         let counts = world.shop.db.read("test", shop::orders::counts).await.unwrap();
         assert_eq!(counts.requires_review, 0, "the gauge says the same");

@@ -1,13 +1,18 @@
-//! Fetches objects from Stripe as they are now: what an event told of them is only a hint.
+//! Fetches objects from Stripe as they are now: what an event told of them is only a hint. Each question gets a number
+//! before it is asked, so that of two answers everybody knows the later one, whatever their clocks say.
+
+mod store;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use db::{Tx, TxResult};
 use futures_util::StreamExt;
 use futures_util::stream;
 use jobs::NewJob;
 use kernel::{Error, Result, Timestamp};
-use stripe::{CallError, Proof, Reading, Target, read_object};
+use serde_json::Value;
+use stripe::{Asked, Call, CallError, Proof, Reading, Target, read_object};
 
 use crate::seam::Seam;
 
@@ -18,11 +23,23 @@ const AT_ONCE: usize = 3;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NotSeen(pub String);
 
-/// Fetches each of these once. After one call that Stripe limits or does not answer no further is begun: what is missing is
+/// Draws the number of a question that is about to be asked, in a transaction that commits before it is.
+pub fn draw(tx: &mut Tx<'_>, at: Timestamp) -> Result<Asked> {
+    Ok(Asked { ticket: store::draw(tx)?, at })
+}
+
+/// The same, in a transaction of its own. A number that was drawn in vain does no harm.
+pub async fn question(seam: &Seam) -> Result<Asked> {
+    let now = seam.now();
+    seam.db.write("fetch.question", move |tx| draw(tx, now)).await.safe_to_repeat()
+}
+
+/// Fetches each of these once, in answer to one question. After one call that Stripe limits or does not answer no further is begun: what is missing is
 /// asked for later.
 pub async fn all(
     seam: &Seam,
     targets: BTreeSet<Target>,
+    asked: Asked,
 ) -> BTreeMap<Target, std::result::Result<Proof, NotSeen>> {
     let stopped = AtomicBool::new(false);
     let one = |target: Target| {
@@ -31,7 +48,7 @@ pub async fn all(
             if stopped.load(Ordering::Relaxed) {
                 return (target, Err(NotSeen("not asked: the call before was not answered".into())));
             }
-            let seen = one(seam, &target).await;
+            let seen = answer(seam, &target, asked).await;
             stopped.fetch_or(matches!(seen, Err(Error::Busy(_) | Error::Unknown(_))), Ordering::Relaxed);
             (target, seen.map_err(|error| NotSeen(error.to_string())))
         }
@@ -44,19 +61,31 @@ pub async fn all(
 /// # Errors
 /// `NotFound` when Stripe has no such object; `Busy` or `Unknown` when it did not answer.
 pub async fn one(seam: &Seam, target: &Target) -> Result<Proof> {
-    let asked_at = seam.now();
-    let object = match seam.stripe.call(target.call()).await {
-        Ok(object) => object,
-        Err(CallError::Refused(error)) if error.status == 404 => {
-            return Err(Error::not_found("object at Stripe", target.id()));
-        }
-        Err(error) => return Err(error.into()),
-    };
-    match read_object(&object, asked_at).map_err(|e| Error::Bug(Box::new(e)))? {
+    let asked = question(seam).await?;
+    answer(seam, target, asked).await
+}
+
+async fn answer(seam: &Seam, target: &Target, asked: Asked) -> Result<Proof> {
+    let object = object(seam, target.id(), target.call()).await?;
+    match read_object(&object, asked).map_err(|e| Error::Bug(Box::new(e)))? {
         Reading::Proof(proof) => Ok(proof),
         Reading::NotHandled => {
             Err(Error::bug(format!("Stripe answered something else than {}", target.id())))
         }
+    }
+}
+
+/// The object as Stripe shows it.
+///
+/// # Errors
+/// As [`one`].
+pub async fn object(seam: &Seam, id: &str, call: Call) -> Result<Value> {
+    match seam.stripe.call(call).await {
+        Ok(object) => Ok(object),
+        Err(CallError::Refused(error)) if error.status == 404 => {
+            Err(Error::not_found("object at Stripe", id))
+        }
+        Err(error) => Err(error.into()),
     }
 }
 
