@@ -6,7 +6,7 @@
 use std::sync::{Arc, Mutex};
 
 use kernel::{Currency, Duration, Error, FixedClock, Seeded, Timestamp};
-use ops::{Actor, By, Finding, Mode, Receipt, Role, Runner};
+use ops::{Actor, By, Done, Finding, Mode, Receipt, Role, Runner};
 use sandbox::{PayOutcome, Payment, Sandbox};
 use shop::checkout::{Basket, Item, Started};
 use shop::ids::{OrderId, ProfileId};
@@ -178,6 +178,29 @@ impl World {
         };
         let runner = Runner { db: self.shop.db.clone() };
         runner.run(definition, input, Mode::Apply { plan_id: None }, by, self.shop.cx()).await
+    }
+
+    /// An admin has this done, now, with a reason.
+    pub async fn task(&self, name: &str, input: serde_json::Value) -> Result<Done, Error> {
+        let definition = shop::TASKS.iter().find(|def| def.name == name).expect("a known task");
+        let by = By {
+            actor: Actor::operator("ada"),
+            role: Role::Admin,
+            reason: Some("a test says so".into()),
+            request_id: None,
+        };
+        definition.read(input)?.run(&self.shop, &by, &()).await
+    }
+
+    /// Delivers webhooks and processes events, and nothing else: no job is done.
+    pub async fn hear(&self) {
+        deliver_due(&self.shop, &self.stripe, &self.secrets).await;
+        self.process().await;
+    }
+
+    /// Processes the events that are here, and nothing else.
+    pub async fn process(&self) {
+        while self.shop.work_events().await.expect("events are processed").claimed > 0 {}
     }
 
     /// What an admin reads there.

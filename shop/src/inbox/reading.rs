@@ -90,8 +90,9 @@ impl Readings {
         let overlap = if looks_back { OVERLAP } else { LAG };
         let known = self.newest_created.map(|newest| newest - overlap);
         let since = wanted.or(known).unwrap_or(first);
-        // One that reaches as far goes on, and only as far as it is needed.
-        let cut_off = self.cut_off.as_ref().filter(|part| part.since <= since);
+        // One that had begun and reaches as far goes on, and only as far as it is needed.
+        let goes_on = |part: &&Part| part.older_than.is_some() && part.since <= since;
+        let cut_off = self.cut_off.as_ref().filter(goes_on);
         let (goes_on, part) = match cut_off {
             Some(part) => (true, Part { since, ..part.clone() }),
             None => (false, Part { since, began_at: now, newest_seen: None, older_than: None }),

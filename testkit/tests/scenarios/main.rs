@@ -5,8 +5,11 @@
 
 mod broken;
 mod checkout;
+mod cleanup;
+mod doubles;
 mod events;
 mod findings;
 mod operators;
+mod outage;
 mod payments;
 mod refunds;
