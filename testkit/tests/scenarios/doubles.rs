@@ -1,6 +1,7 @@
 //! Stripe with somebody in between.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use kernel::Seeded;
 use serde_json::Value;
@@ -82,5 +83,8 @@ pub fn shop_with(world: &World, stripe: Arc<dyn Stripe>) -> Shop {
 
 /// The same, set otherwise.
 pub fn shop_as(world: &World, stripe: Arc<dyn Stripe>, settings: Settings) -> Shop {
-    Shop::new(world.shop.db.clone(), stripe, settings, world.clock.clone(), Seeded::new(11))
+    // Each node has chance of its own, or two would give the same ids.
+    static NODE: AtomicU64 = AtomicU64::new(1_000);
+    let entropy = Seeded::new(NODE.fetch_add(1, Ordering::Relaxed));
+    Shop::new(world.shop.db.clone(), stripe, settings, world.clock.clone(), entropy)
 }
