@@ -103,6 +103,29 @@ testkit::on_both_engines! {
         assert_eq!((audit["data"][0]["reason"].as_str(), audit["data"][0]["actor_type"].as_str()), (Some("first"), Some("operator")));
     }
 
+    async fn what_is_kept_as_json_is_shown_as_json_on_both_engines(test: TestDb) {
+        let world = World::open(test).await;
+        world.check_out(&[("mug", 1)]).await.unwrap();
+        let stage = Stage::on(&world.test);
+        for (line, field) in [("jobs list --json", "payload"), ("audit list --json", "data")] {
+            let rows = stage.type_in(line).ends(0).json()["data"].as_array().unwrap().clone();
+            assert!(!rows.is_empty() && rows.iter().all(|row| row[field].is_object()), "{line}: {rows:?}");
+        }
+    }
+
+    async fn a_page_that_cannot_be_ends_differently_from_the_last_one(test: TestDb) {
+        let stage = Stage::on(&test);
+        for limit in ["0", "101", "-1", "many"] {
+            let said = stage.type_in(&format!("orders list --limit={limit}")).ends(2);
+            assert!(limit == "many" || said.err.contains("1..=100"), "{said:?}");
+        }
+        stage.type_in("orders list --limit 100").ends(0);
+        for line in ["orders list", "events list", "products list", "audit list", "runs list"] {
+            stage.type_in(&format!("{line} --starting-after 0199f3a2-7b3c-7d2e-8f1a-2b3c4d5e6f70")).ends(5);
+        }
+        stage.type_in("orders list --starting-after ord_1").ends(2);
+    }
+
     async fn a_guard_that_does_not_hold_refuses_in_a_preview_too(test: TestDb) {
         let world = World::open(test).await;
         let stage = Stage::on(&world.test);

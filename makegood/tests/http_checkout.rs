@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use testkit::on_both_engines;
 
 const SESSIONS: &str = "/api/v1/checkout/sessions";
+const SESSIONS_AT_STRIPE: &str = "/v1/checkout/sessions";
 
 fn basket(product: &str, quantity: i64) -> Value {
     json!({ "items": [{ "product": product, "quantity": quantity }], "email": "buyer@example.com" })
@@ -144,6 +145,50 @@ on_both_engines! {
         assert_eq!(server.metric("checkout_failures_total").await, 1.0);
         // Readiness does not depend on Stripe: events must still be taken.
         assert_eq!(server.get("/readyz", None).await.status, 200);
+        server.stop().await;
+    }
+
+    /// Where the buyer is sent when the shop has no page of its own for it.
+    async fn the_page_after_the_payment_waits_and_never_says_that_something_is_wrong(test: TestDb) {
+        let server = Server::start(&test).await;
+        let no_session = ["", "?session_id=", "?session_id=<script>alert(1)</script>", "?session_id=pi_1&looks=x", "?%ff"];
+        let looks = |text: &str| text.contains("http-equiv=\"refresh\"");
+        for query in no_session.into_iter().chain(["?session_id=cs_test_nobody"]) {
+            let page = server.get(&format!("/thanks{query}"), None).await;
+            assert_eq!((page.status, page.text.contains("<h1>Thank you</h1>")), (200, true), "{query}: {}", page.text);
+            assert_eq!(looks(&page.text), query.contains("cs_test_nobody"), "{query}");
+            assert!(!page.text.contains("<script"), "{query}: {}", page.text);
+            assert!(page.header("content-type").starts_with("text/html") && page.header("cache-control") == "no-store");
+            assert!(page.header("content-security-policy").contains("default-src 'self'"));
+        }
+        server.app.shop.db.write("test", |tx| tx.execute("ALTER TABLE orders RENAME TO lost", &[])).await.unwrap();
+        let page = server.get("/thanks?session_id=cs_test_nobody", None).await;
+        assert_eq!((page.status, looks(&page.text)), (200, true), "{}", page.text);
+        let series = "http_request_duration_seconds_count{route=\"/thanks\",method=\"GET\",status=\"200\"}";
+        assert_eq!(server.metric(series).await, 7.0);
+        server.stop().await;
+    }
+
+    async fn the_page_after_the_payment_shows_what_was_bought_and_then_rests(test: TestDb) {
+        let server = Server::start_as(&test, Wish { workers: true, ..Wish::default() }).await.with_catalog().await;
+        let started = server.post(SESSIONS, None, &basket("rust-course", 1)).await;
+        let session = started.body["id"].as_str().unwrap().to_owned();
+        // Where Stripe sends the buyer is this very page.
+        let kept = server.stripe.with(|account, cx| {
+            account.handle(&sandbox::ApiRequest::get(&format!("{SESSIONS_AT_STRIPE}/{session}")), cx).body
+        });
+        let url = kept["success_url"].as_str().unwrap().replace("{CHECKOUT_SESSION_ID}", &session);
+        let path = url.strip_prefix(&server.url).unwrap().to_owned();
+        let waiting = server.get(&path, None).await;
+        assert!(waiting.text.contains("Waiting for your payment") && waiting.text.contains("refresh"), "{}", waiting.text);
+        // Only as long as somebody may still be looking.
+        let at_last = server.get(&format!("{path}&looks=99"), None).await;
+        assert!(!at_last.text.contains("refresh") && at_last.text.contains("Look again"), "{}", at_last.text);
+        server.stripe.with(|account, cx| account.pay(&session, &Payment::by_card("4242424242424242"), cx)).unwrap();
+        until(&server, &session, "completed").await;
+        let done = server.get(&path, None).await;
+        assert!(done.text.contains("Thank you, it is yours") && !done.text.contains("refresh"), "{}", done.text);
+        assert!(done.text.contains("Test mode") && !done.text.contains("buyer@example.com"), "{}", done.text);
         server.stop().await;
     }
 

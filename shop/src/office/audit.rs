@@ -50,6 +50,8 @@ impl View for List {
             let mut entry = serde_json::Value::from(&RowJson(row));
             let (id, order): (AuditId, Option<OrderId>) = (row.get("id")?, row.get("order_id")?);
             entry["id"] = id.to_string().into();
+            // SQLite keeps JSON as text; whoever reads it is not to know.
+            entry["data"] = row.get("data")?;
             entry["order_id"] = order.map(|id| id.to_string()).into();
             Ok(entry)
         });

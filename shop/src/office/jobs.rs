@@ -91,6 +91,8 @@ fn json(row: &Row) -> Result<serde_json::Value> {
     let mut job = serde_json::Value::from(&RowJson(row));
     job["id"] = row.get::<JobId>("id")?.to_string().into();
     job["object"] = "job".into();
+    // SQLite keeps JSON as text; whoever reads it is not to know.
+    job["payload"] = row.get("payload")?;
     Ok(job)
 }
 
