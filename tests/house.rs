@@ -42,6 +42,7 @@ const SHELVES: &[&[&str]] = &[
 const ARROWS: &[(&str, &[&str])] = &[
     ("cases", &["inbox", "checkout", "refunds", "orders", "entitlements", "inventory", "customers"]),
     ("disputes", &["orders"]),
+    ("reconcile", &["inbox", "refunds", "orders", "entitlements", "inventory"]),
     ("import", &["inventory", "catalog"]),
     ("inbox", &["orders", "refunds", "fetch"]),
     ("refunds", &["orders", "fetch"]),
@@ -71,6 +72,7 @@ const TABLES: &[(&str, &[&str])] = &[
     ("checkout", &["checkouts", "payment_looks"]),
     ("refunds", &["refunds"]),
     ("inbox", &["stripe_events", "event_readings"]),
+    ("reconcile", &["reconciliations", "reconciliation_stages", "reconciliation_findings"]),
     ("fetch", &["stripe_questions"]),
 ];
 

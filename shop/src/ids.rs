@@ -24,6 +24,10 @@ ids! {
     ReservationKind ReservationId "res" "reservation";
     /// A refund that was asked for.
     RefundKind RefundId "rfd" "refund";
+    /// A comparison with Stripe.
+    ReconciliationKind ReconciliationId "rec" "reconciliation";
+    /// Something that a comparison found.
+    FindingKind FindingId "fnd" "finding";
     /// The right of a profile to a product.
     EntitlementKind EntitlementId "ent" "entitlement";
 }
@@ -42,3 +46,4 @@ id_schema!(order_schema, OrderId, "^(ord_[0-9a-f]{32}|[0-9a-fA-F-]{36})$");
 id_schema!(profile_schema, ProfileId, "^(prf_[0-9a-f]{32}|[0-9a-fA-F-]{36})$");
 id_schema!(refund_schema, RefundId, "^(rfd_[0-9a-f]{32}|[0-9a-fA-F-]{36})$");
 id_schema!(reservation_schema, ReservationId, "^(res_[0-9a-f]{32}|[0-9a-fA-F-]{36})$");
+id_schema!(reconciliation_schema, ReconciliationId, "^(rec_[0-9a-f]{32}|[0-9a-fA-F-]{36})$");

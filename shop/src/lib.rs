@@ -16,6 +16,7 @@ pub mod inbox;
 pub mod inventory;
 pub mod office;
 pub mod orders;
+pub mod reconcile;
 pub mod refunds;
 pub mod seam;
 mod shop;
@@ -53,6 +54,7 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "reading Stripe's events",
         sql: include_str!("../migrations/0005_reading_events.sql"),
     },
+    Migration { version: 9, name: "reconciliations", sql: include_str!("../migrations/0006_reconcile.sql") },
 ];
 
 /// Every operation there is. The doors are made from this list.
@@ -100,6 +102,9 @@ pub const VIEWS: &[ViewDef] = &[
     ViewDef::of::<orders::views::List>(),
     ViewDef::of::<orders::views::Show>(),
     ViewDef::of::<cases::Explain>(),
+    ViewDef::of::<reconcile::views::List>(),
+    ViewDef::of::<reconcile::views::Show>(),
+    ViewDef::of::<reconcile::views::Findings>(),
     ViewDef::of::<refunds::views::List>(),
     ViewDef::of::<refunds::views::Show>(),
 ];
@@ -109,6 +114,7 @@ pub const TASKS: &[TaskDef<Shop>] = &[
     TaskDef::of::<checkout::tasks::CleanUpFailed>(),
     TaskDef::of::<inbox::tasks::Backfill>(),
     TaskDef::of::<inbox::tasks::FindGaps>(),
+    TaskDef::of::<reconcile::ops::Reconcile>(),
 ];
 
 /// Everything that must be true. `makegood check`, the gauges and the end of every test run this list.

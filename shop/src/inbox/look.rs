@@ -1,9 +1,9 @@
 //! Learns from an object that was fetched from Stripe: after an event about it that could not be believed alone, or because
 //! somebody asks.
 
-use db::TxResult;
+use db::{Tx, TxResult};
 use jobs::{Claimed, Fate};
-use kernel::{Error, Result};
+use kernel::{Cx, Error, Result};
 use ops::Actor;
 use stripe::{Proof, Target};
 
@@ -29,17 +29,17 @@ pub async fn run(seam: &Seam, job: &Claimed) -> Result<Fate> {
 /// Lets the order learn what a fetched object proves; gives the order, if there is one.
 pub async fn learn(seam: &Seam, proof: Proof, cause: Actor) -> Result<Option<OrderId>> {
     let cx = seam.cx();
-    seam.db
-        .write("inbox.learn", move |tx| {
-            let order = orders::match_references(tx, &[&proof.references])?.into_iter().next().flatten();
-            if let Some(order) = order {
-                let facts = proof.facts.iter().cloned();
-                let learned = facts.map(|fact| Learned { order, fact, cause: cause.clone() });
-                orders::learn(tx, &cx, learned.collect())?;
-                refunds::follow(tx, &cx, proof.facts.iter(), &cause)?;
-            }
-            Ok(order)
-        })
-        .await
-        .safe_to_repeat()
+    seam.db.write("inbox.learn", move |tx| take_in(tx, &cx, &proof, &cause)).await.safe_to_repeat()
+}
+
+/// The same within a transaction.
+pub fn take_in(tx: &mut Tx<'_>, cx: &Cx, proof: &Proof, cause: &Actor) -> Result<Option<OrderId>> {
+    let order = orders::match_references(tx, &[&proof.references])?.into_iter().next().flatten();
+    if let Some(order) = order {
+        let facts = proof.facts.iter().cloned();
+        let learned = facts.map(|fact| Learned { order, fact, cause: cause.clone() });
+        orders::learn(tx, cx, learned.collect())?;
+        refunds::follow(tx, cx, proof.facts.iter(), cause)?;
+    }
+    Ok(order)
 }

@@ -28,33 +28,22 @@ impl Operation for Confirm {
     const RISK: Risk = Risk::Safe;
     const ROLE: Role = Role::Support;
 
-    fn plan(&self, tx: &mut Tx<'_>, _: &Cx) -> Result<Plan> {
+    fn plan(&self, tx: &mut Tx<'_>, cx: &Cx) -> Result<Plan> {
         let order = found(tx, self.order)?;
-        let facts = super::PaymentFacts::new(
-            store::facts(tx, &[self.order])?.remove(&self.order).unwrap_or_default().into_values(),
-        );
         let review = order.open_review().map_or("none".to_owned(), |review| review.detail.clone());
-        let plan = Plan::default().guard("not_under_review", order.open_review().is_none(), review);
-        Ok(match super::decide(&order, &facts) {
-            super::Verdict::Already => plan,
-            verdict => {
-                plan.change(format!("order {}", self.order), order.state.status(), format!("{verdict:?}"))
-            }
-        })
+        let guarded = Plan::default().guard("not_under_review", order.open_review().is_none(), review);
+        let foreseen = super::foresee(tx, cx, &[(self.order, &[])])?;
+        Ok(Plan { changes: foreseen.iter().flat_map(super::Foreseen::changes).collect(), ..guarded })
     }
 
     fn apply(&self, tx: &mut Tx<'_>, cx: &Cx, by: &By) -> Result<()> {
         super::settle(tx, cx, &[self.order], &by.actor).map(drop)
     }
 
-    fn verify(&self, tx: &mut Tx<'_>, _: &Cx) -> Result<Vec<Proof>> {
+    fn verify(&self, tx: &mut Tx<'_>, cx: &Cx) -> Result<Vec<Proof>> {
         let order = found(tx, self.order)?;
-        let facts = super::PaymentFacts::new(
-            store::facts(tx, &[self.order])?.remove(&self.order).unwrap_or_default().into_values(),
-        );
-        let rest = super::decide(&order, &facts);
-        let waits = matches!(order.state, State::Paid { waits_for: super::WaitsFor::Stock });
-        let holds = rest == super::Verdict::Already || waits;
+        let rest = super::foresee(tx, cx, &[(self.order, &[])])?;
+        let holds = !rest.iter().any(super::Foreseen::is_unsettled);
         Ok(vec![Proof::new("nothing is left to be settled", holds, order.state.status())])
     }
 

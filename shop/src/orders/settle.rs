@@ -159,18 +159,8 @@ fn converge(
     let mut written = Vec::new();
     let mut settled = Vec::new();
     for (before, facts, verdict) in judged {
-        let verdict = match taken.get(&before.id) {
-            Some(Taken::OutOfStock { .. }) if waits_for_stock(&before) => Verdict::Already,
-            Some(Taken::OutOfStock { .. }) => Verdict::Hold(WaitsFor::Stock),
-            Some(Taken::Yes) | None => verdict,
-        };
         let cause = causes.get(&before.id).cloned().unwrap_or_else(|| Actor::system("settle"));
-        let mut after = before.clone();
-        note_payment(&mut after, &facts, &cause, &mut effects);
-        note_warnings(cx, &mut after, &facts, &cause, &mut effects);
-        apply(cx, &mut after, verdict, &cause, &mut effects);
-        note_end(&mut after, &facts);
-        suspend_or_restore(&before, &after, &cause, &mut effects);
+        let mut after = turn(cx, &before, &facts, verdict, taken.get(&before.id), &cause, &mut effects);
         let changed = after != before;
         if changed {
             after.updated_at = cx.now;
@@ -180,6 +170,44 @@ fn converge(
     }
     write(tx, cx, &written, effects)?;
     Ok(settled)
+}
+
+/// What an order becomes by a verdict; what has to be written besides goes into `effects`.
+fn turn(
+    cx: &Cx,
+    before: &Order,
+    facts: &PaymentFacts,
+    verdict: Verdict,
+    taken: Option<&Taken>,
+    cause: &Actor,
+    effects: &mut Effects,
+) -> Order {
+    let verdict = match taken {
+        Some(Taken::OutOfStock { .. }) if waits_for_stock(before) => Verdict::Already,
+        Some(Taken::OutOfStock { .. }) => Verdict::Hold(WaitsFor::Stock),
+        Some(Taken::Yes) | None => verdict,
+    };
+    let mut after = before.clone();
+    note_payment(&mut after, facts, cause, effects);
+    note_warnings(cx, &mut after, facts, cause, effects);
+    apply(cx, &mut after, verdict, cause, effects);
+    note_end(&mut after, facts);
+    suspend_or_restore(before, &after, cause, effects);
+    after
+}
+
+/// What an order would become by these facts; nothing is written, no stock is taken.
+pub(super) fn foretell(tx: &mut Tx<'_>, cx: &Cx, order: &Order, facts: &PaymentFacts) -> Result<Order> {
+    let verdict = decide(order, facts);
+    let pieces = order.pieces();
+    let taken = match verdict {
+        Verdict::HandOver if !pieces.is_empty() => {
+            Some(inventory::foresee(tx, &Want { order: order.id, pieces })?)
+        }
+        _ => None,
+    };
+    let cause = Actor::system("settle");
+    Ok(turn(cx, order, facts, verdict, taken.as_ref(), &cause, &mut Effects::default()))
 }
 
 fn waits_for_stock(order: &Order) -> bool {

@@ -634,6 +634,57 @@ pub fn late_facts(tx: &mut Tx<'_>, which: &LateFacts<'_>) -> Result<Vec<KnownFac
     tx.query(&sql, &params)?.iter().map(read_fact).collect()
 }
 
+/// The last words of refunds, disputes and reviews. A lost dispute may still be won, but nobody waits for it.
+pub(super) const FINAL_STATES: [&str; 9] = [
+    "succeeded",
+    "failed",
+    "canceled",
+    "won",
+    "lost",
+    "prevented",
+    "warning_closed",
+    "charge_refunded",
+    "closed",
+];
+
+/// Facts of one of these kinds whose objects may still change at Stripe, as far as is known here, by their ids.
+pub fn unfinished_facts(
+    tx: &mut Tx<'_>,
+    kinds: &[&str],
+    after: Option<&str>,
+    limit: i64,
+) -> Result<Vec<KnownFact>> {
+    let sql = format!(
+        "SELECT order_id, fact, updated_at FROM payment_facts
+         WHERE {LATE} AND {} AND object_id > $2 AND NOT ({}) ORDER BY object_id LIMIT $4",
+        tx.dialect().any("kind", 1),
+        tx.dialect().any("COALESCE(state, '')", 3)
+    );
+    let params = [
+        Value::array(kinds.iter().copied()),
+        after.unwrap_or_default().into(),
+        Value::array(FINAL_STATES),
+        limit.into(),
+    ];
+    tx.query(&sql, &params)?.iter().map(read_fact).collect()
+}
+
+/// Orders whose payment is not decided, made before this moment and after that order, the oldest first.
+pub fn undecided(
+    tx: &mut Tx<'_>,
+    after: Option<OrderId>,
+    before: Timestamp,
+    limit: i64,
+) -> Result<Vec<Order>> {
+    let rows = tx.query(
+        "SELECT id FROM orders WHERE status IN ('pending', 'paid') AND created_at < $1 AND id > $2 ORDER BY id LIMIT $3",
+        &[before.into(), after.unwrap_or(OrderId::from_uuid(uuid::Uuid::nil())).into(), limit.into()],
+    )?;
+    let ids: Vec<OrderId> = rows.iter().map(|row| row.get("id")).collect::<Result<_>>()?;
+    let mut orders = find_many(tx, &ids)?;
+    Ok(ids.iter().filter_map(|id| orders.remove(id)).collect())
+}
+
 const LATE: &str = "kind IN ('refund', 'dispute', 'radar.early_fraud_warning', 'review')";
 
 fn read_fact(row: &Row) -> Result<KnownFact> {

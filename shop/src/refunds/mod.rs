@@ -13,8 +13,8 @@ mod send;
 pub(crate) mod store;
 pub mod views;
 
-pub use follow::follow;
+pub use follow::{Followed, follow, foresee};
 pub use refund::{Refund, RefundStatus};
 pub use request::request;
 pub use send::{SEND, run};
-pub use store::{find, latest_of_order, of_order};
+pub use store::{find, latest_of_order, of_order, unanswered_before};

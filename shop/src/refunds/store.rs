@@ -136,6 +136,21 @@ pub(super) fn open_since(tx: &mut Tx<'_>, before: Timestamp) -> Result<Vec<Refun
     rows.iter().map(read).collect()
 }
 
+/// Refunds of which Stripe has not said how they end, asked for before this moment, by their ids.
+pub fn unanswered_before(
+    tx: &mut Tx<'_>,
+    before: Timestamp,
+    after: Option<RefundId>,
+    limit: i64,
+) -> Result<Vec<Refund>> {
+    let rows = tx.query(
+        "SELECT * FROM refunds WHERE status IN ('requested', 'unknown', 'pending') AND created_at < $1 AND id > $2
+         ORDER BY id LIMIT $3",
+        &[before.into(), after.unwrap_or(RefundId::from_uuid(uuid::Uuid::nil())).into(), limit.into()],
+    )?;
+    rows.iter().map(read).collect()
+}
+
 fn read(row: &Row) -> Result<Refund> {
     Ok(Refund {
         id: row.get("id")?,

@@ -12,4 +12,5 @@ mod findings;
 mod operators;
 mod outage;
 mod payments;
+mod reconcile;
 mod refunds;
