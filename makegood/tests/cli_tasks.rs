@@ -151,6 +151,16 @@ testkit::on_both_engines! {
         stage.type_in("runs show run_0199f3a27b3c7d2e8f1a2b3c4d5e6f70").ends(5);
     }
 
+    /// The runbook's own word for it prints the count that it speaks of.
+    async fn an_old_runbooks_command_leads_to_the_task(test: TestDb) {
+        let stage = stage(&test, AWAY);
+        let asked = stage.type_in("CleanupFailedPaymentsFunction --reason x --json");
+        let said = stage.type_in("CleanupFailedPaymentsFunction --reason x --yes --json").ends(0);
+        assert_eq!(said.json()["cancelled"], 0, "{said:?} {asked:?}");
+        assert!(asked.code == 0 || asked.err.contains("--yes"), "{asked:?}");
+        assert_eq!(stage.type_in("runs list --task orders.cleanup-failed --json").json()["data"][0]["status"], "done");
+    }
+
     async fn a_stripe_that_is_away_ends_with_10_here_and_through_a_server(test: TestDb) {
         let local = stage(&test, AWAY);
         let (_server, remote) = served(&test, AWAY);

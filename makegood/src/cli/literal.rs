@@ -9,19 +9,15 @@ const LITERALS: &[(&str, &[&str])] = &[
     ("videocourses:entitlement-grant", &["entitlements", "grant"]),
     ("videocourses:entitlement-revoke", &["entitlements", "revoke"]),
     ("InventoryService:confirm", &["reservations", "confirm"]),
+    ("CleanupFailedPaymentsFunction", &["orders", "cleanup-failed"]),
 ];
 
 /// Whose `confirm('…')` it was.
 const SERVICE: &str = "InventoryService";
 
 /// Known names that this version has no command for, and why.
-const NOT_YET: &[(&str, &str)] = &[
-    ("invoices:retry-stuck", "this version issues no invoices, so none can be stuck"),
-    (
-        "CleanupFailedPaymentsFunction",
-        "this version has no cleanup command; orders are cancelled by themselves when their checkout session ends",
-    ),
-];
+const NOT_YET: &[(&str, &str)] =
+    &[("invoices:retry-stuck", "this version issues no invoices, so none can be stuck")];
 
 /// The command line with an old command replaced by the regular one.
 ///
@@ -84,6 +80,17 @@ mod tests {
     }
 
     #[test]
+    fn every_old_command_leads_to_one_that_is_there() {
+        let leaves = super::super::tree::leaves();
+        for (old, path) in LITERALS {
+            assert!(
+                leaves.iter().any(|leaf| leaf.path == *path),
+                "{old} leads to {path:?}, which is not there"
+            );
+        }
+    }
+
+    #[test]
     fn what_stands_behind_two_dashes_is_left_alone() {
         let line = "makegood events show -- videocourses:stripe-reprocess";
         assert_eq!(translated(line), line);
@@ -103,6 +110,10 @@ mod tests {
             ("makegood InventoryService confirm('r-1')", "makegood reservations confirm r-1"),
             ("makegood InventoryService.confirm(\"r-1\") --yes", "makegood reservations confirm r-1 --yes"),
             ("makegood InventoryService:confirm r-1", "makegood reservations confirm r-1"),
+            (
+                "makegood CleanupFailedPaymentsFunction --reason x",
+                "makegood orders cleanup-failed --reason x",
+            ),
             ("makegood orders list", "makegood orders list"),
         ] {
             assert_eq!(translated(old), new);

@@ -87,6 +87,7 @@ fn told(seen: &Seen, since: Duration) -> String {
 fn amount(seen: &Seen) -> String {
     match (seen.of, percent(seen)) {
         (Some(of), Some(percent)) => format!("{} of {of}, {percent} %", seen.done),
+        _ if seen.done == 0 => "at work".to_owned(),
         _ => format!("{} done", seen.done),
     }
 }
@@ -126,7 +127,7 @@ mod tests {
         assert_eq!(told(&seen(12, None, ""), since), "12 done (7 s)");
         // More than was announced, and nothing at all, are no reason to stumble.
         assert_eq!(told(&seen(9, Some(4), ""), since), "9 of 4, 100 % (7 s)");
-        assert_eq!(told(&seen(0, Some(0), ""), since), "0 done (7 s)");
+        assert_eq!(told(&seen(0, Some(0), ""), since), "at work (7 s)");
     }
 
     #[test]
