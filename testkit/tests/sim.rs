@@ -10,7 +10,7 @@ use testkit::sim::{Options, Report, run};
 /// Seeds that have ever failed; each is run each time.
 const EVER_FAILED: &str = include_str!("sim_seeds.txt");
 /// Steps in CI.
-const STEPS: u64 = 2_000_000;
+const STEPS: u64 = 5_000_000;
 const THREADS: u64 = 2;
 
 fn number(name: &str) -> Option<u64> {
@@ -41,7 +41,7 @@ fn seeds_that_ever_failed_pass() {
 }
 
 #[test]
-fn two_million_steps_break_no_invariant() {
+fn five_million_steps_break_no_invariant() {
     if let Some(seed) = number("SIM_SEED") {
         return one(seed);
     }

@@ -40,10 +40,12 @@ type Chance = (u64, fn(&Rc<Scene>));
 
 fn something_happens(scene: &Rc<Scene>) {
     let swarm = &scene.swarm;
-    let table: [Chance; 12] = [
+    let table: [Chance; 14] = [
         (220, |scene| on_a_node(scene, work_events)),
         (110, |scene| on_a_node(scene, work_jobs)),
         (15, |scene| on_a_node(scene, sweep)),
+        (3, |scene| on_a_node(scene, backfill)),
+        (6, |scene| on_a_node(scene, clean_up)),
         (300, |scene| on_a_node(scene, post::bring)),
         (60, |scene| on_a_node(scene, buy)),
         (20, |scene| on_a_node(scene, look_again)),
@@ -106,6 +108,26 @@ fn sweep(scene: &Rc<Scene>, node: usize) {
     scene.spawn(node, "sweep", async move {
         if let Err(error) = own.nodes[node].shop().sweep().await {
             told(&own, "sweep", &error);
+        }
+    });
+}
+
+fn backfill(scene: &Rc<Scene>, node: usize) {
+    let own = scene.clone();
+    scene.spawn(node, "backfill", async move {
+        match own.nodes[node].shop().backfill().await {
+            Ok(done) => own.note(format!("node {node} backfilled {done:?}")),
+            Err(error) => told(&own, "backfill", &error),
+        }
+    });
+}
+
+fn clean_up(scene: &Rc<Scene>, node: usize) {
+    let own = scene.clone();
+    scene.spawn(node, "cleanup", async move {
+        match own.nodes[node].shop().clean_up().await {
+            Ok(done) => own.note(format!("node {node} cleaned up {done:?}")),
+            Err(error) => told(&own, "cleanup", &error),
         }
     });
 }

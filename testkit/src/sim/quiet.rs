@@ -28,6 +28,10 @@ pub(super) fn rest(scene: &Rc<Scene>) {
     }
     scene.stripe().clear_faults();
     scene.finish();
+    // What a node that died was reading is free again after a while.
+    scene.advance(Duration::from_secs(600));
+    drain(scene);
+    the_schedule(scene);
     drain(scene);
     if scene.failed() {
         return;
@@ -72,6 +76,13 @@ pub(super) fn drain(scene: &Rc<Scene>) {
         }
     }
     scene.fail(format!("I-20: it does not drain: {}", waiting(scene)));
+}
+
+/// What runs by itself every few minutes.
+fn the_schedule(scene: &Scene) {
+    let shop = scene.nodes[0].shop();
+    told(scene, scene.drive(shop.backfill()).map(drop));
+    told(scene, scene.drive(shop.clean_up()).map(drop));
 }
 
 fn work(scene: &Rc<Scene>, node: usize) -> usize {
@@ -172,8 +183,12 @@ struct AtStripe {
     payment: &'static str,
     /// What was really taken, and in which currency.
     taken: Option<(i64, String)>,
-    /// All that was taken went back.
-    refunded: bool,
+    /// All that was taken went back: by refunds, or by a dispute that was lost.
+    returned: bool,
+    /// A bank decides about it.
+    disputed: bool,
+    /// An issuer warns of it.
+    warned: bool,
 }
 
 impl AtStripe {
@@ -188,17 +203,29 @@ fn at_stripe(scene: &Scene) -> BTreeMap<String, AtStripe> {
     let taken = |intent: Option<&str>| {
         let charges = account.charges_of(intent?);
         let charge = charges.into_iter().find(|c| c.captured && c.state == ChargeState::Succeeded)?;
-        let refunded = charge.amount_refunded >= charge.amount;
-        Some(((charge.amount, charge.currency.clone()), refunded))
+        Some((charge.id.clone(), charge.amount, charge.currency.clone(), charge.amount_refunded))
+    };
+    let disputes_of = |charge: &str| {
+        let all = account.disputes().iter().filter(|dispute| dispute.charge == charge);
+        all.map(|dispute| dispute.status).collect::<Vec<_>>()
     };
     account
         .sessions()
         .filter_map(|session| {
             let (status, payment) = (session.status, session.payment_status);
             let order = session.client_reference_id?.to_owned();
-            let (taken, refunded) = taken(session.payment_intent).unzip();
-            let refunded = refunded.unwrap_or_default();
-            Some((order, AtStripe { status, payment, taken, refunded }))
+            let mut seen =
+                AtStripe { status, payment, taken: None, returned: false, disputed: false, warned: false };
+            if let Some((charge, sum, currency, refunded)) = taken(session.payment_intent) {
+                use sandbox::DisputeStatus as At;
+                let disputes = disputes_of(&charge);
+                let lost = |at: &At| matches!(at, At::Lost | At::AppealNeedsResponse | At::AppealUnderReview);
+                seen.returned = refunded >= sum || disputes.iter().any(lost);
+                seen.disputed = disputes.iter().any(|at| matches!(at, At::NeedsResponse | At::UnderReview));
+                seen.warned = account.warnings().iter().any(|warning| warning.charge == charge);
+                seen.taken = Some((sum, currency));
+            }
+            Some((order, seen))
         })
         .collect()
 }
@@ -302,9 +329,21 @@ fn order_is_well(order: &Order, lacks_stock: bool, session: Option<&AtStripe>) -
     if order.refund_marked_at.is_some() {
         return if is_refunded { Ok(()) } else { wrong("I-9: an operator said that it is refunded") };
     }
-    let refunded = session.is_some_and(|session| session.refunded);
-    if refunded != is_refunded {
-        return wrong(if refunded { "I-9: its money went back" } else { "I-9: its money did not go back" });
+    let returned = session.is_some_and(|session| session.returned);
+    if returned != is_refunded {
+        return wrong(if returned { "I-9: its money went back" } else { "I-9: its money did not go back" });
+    }
+    let disputed = session.is_some_and(|session| session.disputed) && !returned;
+    if disputed != order.is_suspended() && order.is_handed_over() {
+        return wrong(if disputed {
+            "I-10: a bank decides about it"
+        } else {
+            "I-10: no bank decides about it"
+        });
+    }
+    let told = order.reviews.iter().any(|review| review.kind == ReviewKind::EarlyFraudWarning);
+    if session.is_some_and(|session| session.warned) && !told {
+        return wrong("an issuer has warned, and nobody is told");
     }
     if order.payment_status == PaymentStatus::RefundPending {
         return wrong("I-9: a refund is under way for ever");

@@ -423,7 +423,7 @@ fn node(
         livemode: false,
         currency: "usd".parse().expect("a currency"),
         reservation: Duration::from_secs(swarm.reservation_minutes * 60),
-        cleanup_after: Duration::from_secs(60 * 60),
+        cleanup_after: Duration::from_secs(20 * 60),
     };
     let shop =
         Rc::new(Shop::new(db.clone(), stripe.clone(), settings.clone(), clock.clone(), entropy.clone()));
