@@ -293,8 +293,8 @@ fn fact(fields: &Fields<'_>, object: &str, news: News, source: Source) -> Result
 /// Adds what the objects prove that were expanded in a fetched one, and by what they name their order. One that is not
 /// whole is passed over: it was not expanded for us.
 fn within(fields: &Fields<'_>, asked: Asked, proof: &mut Proof) {
-    let expanded =
-        ["payment_intent", "latest_charge", "charge"].into_iter().filter_map(|name| fields.inside(name));
+    let names = ["payment_intent", "latest_charge", "charge", "review"];
+    let expanded = names.into_iter().filter_map(|name| fields.inside(name));
     let refunds = fields.inside("refunds").map(|refunds| refunds.items("data")).unwrap_or_default();
     for inner in expanded.chain(refunds) {
         let kind = inner.text("object").unwrap_or_default();

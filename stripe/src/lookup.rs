@@ -74,7 +74,7 @@ pub fn list_events(query: EventQuery) -> Call {
 pub enum Listed {
     /// Checkout sessions, each with its payment.
     Sessions,
-    /// Payment intents, each with its charge and that charge's refunds.
+    /// Payment intents, each with its charge, that charge's refunds, and its review: closed reviews are found nowhere else.
     Intents,
     /// Refunds, each with its charge and payment.
     Refunds,
@@ -102,7 +102,7 @@ impl Listed {
     fn expanded(self) -> &'static [&'static str] {
         match self {
             Listed::Sessions => &["payment_intent"],
-            Listed::Intents => &["latest_charge", "latest_charge.refunds"],
+            Listed::Intents => &["latest_charge", "latest_charge.refunds", "review"],
             Listed::Refunds | Listed::Disputes | Listed::Warnings | Listed::Reviews => {
                 &["charge", "payment_intent"]
             }
@@ -179,7 +179,8 @@ mod tests {
     fn objects_of_any_age_are_listed_with_what_stands_inside_of_them() {
         assert_eq!(
             said(&list_objects(Listed::Intents, None, None)),
-            "/v1/payment_intents?limit=100&expand[]=data.latest_charge&expand[]=data.latest_charge.refunds"
+            "/v1/payment_intents?limit=100&expand[]=data.latest_charge&expand[]=data.latest_charge.refunds&\
+             expand[]=data.review"
         );
         let since = Timestamp::from_seconds(1_790_000_000);
         assert_eq!(

@@ -432,6 +432,18 @@ fn a_fetched_charge_brings_its_refunds_and_its_payment_with_the_order_that_it_na
     assert!(proof.facts.iter().all(|fact| fact.provisional().is_none()));
 }
 
+/// Stripe lists only open reviews; one that was closed is seen through its payment.
+#[test]
+fn a_fetched_payment_brings_its_review() {
+    let intent = json!({"id": "pi_1", "object": "payment_intent", "amount": 900, "amount_received": 900,
+        "currency": "eur", "status": "succeeded", "metadata": {"orderId": "ord_true"},
+        "review": {"id": "prv_1", "object": "review", "open": false, "closed_reason": "disputed", "charge": "ch_1"}});
+    let Ok(Reading::Proof(proof)) = read_object(&intent, NOW) else { panic!("it is read") };
+    let Fact::Review(review) = &proof.facts[1] else { panic!("a review") };
+    assert_eq!(review.closed, text("disputed"));
+    assert_eq!(proof.references.order, text("ord_true"));
+}
+
 #[test]
 fn what_a_person_typed_on_a_refund_is_known_as_such() {
     let references = proof(&event("refund.created", refund("succeeded"))).references;
