@@ -197,7 +197,11 @@ async fn close(app: &App, run: &Run, ended: &Result<Done>) {
     if !state.written {
         return;
     }
-    let (cx, seen, ended) = (app.shop.cx(), run.seen(), ended.as_ref().map(Done::clone).map_err(Told::from));
+    let ended = match ended {
+        Ok(done) => Ok(done.clone()),
+        Err(error) => Err(Told::from(error)),
+    };
+    let (cx, seen) = (app.shop.cx(), run.seen());
     let closed = app.shop.db.write("task.end", move |tx| runs::end(tx, &cx, id, &seen, &ended)).await;
     if let Err(error) = closed.safe_to_repeat() {
         tracing::error!(run = %id, %error, "the end of a task could not be written down");

@@ -47,7 +47,7 @@ impl Exit {
             "not_found" | "no_such_route" => Exit::NotFound,
             "stale_plan" | "idempotency_key_reused" | "idempotency_in_flight" | "conflict" => Exit::Conflict,
             "interrupted" => Exit::Interrupted,
-            "backfill_under_way" => Exit::Conflict,
+            "backfill_under_way" | "reconcile_taken_over" | "reconcile_place_lost" => Exit::Conflict,
             "busy" | "request_timeout" | "unreachable" => Exit::Down,
             _ => Exit::Refused,
         }

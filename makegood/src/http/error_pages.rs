@@ -215,6 +215,27 @@ pub const PAGES: &[ErrorPage] = &[
         "Wait until it has ended, a few seconds mostly, then look with `makegood events gaps`.",
     )),
     page(
+        "money_may_go_back",
+        409,
+        "The money may go back",
+        "The payment is disputed, or its refund is under way. What is shipped now may be gone together with the money.",
+        "Wait until it is decided: `makegood orders explain ORDER` says what it waits for, `makegood disputes list` until when.",
+    ),
+    page(
+        "reconcile_taken_over",
+        409,
+        "Another process goes on with it",
+        "This comparison with Stripe was gone on with by another process, because this one was not heard of for a while. What both have found is kept in one place.",
+        "Look at how far it is: `makegood reconciliations show ID`.",
+    ),
+    page(
+        "reconcile_place_lost",
+        409,
+        "The place is lost",
+        "A comparison with Stripe that was cut off should go on behind an object that Stripe does not know any more, so nobody can say what was looked at.",
+        "Begin anew: `makegood reconcile --from-start`.",
+    ),
+    page(
         "no_preview",
         422,
         "It cannot be said beforehand",
