@@ -30,11 +30,11 @@ pub use place::{Draft, place, record_session};
 pub use refund::{lock, mark_refunded, refund_given_up, refund_requested};
 pub use review::{clear_review, flag_for_review};
 pub use settle::{Learned, Settled, learn, settle};
-pub use store::{Unpaid, first_placed_at, unpaid_since};
 pub use store::{
     Counts, KnownFact, LateFacts, counts, fact, facts_of, find, find_by_intent, find_by_session, find_many,
     happened, late_facts, match_references, of_email, of_profile, timeline, undecided, unfinished_facts,
 };
+pub use store::{Unpaid, first_placed_at, unpaid_since};
 pub use verdict::{Verdict, decide};
 
 /// The job that fetches a session from Stripe because only it can explain an amount; handled by the checkout.

@@ -6,6 +6,7 @@
 mod broken;
 mod checkout;
 mod cleanup;
+mod disputes;
 mod doubles;
 mod events;
 mod findings;
