@@ -44,8 +44,8 @@ fn something_happens(scene: &Rc<Scene>) {
         (220, |scene| on_a_node(scene, work_events)),
         (110, |scene| on_a_node(scene, work_jobs)),
         (15, |scene| on_a_node(scene, sweep)),
-        (3, |scene| on_a_node(scene, backfill)),
-        (6, |scene| on_a_node(scene, clean_up)),
+        (10, |scene| on_a_node(scene, clean_up)),
+        (swarm.reads, |scene| on_a_node(scene, read_list)),
         (300, |scene| on_a_node(scene, post::bring)),
         (60, |scene| on_a_node(scene, buy)),
         (20, |scene| on_a_node(scene, look_again)),
@@ -112,22 +112,26 @@ fn sweep(scene: &Rc<Scene>, node: usize) {
     });
 }
 
-fn backfill(scene: &Rc<Scene>, node: usize) {
-    let own = scene.clone();
-    scene.spawn(node, "backfill", async move {
-        match own.nodes[node].shop().backfill().await {
-            Ok(done) => own.note(format!("node {node} backfilled {done:?}")),
-            Err(error) => told(&own, "backfill", &error),
-        }
-    });
-}
-
+/// The schedule looks at orders that nobody paid for.
 fn clean_up(scene: &Rc<Scene>, node: usize) {
     let own = scene.clone();
     scene.spawn(node, "cleanup", async move {
         match own.nodes[node].shop().clean_up().await {
-            Ok(done) => own.note(format!("node {node} cleaned up {done:?}")),
+            Ok(done) if done.looked_at > 0 => own.note(format!("node {node} cleaned up {done:?}")),
+            Ok(_) => {}
             Err(error) => told(&own, "cleanup", &error),
+        }
+    });
+}
+
+/// The schedule reads Stripe's list of events.
+fn read_list(scene: &Rc<Scene>, node: usize) {
+    let own = scene.clone();
+    scene.spawn(node, "backfill", async move {
+        match own.nodes[node].shop().backfill().await {
+            Ok(Some(done)) if done.stored > 0 => own.note(format!("node {node} read {done:?}")),
+            Ok(_) => {}
+            Err(error) => told(&own, "backfill", &error),
         }
     });
 }

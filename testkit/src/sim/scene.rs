@@ -393,6 +393,9 @@ fn account(seed: u64, swarm: &Swarm, clock: &Arc<FixedClock>) -> Sandbox {
     if swarm.twin > 0 {
         account.inject(Fault::new(Trouble::Twin).with_probability(often(swarm.twin)));
     }
+    if swarm.dropped > 0 {
+        account.inject(Fault::new(Trouble::Drop).with_probability(often(swarm.dropped)));
+    }
     if swarm.duplicate > 0 {
         let twice = Trouble::Duplicate { copies: 1 };
         account.inject(Fault::new(twice).with_probability(often(swarm.duplicate)));
@@ -423,7 +426,7 @@ fn node(
         livemode: false,
         currency: "usd".parse().expect("a currency"),
         reservation: Duration::from_secs(swarm.reservation_minutes * 60),
-        cleanup_after: Duration::from_secs(20 * 60),
+        cleanup_after: Duration::from_secs(15 * 60),
     };
     let shop =
         Rc::new(Shop::new(db.clone(), stripe.clone(), settings.clone(), clock.clone(), entropy.clone()));

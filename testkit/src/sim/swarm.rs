@@ -38,6 +38,10 @@ pub struct Swarm {
     pub late_seconds: u64,
     /// Two events tell of one change.
     pub twin: u64,
+    /// A webhook is never sent; only the list of events shows the event.
+    pub dropped: u64,
+    /// Of what happens between steps: a node reads Stripe's list of events.
+    pub reads: u64,
     /// A session costs or collects something else than was asked for.
     pub tampered: u64,
     /// A buyer pays for what was taken back from the order.
@@ -85,6 +89,8 @@ impl Swarm {
             duplicate: some(300),
             late_seconds: some(4000),
             twin: some(300),
+            dropped: some(300),
+            reads: some(30),
             tampered: some(300),
             late_buyer: some(600),
             money_back: some(90),
