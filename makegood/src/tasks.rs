@@ -76,8 +76,12 @@ pub async fn begin(app: &Arc<App>, asked: Asked<Shop>, by: By, key: Option<Key>)
 }
 
 async fn write_down(app: &App, begun: &Begun, key: Option<Key>) -> Result<()> {
-    let begun = begun.clone();
-    let written = app.shop.db.write("task.begin", move |tx| runs::begin(tx, &begun, key.as_ref()));
+    let (cx, begun) = (app.shop.cx(), begun.clone());
+    let written = app.shop.db.write("task.begin", move |tx| {
+        // Where no server sweeps, whoever begins the next closes those that died.
+        runs::tidy(tx, &cx)?;
+        runs::begin(tx, &begun, key.as_ref())
+    });
     written.await.safe_to_repeat()
 }
 

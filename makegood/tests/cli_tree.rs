@@ -84,6 +84,19 @@ fn about(command: &Command) -> String {
 }
 
 #[test]
+fn a_task_that_may_change_something_says_who_may_and_what_is_kept() {
+    let root = command();
+    let tasks = leaves().into_iter().filter_map(|leaf| match leaf.does {
+        Does::Task(task) => task.effect.changing().map(|changing| (leaf, *changing)),
+        _ => None,
+    });
+    for (leaf, changing) in tasks {
+        let said = at(&root, &leaf).get_after_help().map(ToString::to_string).unwrap_or_default();
+        assert!(said.contains(changing.audit) && said.contains(changing.role.as_str()), "{}", leaf.words());
+    }
+}
+
+#[test]
 fn no_argument_hides_a_flag_that_every_command_takes() {
     let globals = Globals::augment_args(Command::new("x"));
     let words = |command: &Command| -> BTreeSet<String> {

@@ -394,26 +394,28 @@ on_both_engines! {
         let alive = begun("probes.alive", Some("counted"), SILENCE / 2);
         let all: Vec<Begun> = dead.iter().cloned().chain([alive.clone()]).collect();
         server.app.shop.db.write("test.begin", move |tx| all.iter().try_for_each(|run| runs::begin(tx, run, None))).await.unwrap();
-        for _ in 0..3 {
-            makegood::worker::sweep(&server.app).await.unwrap();
-        }
+        // Whoever begins another, and whoever sweeps: the first closes it.
+        let next = server.post(LEAP, Some(ADMIN_TOKEN), &json!({ "reason": "next" })).await;
+        assert_eq!((next.status, &next.body["far"]), (200, &json!(3)), "{}", next.text);
+        makegood::worker::sweep(&server.app).await.unwrap();
         for run in &dead {
             let run = ended(&server, &run.id.to_string()).await;
             assert_eq!((&run["status"], &run["error"]["code"]), (&json!("failed"), &json!("interrupted")));
         }
-        let [(_, reason, data)] = entries(&server).await.try_into().unwrap();
+        let [(_, reason, data), (_, after, _)] = entries(&server).await.try_into().unwrap();
         assert_eq!((reason.as_deref(), &data["task"]), (Some("tests"), &json!("probes.dead")));
+        assert_eq!(after.as_deref(), Some("next"));
         // One that was taken for dead and comes back changes nothing any more.
         let (late, at) = (dead[0].id, cx.clone());
         let end = move |tx: &mut db::Tx<'_>| runs::end(tx, &at, late, &Seen::default(), &Ok(Done::new(json!({}))));
         server.app.shop.db.write("test.end", end).await.unwrap();
-        assert_eq!(entries(&server).await.len(), 1);
+        assert_eq!(entries(&server).await.len(), 2);
         let still = server.get(&format!("/api/v1/admin/runs/{}", alive.id), Some(ADMIN_TOKEN)).await;
         assert_eq!(still.body["status"], "running");
         // Long afterwards it is let go of; the audit log keeps it.
         let later = cx.at(cx.now + runs::KEPT + SILENCE);
         server.app.shop.db.write("test.tidy", move |tx| runs::tidy(tx, &later)).await.unwrap();
-        assert_eq!((runs_kept(&server).await, entries(&server).await.len()), (1, 2));
+        assert_eq!((runs_kept(&server).await, entries(&server).await.len()), (1, 3));
         server.stop().await;
     }
 }
