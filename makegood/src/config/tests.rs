@@ -149,6 +149,26 @@ fn a_near_miss_in_the_environment_is_warned_of_and_a_stranger_is_not() {
     );
 }
 
+/// A wrong word would leave a shop deaf; and who pulls needs no signing secret.
+#[test]
+fn whoever_reads_the_list_of_events_needs_no_endpoint() {
+    let problem = load(&[("STRIPE_EVENTS", "poll")]).unwrap_err().remove(0).to_string();
+    assert_eq!(problem, "STRIPE_EVENTS: `poll`; expected both or push or pull");
+    let missing = |events: &[(&str, &str)]| {
+        let all = [&[("STRIPE_SECRET", "sk_test_1")], events].concat();
+        load(&all).unwrap().missing_for_serving().iter().map(Problem::to_string).collect::<Vec<_>>()
+    };
+    for events in [&[][..], &[("STRIPE_EVENTS", "push")], &[("STRIPE_EVENTS", "both")]] {
+        let told = missing(events);
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert!(
+            told[0].starts_with("STRIPE_WEBHOOK_SECRET is not set") && told[0].contains("STRIPE_EVENTS=pull")
+        );
+    }
+    assert_eq!(missing(&[("STRIPE_EVENTS", "pull")]), Vec::<String>::new());
+    assert_eq!(load(&[]).unwrap().stripe_events, StripeEvents::Both);
+}
+
 #[test]
 fn keys_of_other_systems_are_explained() {
     let config = load(&[("MONGO_URI", "mongodb://u:secret@h/db"), ("QUEUE_CONNECTION", "sync")]).unwrap();

@@ -10,6 +10,7 @@ mod node;
 mod nodes;
 mod outage;
 mod people;
+mod pulling;
 mod real_input;
 mod stage;
 mod starting;
