@@ -47,7 +47,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("inbox", &["orders", "refunds", "fetch"]),
     ("refunds", &["orders", "fetch"]),
     ("checkout", &["orders", "inventory", "catalog", "customers", "fetch"]),
-    ("orders", &["entitlements", "inventory", "catalog"]),
+    ("orders", &["entitlements", "inventory", "catalog", "fetch"]),
     ("entitlements", &["catalog", "customers"]),
 ];
 

@@ -41,6 +41,12 @@ impl Timestamp {
     pub const fn seconds(self) -> i64 {
         self.0.div_euclid(1_000_000)
     }
+    /// For sentences that people read: `2026-11-20 08:15:30 UTC`.
+    pub fn in_words(self) -> String {
+        let text = self.to_string();
+        let second = text.split('.').next().unwrap_or_default();
+        format!("{} UTC", second.replace('T', " "))
+    }
     /// How long ago `earlier` was; zero when it lies in the future.
     pub fn since(self, earlier: Timestamp) -> Duration {
         Duration::from_micros(self.0.saturating_sub(earlier.0).max(0) as u64)
@@ -134,6 +140,12 @@ mod tests {
             assert_eq!(t.to_string(), text);
         }
         assert_eq!(Timestamp::from_seconds(1_790_000_000).to_string(), "2026-09-21T14:13:20.000000Z");
+    }
+
+    #[test]
+    fn a_sentence_names_an_instant_to_the_second() {
+        let at: Timestamp = "2026-11-20T08:15:30.999999Z".parse().unwrap();
+        assert_eq!(at.in_words(), "2026-11-20 08:15:30 UTC");
     }
 
     #[test]

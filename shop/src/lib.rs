@@ -102,6 +102,7 @@ pub const VIEWS: &[ViewDef] = &[
     ViewDef::of::<orders::views::List>(),
     ViewDef::of::<orders::views::Show>(),
     ViewDef::of::<cases::Explain>(),
+    ViewDef::of::<cases::Find>(),
     ViewDef::of::<reconcile::views::List>(),
     ViewDef::of::<reconcile::views::Show>(),
     ViewDef::of::<reconcile::views::Findings>(),
@@ -111,6 +112,7 @@ pub const VIEWS: &[ViewDef] = &[
 
 /// Everything that talks to the world and may take long. The doors are made from this list.
 pub const TASKS: &[TaskDef<Shop>] = &[
+    TaskDef::of::<cases::Case>(),
     TaskDef::of::<checkout::tasks::CleanUpFailed>(),
     TaskDef::of::<inbox::tasks::Backfill>(),
     TaskDef::of::<inbox::tasks::FindGaps>(),

@@ -1,7 +1,7 @@
 //! What commands are called where that differs from the registry, and what people type from older runbooks.
 
 /// Commands whose words are not those of the operation's, view's or task's name.
-pub const RENAMED: &[(&str, &[&str])] = &[("audit-logs.list", &["audit", "list"])];
+pub const RENAMED: &[(&str, &[&str])] = &[("audit-logs.list", &["audit", "list"]), ("search", &["find"])];
 
 /// Second ways to the same command.
 pub const ALSO: &[(&str, &[&str])] = &[("products.list", &["catalog", "list"])];
@@ -35,6 +35,8 @@ pub const GROUPS: &[Group] = &[
     group(RUN, "dev", "A shop to play with: server, workers, a Stripe of its own, nothing to install"),
     group(RUN, "serve", "Serve webhooks, the API and the workers"),
     group(RUN, "health", "Ask a running server how it is"),
+    group(SHOP, "case", "Why somebody has no access: one line, the evidence, what mends it"),
+    group(SHOP, "find", "Anything by its id, Stripe's or ours, or by an email"),
     group(SHOP, "orders", "Purchases: where each stands, why, and what to do"),
     group(SHOP, "events", "Stripe's events: received, processed, to be replayed"),
     group(SHOP, "entitlements", "Who may use what, and who said so"),

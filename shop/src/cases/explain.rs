@@ -6,17 +6,22 @@ use ops::View;
 use ops::audit::{self, Filter};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use stripe::Fact;
 
-use crate::ids::{OrderId, order_schema};
-use crate::orders::{self, Order, State, WaitsFor};
-use crate::{checkout, entitlements, inbox, inventory};
+use super::find;
+use super::hit::{Hit, ORDER};
+use super::key::Key;
+use super::next::{Situation, next};
+use crate::ids::OrderId;
+use crate::orders::{self, KnownFact};
+use crate::{checkout, disputes, entitlements, inbox, inventory, refunds};
 
 /// Explain an order: everything that happened, its causes, and what should happen next
 #[derive(Debug, clap::Args, Serialize, Deserialize, JsonSchema)]
 pub struct Explain {
-    /// Which order
-    #[schemars(schema_with = "order_schema")]
-    pub order: OrderId,
+    /// Which order: its id, or the id of anything that leads to it, Stripe's or ours, or the buyer's email
+    pub order: String,
 }
 
 /// One line of the story.
@@ -33,28 +38,70 @@ struct Line {
 impl View for Explain {
     const NAME: &'static str = "orders.explain";
     const SUBJECT: Option<&'static str> = Some("order");
-    const COLUMNS: &'static [&'static str] = &[];
+    /// Of the orders to choose from, where what was asked leads to several.
+    const COLUMNS: &'static [&'static str] = find::COLUMNS;
 
-    fn read(&self, tx: &mut Tx<'_>, cx: &Cx) -> Result<serde_json::Value> {
-        let order = orders::find(tx, self.order)?.ok_or_else(|| Error::not_found("order", self.order))?;
-        let mut story = told_by_order(tx, order.id)?;
-        story.extend(told_by_events(tx, order.id)?);
-        story.extend(told_by_audit(tx, order.id)?);
-        // Stable: what was written in one transaction keeps the order in which it was written.
-        story.sort_by_key(|line| line.at);
-        let reservations = inventory::reservations_of(tx, order.id)?;
-        let entitlements = entitlements::of_order(tx, order.id)?;
-        let checkout = checkout::find(tx, order.id)?;
-        Ok(serde_json::json!({
-            "object": "explanation",
-            "order": orders::views::json(&order),
-            "story": story,
-            "reservations": reservations,
-            "entitlements": entitlements,
-            "checkout_url": checkout.as_ref().and_then(|checkout| checkout.url.clone()),
-            "next": next(&order, checkout.as_ref(), cx.now),
-        }))
+    fn read(&self, tx: &mut Tx<'_>, cx: &Cx) -> Result<Value> {
+        let key = Key::parse(&self.order)?;
+        if let Key::Order(id) = key {
+            return explain(tx, cx, id);
+        }
+        let found = find::look_up(tx, &key)?;
+        if found.is_empty() {
+            return Err(find::nothing(&key));
+        }
+        let orders: Vec<Hit> = found.into_iter().filter(|hit| hit.kind == ORDER).collect();
+        match orders.as_slice() {
+            [] => Err(Error::not_found("order behind", key.shown())),
+            [one] => explain(tx, cx, one.order.ok_or_else(|| Error::bug("an order without an id"))?),
+            _ => Ok(find::list(&orders)),
+        }
     }
+}
+
+fn explain(tx: &mut Tx<'_>, cx: &Cx, id: OrderId) -> Result<Value> {
+    let order = orders::find(tx, id)?.ok_or_else(|| Error::not_found("order", id))?;
+    let mut story = told_by_order(tx, order.id)?;
+    story.extend(told_by_events(tx, order.id)?);
+    story.extend(told_by_audit(tx, order.id)?);
+    // Stable: what was written in one transaction keeps the order in which it was written.
+    story.sort_by_key(|line| line.at);
+    let checkout = checkout::find(tx, id)?;
+    let facts = orders::facts_of(tx, id)?;
+    let refunds = refunds::of_order(tx, id)?;
+    let steps = next(&Situation {
+        order: &order,
+        checkout: checkout.as_ref(),
+        facts: &facts,
+        refund: refunds.last(),
+        now: cx.now,
+    });
+    Ok(json!({
+        "object": "explanation",
+        "order": orders::views::json(&order),
+        "story": story,
+        "reservations": inventory::reservations_of(tx, id)?,
+        "entitlements": entitlements::of_order(tx, id)?,
+        "grants": entitlements::grants_of_order(tx, id)?,
+        "refunds": refunds,
+        "money_back": money_back(&facts, cx.now),
+        "provisional": facts.iter().filter(|known| known.fact.provisional().is_some())
+            .map(|known| known.fact.object_id()).collect::<Vec<_>>(),
+        "checkout_url": checkout.as_ref().and_then(|checkout| checkout.url.clone()),
+        "next": steps.join(" "),
+        "steps": steps,
+    }))
+}
+
+/// What came after the payment, disputes with what is left of their time.
+fn money_back(facts: &[KnownFact], now: Timestamp) -> Value {
+    let mut all = orders::views::money_back(facts);
+    let disputes = facts.iter().filter_map(|known| match &known.fact {
+        Fact::Dispute(dispute) => disputes::views::json(dispute, now),
+        _ => None,
+    });
+    all["disputes"] = disputes.collect();
+    all
 }
 
 fn told_by_order(tx: &mut Tx<'_>, id: OrderId) -> Result<Vec<Line>> {
@@ -106,36 +153,4 @@ fn told_by_audit(tx: &mut Tx<'_>, id: OrderId) -> Result<Vec<Line>> {
             })
         })
         .collect()
-}
-
-/// What should happen next, and by whom.
-fn next(order: &Order, checkout: Option<&checkout::Checkout>, now: Timestamp) -> String {
-    if let Some(review) = order.open_review() {
-        return format!(
-            "A person looks at it: {}. Then: makegood orders review clear {} --reason …",
-            review.detail, order.id
-        );
-    }
-    match &order.state {
-        State::Pending => match checkout {
-            Some(checkout) if checkout.expires_at > now => {
-                format!("The buyer pays until {}; if not, the order is cancelled by itself.", checkout.expires_at)
-            }
-            Some(_) => "The job checkout.close asks Stripe how the session ended.".into(),
-            None => "Nobody has asked Stripe for a page; cancel it or wait for a payment.".into(),
-        },
-        State::Paid { waits_for: WaitsFor::Stock } => {
-            "Stock has to come: makegood inventory adjust SKU PIECES --reason …; the order then goes on by itself.".into()
-        }
-        State::Paid { waits_for: WaitsFor::Breakdown } => {
-            "The checkout session has to be seen; the job checkout.sync fetches it.".into()
-        }
-        State::Paid { waits_for: WaitsFor::Review } => {
-            format!("Its review is cleared; settle it: makegood orders confirm {} --reason …", order.id)
-        }
-        State::Confirmed { .. } => format!("It has to be shipped: makegood orders ship {} --reason …", order.id),
-        State::Completed { .. } => "Nothing is left to do.".into(),
-        State::Cancelled { .. } => "Nothing; a payment that comes all the same reopens it.".into(),
-        State::Refunded { .. } => "Nothing; should the money come back, so does what was bought.".into(),
-    }
 }

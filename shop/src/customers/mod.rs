@@ -3,4 +3,4 @@
 pub mod ops;
 pub(crate) mod store;
 
-pub use store::{Profile, create, find};
+pub use store::{Profile, create, find, of_email};

@@ -35,6 +35,15 @@ pub fn find(tx: &mut Tx<'_>, id: ProfileId) -> Result<Option<Profile>> {
     tx.query_opt("SELECT * FROM profiles WHERE id = $1", &[id.into()])?.as_ref().map(read).transpose()
 }
 
+/// The profiles with this email, in any case; the oldest first.
+pub fn of_email(tx: &mut Tx<'_>, email: &str, limit: i64) -> Result<Vec<Profile>> {
+    let rows = tx.query(
+        "SELECT * FROM profiles WHERE lower(email) = lower($1) ORDER BY id LIMIT $2",
+        &[email.into(), limit.into()],
+    )?;
+    rows.iter().map(read).collect()
+}
+
 /// Profiles in the order of their ids, after `after`.
 pub(crate) fn list(tx: &mut Tx<'_>, after: Option<ProfileId>, limit: i64) -> Result<Vec<Profile>> {
     let rows = match after {

@@ -43,8 +43,10 @@ impl Deadline {
 /// What should happen next about a dispute, and by whom.
 pub fn next(id: &str, status: DisputeStatus, due_by: Option<Timestamp>, now: Timestamp) -> String {
     let until = match (deadline(status, due_by, now), due_by) {
-        (Deadline::Left(days), Some(due)) => format!(" by {due} ({days} whole days are left)"),
-        (Deadline::Over(_), Some(due)) => format!("; it was due by {due}, see whether one is still taken"),
+        (Deadline::Left(days), Some(due)) => format!(" by {} ({days} whole days are left)", due.in_words()),
+        (Deadline::Over(_), Some(due)) => {
+            format!("; it was due by {}, see whether one is still taken", due.in_words())
+        }
         _ => "; Stripe names no deadline".into(),
     };
     let at_stripe = format!("https://dashboard.stripe.com/disputes/{id}");

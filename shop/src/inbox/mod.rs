@@ -22,4 +22,4 @@ pub use event::{EventSource, EventStatus, StoredEvent};
 pub use process::{Processed, process, replay};
 pub use receive::{Incoming, Receipt, Receiver};
 pub use rematch::rematch;
-pub use store::{find, of_order, oldest_waiting};
+pub use store::{find, of_order, oldest_waiting, waiting_about};

@@ -234,14 +234,14 @@ fn dispute_needs_response(tx: &mut Tx<'_>, now: Timestamp) -> Result<Vec<Found>>
         let Fact::Dispute(dispute) = &known.fact else { continue };
         let Some(state) = dispute.state.now() else { continue };
         let amount = Money::new(state.amount, dispute.currency);
-        let until = match state.due_by {
-            Some(due) if due <= now => {
-                format!("was due by {due}: see in Stripe whether an answer is still taken")
+        let until = match state.due_by.map(|due| (due, due.in_words())) {
+            Some((due, at)) if due <= now => {
+                format!("was due by {at}: see in Stripe whether an answer is still taken")
             }
-            Some(due) if due <= now + NEAR => {
-                format!("due by {due}, in {} hours", due.since(now).as_secs() / 3600)
+            Some((due, at)) if due <= now + NEAR => {
+                format!("due by {at}, in {} hours", due.since(now).as_secs() / 3600)
             }
-            Some(due) => format!("due by {due}, in {} days", due.since(now).as_secs() / 86_400),
+            Some((due, at)) => format!("due by {at}, in {} days", due.since(now).as_secs() / 86_400),
             None => "Stripe names no deadline".into(),
         };
         let text =

@@ -91,7 +91,7 @@ pub fn find(tx: &mut Tx<'_>, id: RefundId) -> Result<Option<Refund>> {
 }
 
 /// The refund that Stripe knows by this id.
-pub(super) fn by_stripe_id(tx: &mut Tx<'_>, id: &str) -> Result<Option<Refund>> {
+pub fn by_stripe_id(tx: &mut Tx<'_>, id: &str) -> Result<Option<Refund>> {
     let sql = "SELECT * FROM refunds WHERE stripe_refund_id = $1";
     tx.query_opt(sql, &[id.into()])?.as_ref().map(read).transpose()
 }

@@ -59,7 +59,7 @@ pub fn titled(name: &str) -> String {
 
 /// Whether a field holds a time, by its name.
 pub fn is_time(name: &str) -> bool {
-    name.ends_with("_at") || matches!(name, "at" | "created" | "since" | "oldest")
+    name.ends_with("_at") || matches!(name, "at" | "created" | "since" | "oldest" | "due_by")
 }
 
 /// A sum in minor units, told by its name and the currency beside it.
@@ -83,12 +83,22 @@ fn tone_of_word(name: &str, word: &str) -> Option<Tone> {
         return matches!(name, "last_error" | "review_reason").then_some(Tone::Bad);
     }
     match word {
-        "completed" | "confirmed" | "processed" | "paid" | "active" | "applied" => Some(Tone::Good),
-        "error" | "failed" | "disputed" => Some(Tone::Bad),
-        "retry" | "unmatched" | "pending" | "processing" | "received" | "reserved" | "queued" => {
-            Some(Tone::Warn)
+        "completed" | "confirmed" | "processed" | "paid" | "active" | "applied" | "won" => Some(Tone::Good),
+        "error" | "failed" | "disputed" | "lost" | "needs_response" => Some(Tone::Bad),
+        "retry"
+        | "unmatched"
+        | "pending"
+        | "processing"
+        | "received"
+        | "reserved"
+        | "queued"
+        | "suspended"
+        | "under_review"
+        | "warning_needs_response"
+        | "unknown" => Some(Tone::Warn),
+        "ignored" | "cancelled" | "released" | "expired" | "unpaid" | "revoked" | "returned" | "refunded" => {
+            Some(Tone::Dim)
         }
-        "ignored" | "cancelled" | "released" | "expired" | "unpaid" | "revoked" => Some(Tone::Dim),
         _ => None,
     }
 }

@@ -1,5 +1,6 @@
 //! How results look to people. JSON never comes through here.
 
+mod case;
 mod cell;
 mod change;
 mod fields;
@@ -40,11 +41,12 @@ impl Look {
     }
 }
 
-/// Any answer of a view: a list as a table, an explanation as a story, everything else as fields.
+/// Any answer: a list as a table, an explanation as a story, a case by its verdict, everything else as fields.
 pub fn answer(answer: &Value, columns: &[&str], look: Look) -> String {
     match (answer["object"].as_str(), answer["data"].as_array()) {
         (Some("list"), Some(rows)) => table(columns, rows, look),
         (Some("explanation"), _) => story::story(answer, look),
+        (Some("case"), _) => case::case(answer, look),
         _ => fields(answer, look),
     }
 }

@@ -17,9 +17,28 @@ pub fn story(explanation: &Value, look: Look) -> String {
         before = at.or(before);
     }
     text.push_str(&held(explanation, look));
-    let next = explanation["next"].as_str().unwrap_or_default();
-    text.push_str(&format!("\n{} {}\n", look.paint.tone(Tone::Bold, "Next:"), one_line(next)));
+    text.push_str(&next(explanation, look));
     text
+}
+
+/// The steps, the most urgent first.
+fn next(explanation: &Value, look: Look) -> String {
+    let title = look.paint.tone(Tone::Bold, "Next:");
+    let steps: Vec<String> = explanation["steps"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .map(one_line)
+        .collect();
+    match steps.as_slice() {
+        [] => format!("\n{title} {}\n", one_line(explanation["next"].as_str().unwrap_or_default())),
+        [one] => format!("\n{title} {one}\n"),
+        all => {
+            let all: String = all.iter().map(|step| format!("  - {step}\n")).collect();
+            format!("\n{title}\n{all}")
+        }
+    }
 }
 
 fn heading(order: &Value, look: Look) -> String {
@@ -38,8 +57,15 @@ fn heading(order: &Value, look: Look) -> String {
         let product = line["product_id"].as_str().unwrap_or_default();
         text.push_str(&format!("  {} × {product}\n", line["quantity"]));
     }
-    if let Some(reason) = order["review_reason"].as_str() {
-        text.push_str(&format!("  {} {}\n", look.paint.tone(Tone::Warn, "under review:"), one_line(reason)));
+    for review in order["reviews"].as_array().into_iter().flatten().filter(|r| r["cleared_at"].is_null()) {
+        let said = |name: &str| one_line(review[name].as_str().unwrap_or_default());
+        let title =
+            look.paint.tone(Tone::Warn, &format!("under review ({}):", said("kind").replace('_', " ")));
+        text.push_str(&format!("  {title} {}\n", said("detail")));
+    }
+    if order["suspended"] == true {
+        let title = look.paint.tone(Tone::Warn, "suspended:");
+        text.push_str(&format!("  {title} what was bought, while a dispute is open\n"));
     }
     text.push('\n');
     text
@@ -100,25 +126,56 @@ fn detail(line: &Value, order: &Value) -> String {
     }
 }
 
-/// What the order holds now: reservations and entitlements.
+/// What the order holds now, and what of its money went back or may.
 fn held(explanation: &Value, look: Look) -> String {
-    let rows = |name: &str| explanation[name].as_array().cloned().unwrap_or_default();
-    let mut text = String::new();
-    for reservation in rows("reservations") {
+    let rows = |value: &Value| value.as_array().cloned().unwrap_or_default();
+    let section = |title: &str, text: String| match text.is_empty() {
+        true => text,
+        false => format!("\n{}\n{text}", look.paint.tone(Tone::Bold, title)),
+    };
+    let mut holds = String::new();
+    for reservation in rows(&explanation["reservations"]) {
         let status = Cell::of("status", &reservation, look).painted(look);
         let (quantity, sku) = (&reservation["quantity"], reservation["sku"].as_str().unwrap_or_default());
         let id = reservation["id"].as_str().unwrap_or_default();
-        text.push_str(&format!("  {quantity} × {sku} {status} ({id})\n"));
+        holds.push_str(&format!("  {quantity} × {sku} {status} ({id})\n"));
     }
-    for entitlement in rows("entitlements") {
-        let is = match entitlement["active"].as_bool() {
-            Some(true) => look.paint.tone(Tone::Good, "active"),
-            _ => look.paint.tone(Tone::Dim, "not active"),
-        };
-        text.push_str(&format!(
-            "  access to {} is {is}\n",
-            entitlement["product_id"].as_str().unwrap_or_default()
+    for grant in rows(&explanation["grants"]) {
+        let status = Cell::of("status", &grant, look).painted(look);
+        let (product, to) = (grant["product"].as_str(), grant["profile"].as_str());
+        holds.push_str(&format!(
+            "  access to {} is {status} ({})\n",
+            one_line(product.unwrap_or_default()),
+            one_line(to.unwrap_or("a guest's"))
         ));
     }
-    if text.is_empty() { text } else { format!("\n{}\n{text}", look.paint.tone(Tone::Bold, "It holds")) }
+    let back = &explanation["money_back"];
+    let mut money = String::new();
+    for (kind, name) in [
+        ("refund", "refunds"),
+        ("dispute", "disputes"),
+        ("early fraud warning", "early_fraud_warnings"),
+        ("Radar review", "radar_reviews"),
+    ] {
+        for row in rows(&back[name]) {
+            money.push_str(&went_back(kind, &row, look));
+        }
+    }
+    section("It holds", holds) + &section("Money that went back, or may", money)
+}
+
+fn went_back(kind: &str, row: &Value, look: Look) -> String {
+    let mut said = vec![Cell::of("status", row, look).painted(look)];
+    if !row["amount"].is_null() {
+        said.push(Cell::of("amount", row, look).text);
+    }
+    let words = ["reason", "fraud_type", "closed_reason"].iter().filter_map(|name| row[*name].as_str());
+    said.extend(words.map(one_line));
+    if !row["days_left"].is_null() {
+        said.push(format!("an answer is due {}", Cell::of("due_by", row, look).text));
+    }
+    if row["provisional"] == true {
+        said.push(look.paint.tone(Tone::Warn, "as an event told it"));
+    }
+    format!("  {kind} {}: {}\n", one_line(row["id"].as_str().unwrap_or_default()), said.join(", "))
 }

@@ -1,0 +1,233 @@
+//! What kind of thing a text names. This file decides by the form alone; whether there is such a thing is asked later.
+
+use jobs::JobId;
+use kernel::{Error, Id, IdParseError, Kind, Result};
+use uuid::Uuid;
+
+use crate::ids::{EntitlementId, OrderId, ProfileId, RefundId, ReservationId};
+
+/// What a person has in hand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Key {
+    /// One of Stripe's events.
+    Event(String),
+    /// An object at Stripe.
+    Object(Object, String),
+    /// A purchase.
+    Order(OrderId),
+    /// A piece of stock set aside.
+    Reservation(ReservationId),
+    /// A refund that was asked for here.
+    Refund(RefundId),
+    /// A buyer.
+    Profile(ProfileId),
+    /// A right to a product.
+    Entitlement(EntitlementId),
+    /// Background work.
+    Job(JobId),
+    /// An id of ours without its prefix, as SQL shows it: of what, nobody can tell by looking at it.
+    Bare(Uuid),
+    /// An email.
+    Email(String),
+    /// Nothing that is known here.
+    Unknown(String),
+}
+
+/// Which kind of object at Stripe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Object {
+    /// A checkout session.
+    Session,
+    /// A payment intent.
+    Intent,
+    /// A charge.
+    Charge,
+    /// A refund.
+    Refund,
+    /// A dispute.
+    Dispute,
+    /// An early fraud warning.
+    Warning,
+    /// A review by Radar.
+    Review,
+}
+
+impl Object {
+    /// As shown.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Object::Session => "session",
+            Object::Intent => "payment_intent",
+            Object::Charge => "charge",
+            Object::Refund => "refund",
+            Object::Dispute => "dispute",
+            Object::Warning => "early_fraud_warning",
+            Object::Review => "radar_review",
+        }
+    }
+}
+
+/// What a longer text could be is not looked for.
+const LONGEST: usize = 500;
+
+impl Key {
+    /// Reads a text as people paste it: with quotes around it, or the address of a page that ends with an id.
+    ///
+    /// # Errors
+    /// Invalid when it is empty, or begins like an id of ours and is none.
+    pub fn parse(text: &str) -> Result<Key> {
+        let text = text.trim().trim_matches(['\'', '"', '`', '<', '>', ',']).trim();
+        if text.is_empty() || text.len() > LONGEST {
+            return Err(Error::invalid("q", "expected an id or an email"));
+        }
+        if text.contains("://") {
+            let mut parts = text.rsplit(['/', '?', '&', '=', '#']).filter(|part| !part.is_empty());
+            let known = parts.find_map(|part| {
+                let key = Key::one(part).ok()?;
+                (!matches!(key, Key::Unknown(_))).then_some(key)
+            });
+            return Ok(known.unwrap_or_else(|| Key::Unknown(text.to_owned())));
+        }
+        Key::one(text)
+    }
+
+    fn one(text: &str) -> Result<Key> {
+        let owned = || text.to_owned();
+        let object = |object| Ok(Key::Object(object, owned()));
+        if is_email(text) {
+            return Ok(Key::Email(owned()));
+        }
+        match text.split_once('_').map_or("", |(prefix, _)| prefix) {
+            "evt" => Ok(Key::Event(owned())),
+            "cs" => object(Object::Session),
+            "pi" => object(Object::Intent),
+            "ch" | "py" => object(Object::Charge),
+            "re" | "pyr" => object(Object::Refund),
+            "dp" | "du" | "pdp" => object(Object::Dispute),
+            "issfr" => object(Object::Warning),
+            "prv" => object(Object::Review),
+            "ord" => own(text).map(Key::Order),
+            "res" => own(text).map(Key::Reservation),
+            "rfd" => own(text).map(Key::Refund),
+            "prf" => own(text).map(Key::Profile),
+            "ent" => own(text).map(Key::Entitlement),
+            "job" => own(text).map(Key::Job),
+            _ => Ok(match text.parse::<Uuid>() {
+                Ok(uuid) => Key::Bare(uuid),
+                Err(_) => Key::Unknown(owned()),
+            }),
+        }
+    }
+
+    /// As it is shown.
+    pub fn shown(&self) -> String {
+        match self {
+            Key::Event(id) | Key::Object(_, id) | Key::Email(id) | Key::Unknown(id) => id.clone(),
+            Key::Order(id) => id.to_string(),
+            Key::Reservation(id) => id.to_string(),
+            Key::Refund(id) => id.to_string(),
+            Key::Profile(id) => id.to_string(),
+            Key::Entitlement(id) => id.to_string(),
+            Key::Job(id) => id.to_string(),
+            Key::Bare(id) => id.to_string(),
+        }
+    }
+
+    /// Where such a thing is looked for, for whoever did not find it.
+    pub fn tried(&self) -> &'static str {
+        match self {
+            Key::Event(_) => "events by their id",
+            Key::Object(Object::Session, _) => "facts, orders by their session, events that wait",
+            Key::Object(Object::Intent, _) => "facts, orders by their payment intent, events that wait",
+            Key::Object(Object::Refund, _) => "facts, refunds asked for here, events that wait",
+            Key::Object(..) => "facts, events that wait",
+            Key::Order(_) => "orders by their id",
+            Key::Reservation(_) => "reservations by their id",
+            Key::Refund(_) => "refunds by their id",
+            Key::Profile(_) => "profiles by their id",
+            Key::Entitlement(_) => "entitlements by their id",
+            Key::Job(_) => "jobs that wait or have given up; what is done is gone",
+            Key::Bare(_) => "orders, reservations, refunds, profiles, entitlements, jobs",
+            Key::Email(_) => "profiles and orders by their email",
+            Key::Unknown(_) => {
+                "nothing: expected an email or an id like evt_, cs_, pi_, ch_, re_, dp_, ord_, res_, rfd_, prf_, ent_ or job_"
+            }
+        }
+    }
+}
+
+fn own<K: Kind>(text: &str) -> Result<Id<K>> {
+    text.parse().map_err(|error: IdParseError| Error::invalid("q", error.to_string()))
+}
+
+/// One `@` with something on both sides, and no space: whoever it belongs to is found or not.
+fn is_email(text: &str) -> bool {
+    let parts: Vec<&str> = text.split('@').collect();
+    let [name, host] = parts.as_slice() else { return false };
+    !name.is_empty() && !host.is_empty() && !text.contains(char::is_whitespace)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEX: &str = "0199f3a27b3c7d2e8f1a2b3c4d5e6f70";
+
+    #[test]
+    fn what_begins_like_an_id_of_ours_and_is_none_is_said_so() {
+        for wrong in ["ord_1", "prf_", "rfd_zz", "res_0199", "ent_x", "job_12"] {
+            let error = Key::parse(wrong).unwrap_err();
+            assert_eq!(error.code(), "invalid_input", "{wrong}");
+            assert!(error.to_string().contains("32 hex digits"), "{error}");
+        }
+        for empty in ["", "  ", "''", &"x".repeat(501)] {
+            assert_eq!(Key::parse(empty).unwrap_err().code(), "invalid_input");
+        }
+    }
+
+    #[test]
+    fn what_is_nothing_we_know_stays_what_it_is() {
+        for text in ["cus_1", "hello", "a b@c", "@", "a@", "@b", "a@b@c", "https://example.com/x"] {
+            assert_eq!(Key::parse(text).unwrap(), Key::Unknown(text.into()), "{text}");
+        }
+    }
+
+    #[test]
+    fn each_id_is_known_by_its_form() {
+        let object = |object, id: &str| Key::Object(object, id.into());
+        for (text, key) in [
+            ("evt_1", Key::Event("evt_1".into())),
+            ("cs_test_a1", object(Object::Session, "cs_test_a1")),
+            ("pi_1", object(Object::Intent, "pi_1")),
+            ("ch_1", object(Object::Charge, "ch_1")),
+            ("py_1", object(Object::Charge, "py_1")),
+            ("re_1", object(Object::Refund, "re_1")),
+            ("pyr_1", object(Object::Refund, "pyr_1")),
+            ("dp_1", object(Object::Dispute, "dp_1")),
+            ("du_1", object(Object::Dispute, "du_1")),
+            ("issfr_1", object(Object::Warning, "issfr_1")),
+            ("prv_1", object(Object::Review, "prv_1")),
+            ("ada@example.com", Key::Email("ada@example.com".into())),
+            ("ord_team@example.com", Key::Email("ord_team@example.com".into())),
+        ] {
+            assert_eq!(Key::parse(text).unwrap(), key);
+            assert_eq!(key.shown(), text);
+        }
+        for prefix in ["ord", "res", "rfd", "prf", "ent", "job"] {
+            let text = format!("{prefix}_{HEX}");
+            assert_eq!(Key::parse(&text).unwrap().shown(), text);
+        }
+        assert_eq!(Key::parse(HEX).unwrap(), Key::Bare(HEX.parse().unwrap()));
+    }
+
+    #[test]
+    fn what_people_paste_around_an_id_is_taken_off() {
+        let payment = Key::Object(Object::Intent, "pi_1".into());
+        for text in [" pi_1\n", "'pi_1'", "\"pi_1\",", "https://dashboard.stripe.com/test/payments/pi_1?x=1"]
+        {
+            assert_eq!(Key::parse(text).unwrap(), payment, "{text}");
+        }
+        let page = "https://shop.example/thanks?session_id=cs_1";
+        assert_eq!(Key::parse(page).unwrap(), Key::Object(Object::Session, "cs_1".into()));
+    }
+}

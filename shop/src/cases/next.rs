@@ -1,0 +1,164 @@
+//! What should happen next with an order, and by whom. This file decides; plain values only.
+
+use kernel::{Money, Timestamp};
+use stripe::{DisputeOutcome, Fact};
+
+use crate::checkout::Checkout;
+use crate::disputes;
+use crate::orders::{Dispute, KnownFact, Order, PaymentStatus, State, WaitsFor};
+use crate::refunds::{Refund, RefundStatus};
+
+/// All that the next step depends on.
+pub(super) struct Situation<'a> {
+    /// The order.
+    pub(super) order: &'a Order,
+    /// The page where the buyer pays, if one was asked for.
+    pub(super) checkout: Option<&'a Checkout>,
+    /// Everything that Stripe has proved.
+    pub(super) facts: &'a [KnownFact],
+    /// The refund that was asked for last.
+    pub(super) refund: Option<&'a Refund>,
+    /// Now.
+    pub(super) now: Timestamp,
+}
+
+/// The steps, the most urgent first. Never empty.
+pub(super) fn next(of: &Situation<'_>) -> Vec<String> {
+    let mut steps = disputed(of);
+    steps.extend(refund(of));
+    steps.extend(reviewed(of));
+    steps.extend(refunded_in_part(of));
+    steps.extend(believed(of));
+    let own = stands(of, steps.is_empty());
+    steps.extend(own);
+    if steps.is_empty() {
+        steps.push("Nothing is left to do.".into());
+    }
+    steps
+}
+
+/// Each dispute that is not over, with its deadline.
+fn disputed(of: &Situation<'_>) -> Vec<String> {
+    let open = of.facts.iter().filter_map(|known| match &known.fact {
+        Fact::Dispute(dispute) => {
+            let state = dispute.state.now()?;
+            let waits = state.status.needs_response() || dispute.outcome() == DisputeOutcome::Open;
+            let next = || disputes::next(&dispute.id, state.status, state.due_by, of.now);
+            waits.then(|| {
+                (state.due_by.is_none(), state.due_by, format!("Dispute {}: {}", dispute.id, next()))
+            })
+        }
+        _ => None,
+    });
+    let mut open: Vec<_> = open.collect();
+    open.sort();
+    open.into_iter().map(|(_, _, step)| step).collect()
+}
+
+/// What becomes of a refund that was asked for here.
+fn refund(of: &Situation<'_>) -> Option<String> {
+    let refund = of.refund?;
+    let (id, order) = (refund.id, of.order.id);
+    match refund.status {
+        RefundStatus::Requested => Some(format!(
+            "Refund {id}: the job refunds.send sends it to Stripe; nothing is shipped meanwhile."
+        )),
+        RefundStatus::Unknown => Some(format!(
+            "Refund {id}: Stripe's answer was lost; the job refunds.send asks what Stripe has before it sends anything again."
+        )),
+        RefundStatus::Pending => {
+            Some(format!("Refund {id}: Stripe has it and the buyer's bank not yet; wait."))
+        }
+        RefundStatus::Failed if !matches!(of.order.state, State::Refunded { .. }) => {
+            let why = refund.last_error.as_deref().map_or(String::new(), |why| format!(" ({why})"));
+            Some(format!(
+                "Refund {id} failed{why}; the buyer keeps everything. Ask again: makegood refunds create {order} --reason …"
+            ))
+        }
+        RefundStatus::Succeeded | RefundStatus::Failed => None,
+    }
+}
+
+/// Each open flag by itself; what was refunded needs nobody any more.
+fn reviewed(of: &Situation<'_>) -> Vec<String> {
+    if matches!(of.order.state, State::Refunded { .. }) {
+        return Vec::new();
+    }
+    let open = of.order.reviews.iter().filter(|review| review.is_open());
+    let step = |review: &crate::orders::Review| {
+        let kind = review.kind.as_str();
+        format!(
+            "A person looks at it: {kind}, {}. Then: makegood orders review clear {} --kind {kind} --reason …",
+            review.detail, of.order.id
+        )
+    };
+    open.map(step).collect()
+}
+
+fn refunded_in_part(of: &Situation<'_>) -> Option<String> {
+    let back = of.order.refunded_amount;
+    if back == 0 || matches!(of.order.state, State::Refunded { .. }) {
+        return None;
+    }
+    let back = Money::new(back, of.order.amounts.currency);
+    Some(format!(
+        "{back} went back at Stripe, and a refund in part changes nothing here. For the whole: makegood refunds create {} \
+         --reason …",
+        of.order.id
+    ))
+}
+
+/// What is believed only because an event said so.
+fn believed(of: &Situation<'_>) -> Option<String> {
+    let told: Vec<&str> = of
+        .facts
+        .iter()
+        .filter(|known| known.fact.provisional().is_some())
+        .map(|known| known.fact.object_id())
+        .collect();
+    (!told.is_empty()).then(|| {
+        format!(
+            "{} as an event told it; the job stripe.fetch asks Stripe. Now: makegood orders mend {} --reason …",
+            told.join(", "),
+            of.order.id
+        )
+    })
+}
+
+/// What the state of the order itself asks for; `alone` when nothing stands in the way.
+fn stands(of: &Situation<'_>, alone: bool) -> Option<String> {
+    let order = of.order;
+    let blocked = order.open_review().is_some()
+        || order.dispute == Some(Dispute::Open)
+        || order.payment_status == PaymentStatus::RefundPending;
+    match &order.state {
+        State::Pending => Some(match of.checkout {
+            Some(checkout) if checkout.expires_at > of.now => {
+                format!("The buyer pays until {}; if not, the order is cancelled by itself.", checkout.expires_at.in_words())
+            }
+            Some(_) => "The job checkout.close asks Stripe how the session ended.".into(),
+            None => "Nobody has asked Stripe for a page; cancel it or wait for a payment.".into(),
+        }),
+        State::Paid { waits_for: WaitsFor::Stock } => Some(
+            "Stock has to come: makegood inventory adjust SKU PIECES --reason …; the order then goes on by itself.".into(),
+        ),
+        State::Paid { waits_for: WaitsFor::Breakdown } => {
+            Some("The checkout session has to be seen; the job checkout.sync fetches it.".into())
+        }
+        State::Paid { waits_for: WaitsFor::Review } if order.holding_review().is_none() => {
+            Some(format!("Its review is cleared; settle it: makegood orders confirm {} --reason …", order.id))
+        }
+        State::Paid { waits_for: WaitsFor::Review } => None,
+        State::Confirmed { .. } if blocked => Some("It is not shipped until that is over.".into()),
+        State::Confirmed { .. } => {
+            Some(format!("It has to be shipped: makegood orders ship {} --reason …", order.id))
+        }
+        State::Completed { .. } => alone.then(|| "Nothing is left to do.".into()),
+        State::Cancelled { .. } => {
+            alone.then(|| "Nothing; a payment that comes all the same reopens it.".into())
+        }
+        State::Refunded { .. } => {
+            alone.then(|| "Nothing; should the money come back, so does what was bought.".into())
+        }
+    }
+}
