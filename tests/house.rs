@@ -40,9 +40,22 @@ const SHELVES: &[&[&str]] = &[
 
 /// Who asks whom.
 const ARROWS: &[(&str, &[&str])] = &[
-    ("cases", &["inbox", "checkout", "refunds", "orders", "entitlements", "inventory", "customers"]),
+    (
+        "cases",
+        &[
+            "inbox",
+            "checkout",
+            "refunds",
+            "disputes",
+            "orders",
+            "entitlements",
+            "inventory",
+            "catalog",
+            "customers",
+        ],
+    ),
     ("disputes", &["orders"]),
-    ("reconcile", &["inbox", "refunds", "orders", "entitlements", "inventory"]),
+    ("reconcile", &["inbox", "refunds", "orders", "entitlements", "inventory", "fetch"]),
     ("import", &["inventory", "catalog"]),
     ("inbox", &["orders", "refunds", "fetch"]),
     ("refunds", &["orders", "fetch"]),
@@ -72,8 +85,8 @@ const TABLES: &[(&str, &[&str])] = &[
     ("checkout", &["checkouts", "payment_looks"]),
     ("refunds", &["refunds"]),
     ("inbox", &["stripe_events", "event_readings"]),
-    ("reconcile", &["reconciliations", "reconciliation_stages", "reconciliation_findings"]),
     ("fetch", &["stripe_questions"]),
+    ("reconcile", &["reconciliations", "reconciliation_stages", "reconciliation_findings"]),
 ];
 
 /// Who may look into another's tables nevertheless, and why.
