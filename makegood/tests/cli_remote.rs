@@ -57,6 +57,9 @@ testkit::on_both_engines! {
         for line in [
             format!("orders show {id} --json"),
             format!("orders explain {id} --json"),
+            format!("find {id}"),
+            format!("case {id}"),
+            "find buyer@example.com --json".to_owned(),
             format!("orders explain {id}"),
             "orders list --status lost --json".into(),
             "orders list --limit 1 --json".into(),
