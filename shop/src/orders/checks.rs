@@ -159,11 +159,13 @@ const SUSPENDED_WITHOUT_DISPUTE: &str =
      LEFT JOIN orders o ON o.id = g.order_id AND o.dispute_status = 'open' AND o.status IN ('confirmed', 'completed')
      WHERE g.status = 'suspended' AND g.order_id IS NOT NULL AND o.id IS NULL ORDER BY g.updated_at LIMIT 200";
 
+/// Only the few orders that are disputed are read: confirmed and completed ones are named by what they are not, and CROSS
+/// JOIN sets them first, else SQLite reads all orders of that status, or all grants.
 const ACTIVE_IN_DISPUTE: &str = "SELECT o.id, e.product_id, o.updated_at FROM orders o
-     JOIN entitlement_grants g ON g.order_id = o.id AND g.source = 'order' AND g.status = 'active'
-     JOIN entitlements e ON e.id = g.entitlement_id
-     WHERE o.dispute_status IS NOT NULL AND o.dispute_status = 'open' AND o.status IN ('confirmed', 'completed')
-     ORDER BY o.updated_at LIMIT 200";
+     CROSS JOIN entitlement_grants g JOIN entitlements e ON e.id = g.entitlement_id
+     WHERE g.order_id = o.id AND g.source = 'order' AND g.status = 'active'
+       AND o.dispute_status IS NOT NULL AND o.dispute_status = 'open'
+       AND o.status NOT IN ('pending', 'paid', 'cancelled', 'refunded') ORDER BY o.updated_at LIMIT 200";
 
 const REFUNDED_STOCK_OUT: Check = Check {
     name: "refunded_stock_out",
@@ -294,7 +296,7 @@ const INTENT_UNKNOWN: Check = Check {
     find: |tx, _| {
         let rows = tx.query(
             "SELECT o.id, o.updated_at FROM orders o
-             WHERE o.stripe_payment_intent_id IS NULL AND o.status IN ('paid', 'confirmed', 'completed', 'refunded')
+             WHERE COALESCE(o.stripe_payment_intent_id, '') = '' AND o.status NOT IN ('pending', 'cancelled')
                AND EXISTS (SELECT 1 FROM order_timeline t WHERE t.order_id = o.id AND t.type = 'payment_succeeded'
                  AND t.meta ->> 'paymentIntentId' IS NOT NULL)
              ORDER BY o.id LIMIT 200",

@@ -334,3 +334,85 @@ testkit::on_both_engines! {
         world.close().await;
     }
 }
+
+/// What the checks and look-ups of this issue ask for, and the index that must answer.
+const ASKED: [(&str, &str); 11] = [
+    (
+        "payment_facts_late",
+        "SELECT order_id FROM payment_facts
+         WHERE kind IN ('refund', 'dispute', 'radar.early_fraud_warning', 'review') AND kind = 'dispute'",
+    ),
+    (
+        "payment_facts_provisional",
+        "SELECT order_id FROM payment_facts WHERE provisional AND updated_at < '2026-01-01'",
+    ),
+    (
+        "orders_refunded_in_part",
+        "SELECT id FROM orders WHERE refunded_amount > 0 AND status <> 'refunded' ORDER BY updated_at LIMIT 200",
+    ),
+    (
+        "orders_disputed",
+        "SELECT o.id, e.product_id, o.updated_at FROM orders o
+         CROSS JOIN entitlement_grants g JOIN entitlements e ON e.id = g.entitlement_id
+         WHERE g.order_id = o.id AND g.source = 'order' AND g.status = 'active'
+           AND o.dispute_status IS NOT NULL AND o.dispute_status = 'open'
+           AND o.status NOT IN ('pending', 'paid', 'cancelled', 'refunded') ORDER BY o.updated_at LIMIT 200",
+    ),
+    (
+        "entitlement_grants_suspended",
+        "SELECT g.order_id AS id, e.product_id, g.updated_at FROM entitlement_grants g
+         JOIN entitlements e ON e.id = g.entitlement_id
+         LEFT JOIN orders o ON o.id = g.order_id AND o.dispute_status = 'open' AND o.status IN ('confirmed', 'completed')
+         WHERE g.status = 'suspended' AND g.order_id IS NOT NULL AND o.id IS NULL ORDER BY g.updated_at LIMIT 200",
+    ),
+    (
+        "StatusIndex",
+        "SELECT o.id, r.sku, r.quantity, o.updated_at FROM orders o
+         JOIN inventory_reservations r ON r.order_id = o.id AND r.status = 'confirmed'
+         WHERE o.status = 'refunded' AND o.shipped_at IS NULL ORDER BY o.id LIMIT 200",
+    ),
+    (
+        "stripe_events_open",
+        "SELECT stripe_event_id FROM stripe_events WHERE status IN ('received', 'retry', 'error', 'unmatched')
+           AND object_id IN ('pi_1', 'cs_1') ORDER BY received_at LIMIT 50",
+    ),
+    (
+        "orders_without_intent",
+        "SELECT o.id FROM orders o CROSS JOIN order_timeline t
+         WHERE COALESCE(o.stripe_payment_intent_id, '') = '' AND o.status NOT IN ('pending', 'cancelled')
+           AND t.order_id = o.id AND t.type = 'payment_succeeded'",
+    ),
+    (
+        "orders_email_folded",
+        "SELECT id FROM orders WHERE email IS NOT NULL AND lower(email) = lower('A@b.c')",
+    ),
+    ("profiles_email_folded", "SELECT id FROM profiles WHERE lower(email) = lower('A@b.c')"),
+    (
+        "refunds_updated",
+        "SELECT status FROM refunds WHERE updated_at >= '2026-01-01' AND updated_at < '2026-01-02'",
+    ),
+];
+
+testkit::on_both_engines! {
+    migrated by shop::MIGRATIONS;
+
+    /// Each of them runs every minute, or while somebody waits: none may read a whole table.
+    async fn what_is_asked_often_is_answered_by_an_index(test: TestDb) {
+        for (index, sql) in ASKED {
+            let plan = test.db.read("test", move |tx| {
+                let explain = match tx.dialect() {
+                    db::Dialect::Sqlite => format!("EXPLAIN QUERY PLAN {sql}"),
+                    // An empty table is read whole by any planner that may.
+                    db::Dialect::Postgres => {
+                        tx.execute("SET LOCAL enable_seqscan = off", &[])?;
+                        format!("EXPLAIN {sql}")
+                    }
+                };
+                let column = if tx.dialect() == db::Dialect::Sqlite { "detail" } else { "QUERY PLAN" };
+                tx.query(&explain, &[])?.iter().map(|row| row.get::<String>(column)).collect::<Result<Vec<_>, _>>()
+            });
+            let plan = plan.await.unwrap().join("\n");
+            assert!(plan.contains(index), "{index} does not answer {sql}\n{plan}");
+        }
+    }
+}
