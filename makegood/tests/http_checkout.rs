@@ -53,6 +53,34 @@ on_both_engines! {
         server.stop().await;
     }
 
+    /// The shop's own back office asks for a refund; ten clicks at once are one refund.
+    async fn a_refund_is_asked_for_once_and_ends_at_stripe(test: TestDb) {
+        let server = Server::start_as(&test, Wish { workers: true, ..Wish::default() }).await.with_catalog().await;
+        let started = server.post(SESSIONS, None, &basket("rust-course", 1)).await;
+        let session = started.body["id"].as_str().unwrap().to_owned();
+        let order = started.body["order_id"].clone();
+        let wish = json!({ "order": order, "reason": "the buyer changed their mind" });
+        let (finance, support) = (server.token(Role::Finance).await, server.token(Role::Support).await);
+        let refund = async |token: &str| server.post("/api/v1/refunds", Some(token), &wish).await;
+        assert_eq!(server.post("/api/v1/refunds", None, &wish).await.status, 401);
+        assert_eq!(refund(&support).await.status, 403);
+        let unpaid = refund(&finance).await;
+        assert_eq!((unpaid.status, unpaid.code()), (409, "nothing_paid"));
+        server.stripe.with(|account, cx| account.pay(&session, &Payment::by_card("4242424242424242"), cx)).unwrap();
+        until(&server, &session, "completed").await;
+        let clicks = futures_util::future::join_all((0..10).map(|_| refund(&finance))).await;
+        let mut statuses: Vec<u16> = clicks.iter().map(|answer| answer.status).collect();
+        statuses.sort_unstable();
+        assert_eq!(statuses, [200, 409, 409, 409, 409, 409, 409, 409, 409, 409]);
+        let refused = clicks.iter().find(|answer| answer.status == 409).unwrap();
+        assert_eq!(refused.code(), "refund_exists", "{}", refused.text);
+        until(&server, &session, "refunded").await;
+        let there = server.stripe.with(|account, _| account.refunds().len());
+        assert_eq!(there, 1);
+        assert_eq!(server.get("/api/v1/admin/checks", Some(ADMIN_TOKEN)).await.body["findings"], 0);
+        server.stop().await;
+    }
+
     async fn a_basket_that_cannot_be_sold_is_refused_and_leaves_nothing(test: TestDb) {
         let server = Server::start(&test).await.with_catalog().await;
         let cases = [

@@ -96,8 +96,31 @@ pub static ROUTES: LazyLock<Vec<Route>> = LazyLock::new(|| {
         success: 200,
         behind: Behind::Operation(def),
     });
-    views.chain(operations).chain(of_tasks(shop::TASKS)).chain(written_by_hand()).collect()
+    views
+        .chain(operations)
+        .chain(of_tasks(shop::TASKS))
+        .chain(for_systems())
+        .chain(written_by_hand())
+        .collect()
 });
+
+/// Operations that other systems call too, under a path of their own: name there, operation, path.
+const FOR_SYSTEMS: [(&str, &str, &str); 1] = [("refunds.request", "refunds.create", "/api/v1/refunds")];
+
+fn for_systems() -> impl Iterator<Item = Route> {
+    FOR_SYSTEMS.into_iter().filter_map(|(name, operation, path)| {
+        let def = shop::OPERATIONS.iter().find(|def| def.name == operation)?;
+        Some(Route {
+            method: Method::POST,
+            path,
+            name,
+            about: def.about(),
+            access: Access::Role(def.role),
+            success: 200,
+            behind: Behind::Operation(def),
+        })
+    })
+}
 
 /// The routes of tasks: one to look, one to change, both where a task can do either.
 pub fn of_tasks(all: &'static [TaskDef<Shop>]) -> impl Iterator<Item = Route> {

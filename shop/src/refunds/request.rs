@@ -2,7 +2,7 @@
 
 use db::Tx;
 use jobs::NewJob;
-use kernel::{Cx, Error, Money, Refusal, Result};
+use kernel::{Cx, Money, Refusal, Result};
 use ops::Actor;
 
 use super::{Refund, RefundStatus, SEND, store};
@@ -47,8 +47,7 @@ pub fn request(tx: &mut Tx<'_>, cx: &Cx, id: OrderId, actor: &Actor, reason: &st
 
 /// What is to be sent back, if it can be.
 pub(super) fn refundable(tx: &mut Tx<'_>, order: &Order) -> Result<(String, Money)> {
-    let refuse =
-        |code, why: String| Refusal::new(code, why).fix(format!("makegood orders explain {}", order.id));
+    let explain = format!("makegood orders explain {}", order.id);
     let earlier = store::latest_of_order(tx, order.id)?.filter(|r| r.status != RefundStatus::Failed);
     if let Some(earlier) = earlier {
         let why = format!(
@@ -58,24 +57,28 @@ pub(super) fn refundable(tx: &mut Tx<'_>, order: &Order) -> Result<(String, Mone
             earlier.status.as_str(),
             earlier.created_at
         );
-        return Err(refuse("refund_exists", why).fix(format!("makegood refunds show {}", earlier.id)).into());
+        let look = format!("makegood refunds show {}", earlier.id);
+        return Err(Refusal::new("refund_exists", why).fix(look).into());
     }
     if matches!(order.state, State::Refunded { .. }) || order.payment_status == PaymentStatus::Refunded {
-        return Err(refuse("already_refunded", format!("order {} is refunded", order.id)).into());
+        let why = format!("order {} is refunded", order.id);
+        return Err(Refusal::new("already_refunded", why).fix(explain).into());
     }
     if order.dispute == Some(Dispute::Open) {
         let why =
             format!("a bank decides about the payment of order {}; a refund now would pay twice", order.id);
-        return Err(refuse("payment_disputed", why).into());
+        return Err(Refusal::new("payment_disputed", why).fix(explain).into());
     }
     match (&order.payment_intent, order.paid_amount) {
         (Some(intent), Some(paid)) if paid > 0 => {
             Ok((intent.clone(), Money::new(paid, order.amounts.currency)))
         }
-        (None, Some(paid)) if paid > 0 => Err(Error::from(refuse(
-            "payment_unknown",
-            format!("order {} was paid, and nobody knows by which payment", order.id),
-        ))),
-        _ => Err(Error::from(refuse("nothing_paid", format!("order {} was not paid", order.id)))),
+        (None, Some(paid)) if paid > 0 => {
+            let why = format!("order {} was paid, and nobody knows by which payment", order.id);
+            Err(Refusal::new("payment_unknown", why).fix(explain).into())
+        }
+        _ => {
+            Err(Refusal::new("nothing_paid", format!("order {} was not paid", order.id)).fix(explain).into())
+        }
     }
 }
