@@ -11,6 +11,7 @@ mod disputes;
 mod doubles;
 mod events;
 mod findings;
+mod fixpoint;
 mod operators;
 mod outage;
 mod payments;

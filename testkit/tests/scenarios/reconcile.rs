@@ -78,7 +78,7 @@ fn found(done: &Done) -> Vec<(String, String, bool)> {
     rows.map(|row| (text(&row["cause"]), text(&row["subject"]), row["applied"].as_bool().unwrap())).collect()
 }
 
-fn causes(done: &Done) -> Vec<String> {
+pub fn causes(done: &Done) -> Vec<String> {
     let mut causes: Vec<String> = found(done).into_iter().map(|(cause, ..)| cause).collect();
     causes.sort();
     causes
@@ -91,7 +91,7 @@ fn assert_healthy(done: &Done) {
 }
 
 /// Every row of the shop as it is, to the last instant.
-async fn rows(world: &World) -> String {
+pub async fn rows(world: &World) -> String {
     const TABLES: [&str; 14] = [
         "orders",
         "order_lines",
