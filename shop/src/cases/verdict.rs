@@ -258,8 +258,8 @@ fn of_good(evidence: &Evidence, product: &str, now: Timestamp) -> Verdict {
 
 /// Somebody has it. An open review of any order that granted it still stops delivery.
 fn of_held(evidence: &Evidence, having: &[&Held], purchases: &[&Purchase], product: &str) -> Verdict {
-    let granting = purchases.iter().filter(|purchase| purchase.is_granting(product));
-    if let Some(purchase) = granting.filter(|purchase| purchase.order.open_review().is_some()).next() {
+    let mut granting = purchases.iter().filter(|purchase| purchase.is_granting(product));
+    if let Some(purchase) = granting.find(|purchase| purchase.order.open_review().is_some()) {
         return under_review(purchase);
     }
     let holders: Vec<ProfileId> = having.iter().map(|held| held.account).collect();
