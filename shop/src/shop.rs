@@ -12,7 +12,7 @@ use stripe::Stripe;
 use crate::checkout::{self, Cleaned, Pace, Starter};
 use crate::fetch;
 use crate::inbox::backfill::{self, Backfilled, Wanted, backfill};
-use crate::inbox::{self, Processed, Receiver};
+use crate::inbox::{self, Processed, Receiver, Rematcher};
 use crate::inventory::STOCK_CAME;
 use crate::orders;
 use crate::refunds;
@@ -24,6 +24,7 @@ pub struct Shop {
     pub receiver: Receiver,
     /// Where checkouts begin.
     pub starter: Starter,
+    rematcher: Rematcher,
     seam: Seam,
 }
 
@@ -49,6 +50,7 @@ impl Shop {
         Shop {
             receiver: Receiver::new(db.clone(), settings.livemode),
             starter: Starter::new(db.clone()),
+            rematcher: Rematcher::default(),
             seam: Seam::new(db, stripe, settings, clock, entropy),
         }
     }
@@ -124,6 +126,6 @@ impl Shop {
 
     /// What is done every minute, besides events and jobs: events that named an unknown order are matched again.
     pub async fn sweep(&self) -> Result<u64> {
-        inbox::rematch(self).await
+        self.rematcher.rematch(self).await
     }
 }

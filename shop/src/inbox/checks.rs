@@ -68,7 +68,7 @@ fn open(tx: &mut Tx<'_>, first: &str, second: &str, before: Timestamp) -> Result
     for condition in [first, second] {
         let sql = format!(
             "SELECT stripe_event_id, type, status, attempts, last_error, received_at FROM stripe_events
-             WHERE {condition} ORDER BY received_at LIMIT 200"
+             WHERE status IN ('received', 'retry', 'error', 'unmatched') AND {condition} ORDER BY received_at LIMIT 200"
         );
         for row in tx.query(&sql, &[before.into()])? {
             all.push(found(&row)?);

@@ -21,5 +21,5 @@ pub mod views;
 pub use event::{EventSource, EventStatus, StoredEvent};
 pub use process::{Processed, process, replay};
 pub use receive::{Incoming, Receipt, Receiver};
-pub use rematch::rematch;
+pub use rematch::Rematcher;
 pub use store::{find, of_order, oldest_waiting, waiting_about};

@@ -179,13 +179,40 @@ pub(super) fn wake_unmatched(tx: &mut Tx<'_>, now: Timestamp, ids: &[String]) ->
     tx.execute(&sql, &[now.into(), Value::array(ids.iter())])
 }
 
-/// The payloads of unmatched events, the oldest first.
-pub(super) fn unmatched(tx: &mut Tx<'_>, limit: i64) -> Result<Vec<(String, String)>> {
-    let rows = tx.query(
-        "SELECT stripe_event_id, payload FROM stripe_events WHERE status = 'unmatched' ORDER BY received_at LIMIT $1",
-        &[limit.into()],
-    )?;
-    rows.iter().map(|row| Ok((row.get("stripe_event_id")?, row.get("payload")?))).collect()
+/// An event that names an order which is not here.
+pub(super) struct Unmatched {
+    pub(super) id: String,
+    pub(super) received_at: Timestamp,
+    pub(super) payload: String,
+}
+
+/// Unmatched events, the oldest first, from this place on.
+pub(super) fn unmatched(
+    tx: &mut Tx<'_>,
+    after: Option<&(Timestamp, String)>,
+    limit: i64,
+) -> Result<Vec<Unmatched>> {
+    let mut params: Vec<Value> = vec![limit.into()];
+    let from = after.map_or(String::new(), |(at, id)| {
+        params.extend([Value::from(*at), id.into()]);
+        " AND received_at >= $2 AND (received_at > $2 OR stripe_event_id > $3)".to_owned()
+    });
+    // The first condition is the index's own, word for word, so that both engines take the index.
+    let sql = format!(
+        "SELECT stripe_event_id, received_at, payload FROM stripe_events
+         WHERE status IN ('received', 'retry', 'error', 'unmatched') AND status = 'unmatched'{from}
+         ORDER BY received_at, stripe_event_id LIMIT $1"
+    );
+    tx.query(&sql, &params)?
+        .iter()
+        .map(|row| {
+            Ok(Unmatched {
+                id: row.get("stripe_event_id")?,
+                received_at: row.get("received_at")?,
+                payload: row.get("payload")?,
+            })
+        })
+        .collect()
 }
 
 /// When the oldest event came that is still to be processed.

@@ -71,6 +71,50 @@ testkit::on_both_engines! {
         world.close().await;
     }
 
+    /// Another environment on the same account leaves many that nobody here will ever match; the one that can be has its turn.
+    async fn however_many_events_are_unmatched_each_is_looked_at_again(test: TestDb) {
+        let world = World::open(test).await;
+        let strangers: shop::ids::OrderId = world.shop.cx().id();
+        let other = serde_json::json!({
+            "id": "pi_other", "object": "payment_intent", "amount": 1500, "amount_received": 1500, "currency": "usd",
+            "status": "succeeded", "metadata": { "orderId": strangers },
+        });
+        let cx = world.stripe.cx();
+        world.account().emit_event("payment_intent.succeeded", &other, &cx);
+        world.settle().await;
+        world.shop.db.write("test", |tx| tx.execute(
+            "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2600)
+             INSERT INTO stripe_events (stripe_event_id, type, created, livemode, object_id, payload, signature, status,
+               attempts, fence, next_attempt_at, received_at)
+             SELECT 'evt_copy_' || n.i, e.type, e.created, e.livemode, e.object_id, e.payload, e.signature, e.status, 0, 0,
+               e.next_attempt_at, e.received_at FROM n CROSS JOIN stripe_events e WHERE e.status = 'unmatched'", &[])).await.unwrap();
+        let ours: shop::ids::OrderId = world.shop.cx().id();
+        world.advance(Duration::from_secs(60));
+        let late = serde_json::json!({
+            "id": "pi_late", "object": "payment_intent", "amount": 4900, "amount_received": 4900, "currency": "usd",
+            "status": "succeeded", "metadata": { "orderId": ours },
+        });
+        let cx = world.stripe.cx();
+        let event = world.account().emit_event("payment_intent.succeeded", &late, &cx);
+        world.settle().await;
+        assert_eq!(status_of(&world, &event).await, "unmatched");
+        let at = world.shop.cx();
+        world.shop.db.write("test", move |tx| {
+            let amounts = shop::orders::Amounts {
+                currency: "usd".parse().unwrap(), subtotal: 4900, discount: 0, tax: 0, shipping: 0 };
+            let line = shop::orders::Line { product_id: "rust-course".into(), kind: shop::catalog::ProductKind::Course,
+                name: "Rust".into(), sku: None, quantity: 1, unit_amount: 4900 };
+            let draft = shop::orders::Draft { id: ours, profile: None, email: None, amounts, lines: vec![line] };
+            shop::orders::place(tx, &at, vec![draft])
+        }).await.unwrap();
+        assert_eq!(world.shop.sweep().await.unwrap(), 0, "one look reads two thousand");
+        assert_eq!(world.shop.sweep().await.unwrap(), 1, "the next goes on behind them");
+        world.settle().await;
+        assert_eq!(status_of(&world, &event).await, "processed");
+        assert_eq!(world.shop.sweep().await.unwrap(), 0, "and then it begins anew");
+        world.close_with(&["events_unmatched"]).await;
+    }
+
     /// A worker that dies with events in its hands: the lease brings them back.
     async fn events_of_a_dead_worker_are_taken_over(test: TestDb) {
         let world = World::open(test).await;

@@ -291,6 +291,30 @@ testkit::on_both_engines! {
         world.close().await;
     }
 
+    /// What was cleared was the second payment; nobody has looked at the third.
+    async fn a_third_payment_opens_the_flag_again_that_a_person_had_cleared(test: TestDb) {
+        let world = World::open(test).await;
+        let ada = world.buyer("ada@example.com").await;
+        let order = bought(&world, ada).await;
+        let pay_again = async |id: &str| {
+            let intent = stripe::IntentFact { id: id.into(), amount: 4900, currency: "usd".parse().unwrap(), received: Some(4900),
+                processing: false, failed: None, canceled: None, latest_charge: None, customer: None };
+            learn(&world, order, Fact::Intent(intent)).await;
+        };
+        pay_again("pi_second").await;
+        assert!(only(&world, "orders_in_review").await.text.contains("pi_second"));
+        mend(&world, "orders_in_review").await;
+        pay_again("pi_second").await;
+        assert_eq!(found(&world, "orders_in_review").await.len(), 0, "what was looked at needs no second look");
+        pay_again("pi_third").await;
+        let flag = only(&world, "orders_in_review").await;
+        assert!(flag.text.contains("pi_second and by pi_third"), "{}", flag.text);
+        assert_eq!(flag.mend.unwrap().input["kind"], "paid_twice");
+        let story = world.story(order).await;
+        assert_eq!(story.iter().filter(|kind| *kind == "review_opened").count(), 2, "{story:?}");
+        world.close_with(&["orders_in_review"]).await;
+    }
+
     /// Seed: backfilling `stripePaymentIntentId` for legacy orders from their timelines.
     async fn old_orders_learn_their_payment_intent_from_their_timeline(test: TestDb) {
         let world = World::open(test).await;
