@@ -221,6 +221,8 @@ testkit::on_both_engines! {
             world.shop.clean_up().await.unwrap();
         }
         assert_eq!(everything_is_as_stripe_says(&world, &sold).await, counts);
+        let compared = world.task("reconcile", json!({})).await.unwrap();
+        assert_eq!(compared.findings, Some(0), "{}", compared.answer);
         world.close().await;
     }
 }
