@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, RwLock};
 use db::{PoolState, Tx};
 use kernel::{Duration, Result, Timestamp};
 use ops::Finding;
-use shop::{inbox, orders};
+use shop::{inbox, orders, refunds};
 
 /// A number that only grows while this process lives.
 #[derive(Debug, Default)]
@@ -104,9 +104,32 @@ struct Rows {
     event_lag: Duration,
     jobs_queued: i64,
     jobs_failed: i64,
+    sums: Sums,
+    reachable: bool,
+}
+
+/// What the rows say of things that happen: counted from the start of this process on, whichever process did them.
+#[derive(Debug, Default, Clone, Copy)]
+struct Sums {
     payment_failed: u64,
     refund_full: u64,
-    reachable: bool,
+    refund_requested: u64,
+    refund_succeeded: u64,
+    refund_failed: u64,
+    refund_unknown: u64,
+}
+
+impl Sums {
+    fn and(self, more: Sums) -> Sums {
+        Sums {
+            payment_failed: self.payment_failed + more.payment_failed,
+            refund_full: self.refund_full + more.refund_full,
+            refund_requested: self.refund_requested + more.refund_requested,
+            refund_succeeded: self.refund_succeeded + more.refund_succeeded,
+            refund_failed: self.refund_failed + more.refund_failed,
+            refund_unknown: self.refund_unknown + more.refund_unknown,
+        }
+    }
 }
 
 /// How old the gauges may be: a scrape more often than this costs no query.
@@ -132,8 +155,8 @@ pub struct Metrics {
     pub checkout_requests: Counter,
     /// Checkouts that failed at Stripe or in here; a buyer's own mistake is none.
     pub checkout_failures: Counter,
-    /// Refunds by how they ended.
-    pub refund_operations: Labelled,
+    /// Refunds that were asked for again, and refused.
+    pub refund_duplicates: Counter,
     /// Invoices by how they ended.
     pub invoice_issue: Labelled,
     /// Connections that were turned away because there were too many.
@@ -169,7 +192,7 @@ impl Metrics {
             ]),
             checkout_requests: Counter::default(),
             checkout_failures: Counter::default(),
-            refund_operations: Labelled::new(&["success", "failure"]),
+            refund_duplicates: Counter::default(),
             invoice_issue: Labelled::new(&["success", "failure"]),
             connections_refused: Counter::default(),
             http: RwLock::default(),
@@ -187,6 +210,13 @@ impl Metrics {
             let mut all = self.http.write().unwrap_or_else(|poisoned| poisoned.into_inner());
             all.entry(key).or_default().clone()
         })
+    }
+
+    /// An operation was asked for and refused, by the code of the refusal.
+    pub fn refused(&self, operation: &str, code: &str) {
+        if let ("refunds.create", "refund_exists" | "already_refunded") = (operation, code) {
+            self.refund_duplicates.one();
+        }
     }
 
     /// Writes down what the checks found.
@@ -211,18 +241,14 @@ impl Metrics {
             if rows.read_at.is_some_and(|at| now.since(at) < FRESH) {
                 return;
             }
-            let before = (rows.read_at, rows.payment_failed, rows.refund_full);
+            let before = (rows.read_at, rows.sums);
             // At once, so that scrapes that come together ask once.
             rows.read_at = Some(now);
             before
         };
         let from = before.0.map_or(self.since, |at| at - SETTLED).max(self.since);
         match db.read("metrics.rows", move |tx| read_rows(tx, now, from)).await {
-            Ok(read) => {
-                let (payment_failed, refund_full) =
-                    (before.1 + read.payment_failed, before.2 + read.refund_full);
-                *lock(&self.rows) = Rows { payment_failed, refund_full, ..read };
-            }
+            Ok(read) => *lock(&self.rows) = Rows { sums: before.1.and(read.sums), ..read },
             Err(error) => {
                 tracing::warn!(%error, "metrics could not be read from the database");
                 let mut rows = lock(&self.rows);
@@ -265,15 +291,19 @@ impl Metrics {
         family(out, "webhook_events_total", events, "status", &self.webhook_events);
         let rejected = "Requests to the webhook that were turned away.";
         family(out, "webhook_rejected_total", rejected, "reason", &self.webhook_rejected);
-        family(
-            out,
-            "refund_operations_total",
-            "Refunds by how they ended.",
-            "status",
-            &self.refund_operations,
-        );
         family(out, "invoice_issue_total", "Invoices by how they ended.", "status", &self.invoice_issue);
-        let rows = lock(&self.rows).clone();
+        let sums = lock(&self.rows).sums;
+        let name = "refund_operations_total";
+        head(out, name, "counter", "Refunds that were asked for here, by what became of them.");
+        for (status, value) in [
+            ("requested", sums.refund_requested),
+            ("success", sums.refund_succeeded),
+            ("failed", sums.refund_failed),
+            ("unknown", sums.refund_unknown),
+            ("duplicate", self.refund_duplicates.get()),
+        ] {
+            line(out, name, &format!("status=\"{status}\""), value);
+        }
         for (name, help, value) in [
             ("checkout_requests_total", "Checkouts that were asked for.", self.checkout_requests.get()),
             (
@@ -281,8 +311,8 @@ impl Metrics {
                 "Checkouts that failed here or at Stripe.",
                 self.checkout_failures.get(),
             ),
-            ("payment_failed_total", "Payments that failed, as orders' timelines say.", rows.payment_failed),
-            ("refund_full_total", "Orders that were refunded in full.", rows.refund_full),
+            ("payment_failed_total", "Payments that failed, as orders' timelines say.", sums.payment_failed),
+            ("refund_full_total", "Orders that were refunded in full.", sums.refund_full),
             ("connections_refused_total", "Connections beyond the cap.", self.connections_refused.get()),
         ] {
             head(out, name, "counter", help);
@@ -337,7 +367,17 @@ fn read_rows(tx: &mut Tx<'_>, now: Timestamp, from: Timestamp) -> Result<Rows> {
     let orders = orders::counts(tx)?;
     let oldest = inbox::oldest_waiting(tx)?;
     let jobs = jobs::counts(tx)?;
-    let happened = |tx: &mut Tx<'_>, kind| orders::happened(tx, kind, from, now - SETTLED);
+    let to = now - SETTLED;
+    let counted = |count: i64| count.max(0) as u64;
+    let refunds = refunds::moved(tx, from, to)?;
+    let sums = Sums {
+        payment_failed: counted(orders::happened(tx, "payment_failed", from, to)?),
+        refund_full: counted(orders::happened(tx, "refund_full", from, to)?),
+        refund_requested: counted(refunds.requested),
+        refund_succeeded: counted(refunds.succeeded),
+        refund_failed: counted(refunds.failed),
+        refund_unknown: counted(refunds.unknown),
+    };
     Ok(Rows {
         read_at: Some(now),
         paid_unconfirmed: orders.paid_unconfirmed,
@@ -345,8 +385,7 @@ fn read_rows(tx: &mut Tx<'_>, now: Timestamp, from: Timestamp) -> Result<Rows> {
         event_lag: oldest.map_or(Duration::ZERO, |at| now.since(at)),
         jobs_queued: jobs.queued,
         jobs_failed: jobs.failed,
-        payment_failed: happened(tx, "payment_failed")?.max(0) as u64,
-        refund_full: happened(tx, "refund_full")?.max(0) as u64,
+        sums,
         reachable: true,
     })
 }
@@ -385,7 +424,11 @@ mod tests {
             "refund_full_total 0",
             "invoice_issue_total{status=\"success\"} 0",
             "invoice_issue_total{status=\"failure\"} 0",
+            "refund_operations_total{status=\"requested\"} 0",
             "refund_operations_total{status=\"success\"} 0",
+            "refund_operations_total{status=\"failed\"} 0",
+            "refund_operations_total{status=\"unknown\"} 0",
+            "refund_operations_total{status=\"duplicate\"} 0",
             "orders_paid_unconfirmed 0",
             "orders_requires_review 0",
             "db_pool_waiting 0",

@@ -1,6 +1,7 @@
 //! The ids that several rooms name.
 
-use kernel::{Id, Kind};
+use kernel::{Id, Kind, Timestamp};
+use uuid::Uuid;
 
 macro_rules! ids {
     ($($(#[$doc:meta])* $kind:ident $id:ident $prefix:literal $name:literal;)*) => {$(
@@ -47,3 +48,8 @@ id_schema!(profile_schema, ProfileId, "^(prf_[0-9a-f]{32}|[0-9a-fA-F-]{36})$");
 id_schema!(refund_schema, RefundId, "^(rfd_[0-9a-f]{32}|[0-9a-fA-F-]{36})$");
 id_schema!(reservation_schema, ReservationId, "^(res_[0-9a-f]{32}|[0-9a-fA-F-]{36})$");
 id_schema!(reconciliation_schema, ReconciliationId, "^(rec_[0-9a-f]{32}|[0-9a-fA-F-]{36})$");
+
+/// The smallest UUID of version 7 made at `at`: ids ascend with time, so what is younger is found by its primary key.
+pub(crate) fn first_made_at(at: Timestamp) -> Uuid {
+    Uuid::from_u128((at.millis().max(0) as u128) << 80 | 0x7000 << 64)
+}

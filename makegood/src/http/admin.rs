@@ -40,10 +40,15 @@ async fn run(
     let by = call.caller()?.by(asked.reason, &call.origin.request_id);
     let (cx, runner, input) = (call.app.shop.cx(), &call.app.runner, Value::Object(asked.input));
     let mode = if asked.dry_run { Mode::Preview } else { Mode::Apply { plan_id: asked.plan_id } };
-    let receipt = match left.as_ref().and_then(Applied::left) {
-        Some(applied) => runner.again(applied, def, input, &by, cx).await?,
-        None => runner.run_under(key, def, input, mode, by, cx).await?,
+    let applies = !asked.dry_run;
+    let ran = match left.as_ref().and_then(Applied::left) {
+        Some(applied) => runner.again(applied, def, input, &by, cx).await,
+        None => runner.run_under(key, def, input, mode, by, cx).await,
     };
+    if let (true, Err(error)) = (applies, &ran) {
+        call.app.metrics.refused(def.name, error.code());
+    }
+    let receipt = ran?;
     if def.resource() == "tokens" {
         call.app.guard.forget();
     }

@@ -778,11 +778,7 @@ pub fn counts(tx: &mut Tx<'_>) -> Result<Counts> {
 /// How many timeline entries of a type were written from one instant up to another: ids ascend with time, so this reads
 /// only the newest end of the primary key.
 pub fn happened(tx: &mut Tx<'_>, kind: &str, from: Timestamp, to: Timestamp) -> Result<i64> {
-    let bounds = [first_id(from).into(), first_id(to).into(), kind.into()];
+    let first = crate::ids::first_made_at;
+    let bounds = [first(from).into(), first(to).into(), kind.into()];
     tx.count("SELECT COUNT(*) FROM order_timeline WHERE id >= $1 AND id < $2 AND type = $3", &bounds)
-}
-
-/// The smallest UUID of version 7 made at `at`.
-fn first_id(at: Timestamp) -> uuid::Uuid {
-    uuid::Uuid::from_u128((at.millis().max(0) as u128) << 80 | 0x7000 << 64)
 }

@@ -17,4 +17,4 @@ pub use follow::{Followed, follow, foresee};
 pub use refund::{Refund, RefundStatus};
 pub use request::request;
 pub use send::{SEND, run};
-pub use store::{by_stripe_id, find, latest_of_order, of_order, unanswered_before};
+pub use store::{Moved, by_stripe_id, find, latest_of_order, moved, of_order, unanswered_before};

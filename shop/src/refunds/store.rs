@@ -151,6 +151,42 @@ pub fn unanswered_before(
     rows.iter().map(read).collect()
 }
 
+/// How many refunds came where in some length of time.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Moved {
+    /// Asked for.
+    pub requested: i64,
+    /// Stripe has said that they went through.
+    pub succeeded: i64,
+    /// They did not come about, or came back.
+    pub failed: i64,
+    /// They were sent, and nobody knows to this day what became of them.
+    pub unknown: i64,
+}
+
+/// What happened to refunds from one instant up to another. One that moves twice within it counts where it ended.
+pub fn moved(tx: &mut Tx<'_>, from: Timestamp, to: Timestamp) -> Result<Moved> {
+    let ids = [Value::Uuid(crate::ids::first_made_at(from)), Value::Uuid(crate::ids::first_made_at(to))];
+    let mut moved = Moved {
+        requested: tx.count("SELECT COUNT(*) FROM refunds WHERE id >= $1 AND id < $2", &ids)?,
+        ..Moved::default()
+    };
+    let rows = tx.query(
+        "SELECT status, COUNT(*) AS refunds FROM refunds WHERE updated_at >= $1 AND updated_at < $2 GROUP BY status",
+        &[from.into(), to.into()],
+    )?;
+    for row in rows {
+        let count = row.get("refunds")?;
+        match RefundStatus::parse(&row.get::<String>("status")?)? {
+            RefundStatus::Succeeded => moved.succeeded = count,
+            RefundStatus::Failed => moved.failed = count,
+            RefundStatus::Unknown => moved.unknown = count,
+            RefundStatus::Requested | RefundStatus::Pending => {}
+        }
+    }
+    Ok(moved)
+}
+
 fn read(row: &Row) -> Result<Refund> {
     Ok(Refund {
         id: row.get("id")?,
