@@ -343,6 +343,7 @@ testkit::on_both_engines! {
         assert_eq!(none["data"], json!([]));
         assert_eq!(world.view("disputes.list", json!({ "status": "lots" })).await.unwrap_err().code(), "invalid_input");
         assert_eq!(world.view("disputes.show", json!({ "dispute": "dp_0" })).await.unwrap_err().code(), "not_found");
+        assert_eq!(world.view("disputes.list", json!({ "starting_after": "dp_0" })).await.unwrap_err().code(), "not_found");
         let mut disputes = Vec::new();
         for days in [3, 20] {
             let order = bought(&world, ada, &[("rust-course", 1)]).await;
