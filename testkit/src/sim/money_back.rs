@@ -49,10 +49,17 @@ fn refund_in_the_dashboard(scene: &Scene) {
 
 /// A bank changes its mind about a refund.
 fn a_refund_turns(scene: &Scene) {
+    // Half of the time it is one whose answer was lost: whoever sends that again must first look what became of it.
+    let lost: Vec<String> = scene.look(|tx| {
+        let sql = "SELECT stripe_payment_intent_id AS intent FROM refunds WHERE status = 'unknown'";
+        tx.query(sql, &[])?.iter().map(|row| row.get("intent")).collect()
+    });
+    let only_lost = scene.chance.below(2) == 0;
     let cx = scene.account.cx();
     let mut account = scene.stripe();
+    let wanted = |refund: &&sandbox::Refund| !only_lost || lost.contains(&refund.payment_intent);
     let newest: Vec<String> =
-        account.refunds().iter().rev().take(12).map(|refund| refund.id.clone()).collect();
+        account.refunds().iter().rev().filter(wanted).take(12).map(|refund| refund.id.clone()).collect();
     let Some(refund) = any(scene, &newest) else { return };
     let to = if scene.chance.below(2) == 0 { RefundStatus::Failed } else { RefundStatus::Succeeded };
     let done = account.turn_refund(refund, to, &cx);
