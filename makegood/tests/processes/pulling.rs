@@ -56,4 +56,28 @@ on_both_engines! {
         let signed = "SELECT COUNT(*) FROM stripe_events WHERE signature <> ''";
         assert_eq!(books::count(&db, signed).await, 0, "no webhook has come");
     }
+
+    /// The endpoint was down and nothing reads the list by itself. A person does, while the node runs.
+    async fn a_person_fetches_what_is_missing_from_the_command_line(stage: Stage) {
+        let mut node = stage.node();
+        node.start().await;
+        sold(&stage, &node, 2).await;
+        let why = ["--reason", "the endpoint was down", "--json"];
+        let refused = node.run(&["events", "backfill", "--since", "next week", "--json"]);
+        assert_eq!(refused.0, Some(2), "{refused:?}");
+        // What is younger than its webhook may be is no gap.
+        let (code, gaps) = node.run_json(&["events", "gaps", "--json"]);
+        assert_eq!((code, gaps["findings"].as_u64(), gaps["young"].as_u64()), (Some(0), Some(0), Some(6)), "{gaps}");
+        let (code, done) = node.run_json(&[&["events", "backfill", "--since", "1h"], &why[..]].concat());
+        assert_eq!((code, done["stored"].as_u64(), done["unreadable"].as_u64()), (Some(0), Some(6), Some(0)), "{done}");
+        let db = stage.db().await;
+        completed(&db, 2).await;
+        let (code, again) = node.run_json(&[&["events", "backfill", "--since", "1h"], &why[..]].concat());
+        assert_eq!((code, again["stored"].as_u64(), again["known"].as_u64()), (Some(0), Some(0), Some(6)), "{again}");
+        let (code, done) = node.run_json(&[&["orders", "cleanup-failed", "--yes"], &why[..]].concat());
+        assert_eq!((code, done["cancelled"].as_u64(), done["looked_at"].as_u64()), (Some(0), Some(0), Some(0)), "{done}");
+        let audited = "SELECT COUNT(*) FROM audit_logs
+                       WHERE event_type IN ('events_backfilled', 'failed_payments_cleaned_up')";
+        assert_eq!(books::count(&db, audited).await, 3);
+    }
 }
