@@ -77,7 +77,7 @@ pub(super) enum Looked {
         order: OrderId,
         /// Whether that order waits for its payment.
         undecided: bool,
-        /// Refunds, disputes and reviews in it that may still change.
+        /// Refunds, disputes and reviews in it that may still change, at Stripe or as far as is known here.
         unfinished: BTreeSet<String>,
         /// What differs; nothing when it is known already.
         findings: Vec<Finding>,
@@ -135,6 +135,8 @@ fn ours_of(tx: &mut Tx<'_>, order: OrderId, shown: &Shown, proof: &Proof, seen: 
         }
     }
     let open = proof.facts.iter().filter(|fact| orders::is_unfinished(fact));
+    // What differs here may be open here and ended at Stripe; it was compared all the same.
+    let open = open.chain(seen.late().map(|(_, is)| is));
     Ok(Looked::Ours {
         order,
         undecided: matches!(seen.now.state, orders::State::Pending | orders::State::Paid { .. }),
@@ -200,15 +202,21 @@ fn names_an_order(references: &References) -> Option<&str> {
     references.order.as_deref()
 }
 
-/// How much came by a payment, as far as the object and what stands in it say.
+/// How much came by a payment and is still here, as far as the object and what stands in it say.
 fn captured(proof: &Proof) -> Option<Money> {
-    proof.facts.iter().find_map(|fact| match fact {
+    let came = proof.facts.iter().find_map(|fact| match fact {
         Fact::Intent(intent) => intent.received.map(|sum| Money::new(sum, intent.currency)),
         Fact::Charge(charge) if charge.paid && charge.captured => {
             Some(Money::new(charge.captured_amount, charge.currency))
         }
         _ => None,
-    })
+    })?;
+    let went = proof.facts.iter().map(|fact| match fact {
+        Fact::Charge(charge) => charge.refunded_now(),
+        _ => 0,
+    });
+    let left = came.minor - went.sum::<i64>();
+    (left > 0).then(|| Money::new(left, came.currency))
 }
 
 /// What has to be done: look at this object again, and learn it.

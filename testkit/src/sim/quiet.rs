@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use kernel::{Clock, Duration, Result, Timestamp};
+use ops::{Actor, By, Role};
 use sandbox::{ApiRequest, ChargeState};
 use serde_json::json;
 use shop::ids::OrderId;
 use shop::orders::{Order, PaymentStatus, ReviewKind, State, WaitsFor};
+use shop::reconcile::{Wish, reconcile};
 
 use super::operators::failed_jobs;
 use super::{Scene, dump, invariants, post};
@@ -46,6 +48,35 @@ pub(super) fn rest(scene: &Rc<Scene>) {
     }
     if !scene.failed() {
         all_is_well(scene);
+    }
+    if !scene.failed() {
+        compared_with_stripe(scene, &after);
+    }
+}
+
+/// Everything was heard of in the end, so no object at Stripe has anything to say that is not known here; and what is allowed
+/// to change things finds nothing to change.
+fn compared_with_stripe(scene: &Rc<Scene>, before: &str) {
+    let shop = scene.nodes[0].shop();
+    let by = By {
+        actor: Actor::system("rest"),
+        role: Role::Admin,
+        reason: Some("all is quiet".into()),
+        request_id: None,
+    };
+    let wish = Wish { apply: true, ..Wish::default() };
+    let outcome = match scene.drive(reconcile(&shop, wish, &by, &())) {
+        Ok(outcome) => outcome,
+        Err(error) => return scene.fail(format!("I-22: a comparison without any fault: {error}")),
+    };
+    // What only a person can mend (an order that waits for stock, money for an order of elsewhere) is no news from Stripe.
+    let news = outcome.findings.iter().find(|finding| finding["safe"] == true || outcome.stopped.is_some());
+    if let Some(finding) = news {
+        return scene.fail(format!("I-22: a comparison found {finding}"));
+    }
+    let after = scene.look(dump);
+    if before != after {
+        scene.fail(format!("I-22: a comparison changed {}", difference(before, &after)));
     }
 }
 

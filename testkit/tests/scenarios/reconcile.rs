@@ -609,6 +609,12 @@ testkit::on_both_engines! {
             assert_eq!((&row["safe"], &row["mend"]), (&json!(false), &json!(null)));
             assert_eq!(row["text"], json!(format!("7.00 usd came by {paid} for `{gone}`, and no such order is here")));
         }
+        // Somebody gave the money back, so nobody has to look any more.
+        let cx = world.stripe.cx();
+        world.account().refund_in_dashboard(&paid, &NewRefund::default(), &cx).unwrap();
+        world.settle().await;
+        later(&world);
+        assert_healthy(&look(&world).await);
         world.close_with(&["events_unmatched"]).await;
     }
 
@@ -721,6 +727,37 @@ testkit::on_both_engines! {
         assert_eq!(all["data"].as_array().unwrap().len(), 2);
         let listed = world.view("reconciliations.findings", json!({ "reconciliation": run })).await.unwrap();
         assert_eq!(listed["data"][0]["cause"], "dispute_not_known_here");
+        world.close().await;
+    }
+
+    /// Lists hold a hundred objects a page. What is ours is the oldest of all, so it stands on the last one; and the rate is
+    /// limited on the way there.
+    async fn hundreds_are_compared_page_by_page_from_where_it_stopped(test: TestDb) {
+        let world = World::open(test).await;
+        let ada = world.buyer("ada@example.com").await;
+        let order = bought(&world, ada).await;
+        let paid = intent(&world, order).await;
+        let refund = unheard(&world, |account, cx| {
+            account.refund_in_dashboard(&paid, &NewRefund::default(), cx).unwrap()
+        });
+        world.advance(Duration::from_secs(60));
+        for n in 0..350 {
+            let mut foreign = Call::post("/v1/payment_intents", format!("elsewhere-{n}"));
+            foreign = foreign.with("amount", 700 + n).with("currency", "usd");
+            world.shop.stripe.call(foreign).await.unwrap();
+        }
+        later(&world);
+        let list = "/v1/payment_intents";
+        world.account().inject(Fault::new(Trouble::Slow { seconds: 0 }).times(2).on_request("GET", list));
+        world.account().inject(Fault::new(Trouble::RateLimit).times(1).on_request("GET", list));
+        let stopped = reconcile(&world, json!({ "area": "payments" })).await;
+        assert_eq!((causes(&stopped), &stopped.answer["looked_at"]), (vec!["not_finished".to_owned()], &json!(200)));
+        let done = reconcile(&world, json!({ "area": "payments" })).await;
+        assert_eq!(found(&done), [("refund_not_known_here".to_owned(), refund, false)]);
+        assert_eq!((&done.answer["looked_at"], &done.answer["foreign"]), (&json!(351), &json!(350)));
+        assert_eq!(apply(&world).await.findings, Some(0));
+        assert!(!world.may_use(ada, "rust-course").await);
+        stays(&world).await;
         world.close().await;
     }
 
