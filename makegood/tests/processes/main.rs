@@ -6,6 +6,7 @@
 mod books;
 mod contention;
 mod kills;
+mod known;
 mod node;
 mod nodes;
 mod outage;
