@@ -8,15 +8,18 @@ use std::fmt::Write;
 use std::path::PathBuf;
 
 use kernel::{Currency, Duration, Money, Timestamp};
-use shop::cases::{Account, AtStripe, Evidence, Held, Place, Purchase, WaitingEvent, judge};
+use shop::cases::{Account, AtStripe, Evidence, Held, Place, Purchase, Situation, WaitingEvent, judge, next};
 use shop::catalog::ProductKind;
+use shop::checkout::{Checkout, CheckoutState};
 use shop::entitlements::{Grant, OrderGrant};
 use shop::ids::{EntitlementId, OrderId, ProfileId};
 use shop::inbox::EventStatus;
 use shop::orders::{
-    Amounts, CancelReason, Dispute, Line, Order, Payment, PaymentStatus, Review, ReviewKind, State, WaitsFor,
+    Amounts, CancelReason, Dispute, KnownFact, Line, Order, Payment, PaymentStatus, Review, ReviewKind,
+    State, WaitsFor,
 };
-use stripe::{Asked, DisputeFact, DisputeState, DisputeStatus, Seen, Source};
+use shop::refunds::{Refund, RefundStatus};
+use stripe::{Asked, DisputeFact, DisputeState, DisputeStatus, Fact, RefundFact, Seen, Source};
 
 const NOW: Timestamp = Timestamp::from_seconds(1_790_000_000);
 const COURSE: &str = "rust-course";
@@ -87,6 +90,21 @@ fn table() -> String {
         for good in goods.iter().filter(|_| goods.len() > 1) {
             let product = good.product.as_deref().unwrap_or_default();
             writeln!(text, "    {product}: {}", good.place.as_str()).expect("a text grows");
+        }
+    }
+    text.push_str("\n# What should happen next with an order, the most urgent first.\n");
+    for (name, of) in orders_and_what_is_known() {
+        let (checkout, facts) = (of.page.as_ref().map(checkout), known(&of));
+        let situation = Situation {
+            order: &of.order,
+            checkout: checkout.as_ref(),
+            facts: &facts,
+            refund: of.refund.as_ref(),
+            now: NOW,
+        };
+        writeln!(text, "\n{name}").expect("a text grows");
+        for step in next(&situation) {
+            writeln!(text, "  - {}", named(&step)).expect("a text grows");
         }
     }
     text
@@ -453,5 +471,137 @@ fn situations() -> Vec<(&'static str, Evidence)> {
             let order = Order { lines, ..order(1, State::Confirmed { at: NOW }) };
             found(vec![granting(order, "active", Some(ada()))], vec![has(ada(), Some(order_id(1)))])
         }),
+    ]
+}
+
+// ---- what should happen next
+
+/// An order, and all that its next step depends on.
+struct Stands {
+    order: Order,
+    page: Option<Timestamp>,
+    facts: Vec<Fact>,
+    refund: Option<Refund>,
+}
+
+fn stands(order: Order) -> Stands {
+    Stands { order, page: None, facts: Vec::new(), refund: None }
+}
+
+fn known(of: &Stands) -> Vec<KnownFact> {
+    let known = |fact: &Fact| KnownFact { order: of.order.id, fact: fact.clone(), updated_at: NOW };
+    of.facts.iter().map(known).collect()
+}
+
+fn checkout(expires_at: &Timestamp) -> Checkout {
+    Checkout {
+        order: order_id(1),
+        state: CheckoutState::Open,
+        idempotency_key: "key".into(),
+        request: serde_json::json!({}),
+        session: Some("cs_1".into()),
+        url: Some("https://pay.example/1".into()),
+        expires_at: *expires_at,
+    }
+}
+
+fn asked_for(status: RefundStatus) -> Option<Refund> {
+    Some(Refund {
+        id: "rfd_0199f3a27b3c7d2e8f1a2b3c4d5e6f70".parse().expect("an id"),
+        order: order_id(1),
+        status,
+        generation: 1,
+        sent_count: 1,
+        sent_at: Some(NOW),
+        payment_intent: "pi_1".into(),
+        stripe_refund: None,
+        amount: Money::new(4900, usd()),
+        reason: "sorry".into(),
+        actor: "grace".into(),
+        last_error: (status == RefundStatus::Failed).then(|| "the charge is too old".into()),
+        created_at: NOW,
+        updated_at: NOW,
+    })
+}
+
+fn orders_and_what_is_known() -> Vec<(&'static str, Stands)> {
+    let confirmed =
+        || Order { lines: vec![line(MUG, ProductKind::Physical)], ..order(1, State::Confirmed { at: NOW }) };
+    let refunded = || order(1, State::Refunded { at: NOW });
+    let paid = |waits_for| stands(order(1, State::Paid { waits_for }));
+    let disputed = |status, order: Order| {
+        let facts = dispute(status).into_iter().map(Fact::Dispute).collect();
+        Stands { facts, ..stands(Order { dispute: Some(Dispute::Open), ..order }) }
+    };
+    let told = Fact::Refund(RefundFact {
+        id: "re_1".into(),
+        charge: None,
+        payment_intent: Some("pi_1".into()),
+        amount: 500,
+        currency: usd(),
+        ours: None,
+        status: Seen::new(stripe::RefundStatus::Pending, Source::Told(NOW)),
+    });
+    let later = NOW + Duration::from_secs(600);
+    vec![
+        ("pending, the page is open", Stands { page: Some(later), ..stands(order(1, State::Pending)) }),
+        ("pending, the page has expired", Stands { page: Some(NOW), ..stands(order(1, State::Pending)) }),
+        ("pending, and no page", stands(order(1, State::Pending))),
+        (
+            "paid, under review",
+            stands(flagged(
+                order(1, State::Paid { waits_for: WaitsFor::Review }),
+                ReviewKind::AmountMismatch,
+            )),
+        ),
+        ("paid, its review is cleared", paid(WaitsFor::Review)),
+        ("paid, waits for stock", paid(WaitsFor::Stock)),
+        ("paid, waits for the session", paid(WaitsFor::Breakdown)),
+        ("confirmed", stands(confirmed())),
+        ("confirmed, flagged", stands(flagged(confirmed(), ReviewKind::RadarReview))),
+        ("confirmed, a refund is asked for", {
+            let order = Order { payment_status: PaymentStatus::RefundPending, ..confirmed() };
+            Stands { refund: asked_for(RefundStatus::Requested), ..stands(order) }
+        }),
+        ("completed", stands(order(1, completed()))),
+        (
+            "completed, the answer to a refund was lost",
+            Stands { refund: asked_for(RefundStatus::Unknown), ..stands(order(1, completed())) },
+        ),
+        (
+            "completed, a refund is at the bank",
+            Stands { refund: asked_for(RefundStatus::Pending), ..stands(order(1, completed())) },
+        ),
+        (
+            "completed, a refund failed",
+            Stands { refund: asked_for(RefundStatus::Failed), ..stands(order(1, completed())) },
+        ),
+        ("completed, a part went back", stands(Order { refunded_amount: 500, ..order(1, completed()) })),
+        (
+            "completed, an event told of a refund",
+            Stands { facts: vec![told], ..stands(order(1, completed())) },
+        ),
+        ("completed, a bank inquires", {
+            Stands {
+                order: order(1, completed()),
+                ..disputed(DisputeStatus::WarningNeedsResponse, order(1, completed()))
+            }
+        }),
+        ("confirmed, a dispute is open", disputed(DisputeStatus::NeedsResponse, confirmed())),
+        (
+            "completed, the bank looks at the answer",
+            disputed(DisputeStatus::UnderReview, order(1, completed())),
+        ),
+        (
+            "completed, a dispute was won",
+            Stands { order: order(1, completed()), ..disputed(DisputeStatus::Won, order(1, completed())) },
+        ),
+        ("refunded", stands(refunded())),
+        ("refunded, once flagged", stands(flagged(refunded(), ReviewKind::EarlyFraudWarning))),
+        (
+            "refunded, a dispute was lost and may be appealed",
+            disputed(DisputeStatus::AppealNeedsResponse, refunded()),
+        ),
+        ("cancelled", stands(order(1, cancelled()))),
     ]
 }

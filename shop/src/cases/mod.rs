@@ -17,5 +17,6 @@ pub use explain::Explain;
 pub use find::Find;
 pub use hit::Hit;
 pub use key::{Key, Object};
+pub use next::{Situation, next};
 pub use remedy::Remedy;
 pub use verdict::{Account, AtStripe, Evidence, Held, Place, Purchase, Verdict, WaitingEvent, judge};

@@ -9,21 +9,22 @@ use crate::orders::{Dispute, KnownFact, Order, PaymentStatus, State, WaitsFor};
 use crate::refunds::{Refund, RefundStatus};
 
 /// All that the next step depends on.
-pub(super) struct Situation<'a> {
+#[derive(Debug)]
+pub struct Situation<'a> {
     /// The order.
-    pub(super) order: &'a Order,
+    pub order: &'a Order,
     /// The page where the buyer pays, if one was asked for.
-    pub(super) checkout: Option<&'a Checkout>,
+    pub checkout: Option<&'a Checkout>,
     /// Everything that Stripe has proved.
-    pub(super) facts: &'a [KnownFact],
+    pub facts: &'a [KnownFact],
     /// The refund that was asked for last.
-    pub(super) refund: Option<&'a Refund>,
+    pub refund: Option<&'a Refund>,
     /// Now.
-    pub(super) now: Timestamp,
+    pub now: Timestamp,
 }
 
 /// The steps, the most urgent first. Never empty.
-pub(super) fn next(of: &Situation<'_>) -> Vec<String> {
+pub fn next(of: &Situation<'_>) -> Vec<String> {
     let mut steps = disputed(of);
     steps.extend(refund(of));
     steps.extend(reviewed(of));
