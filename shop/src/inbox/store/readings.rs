@@ -55,14 +55,15 @@ pub(in crate::inbox) fn hold(tx: &mut Tx<'_>, reading: &Reading, until: Timestam
     Ok(())
 }
 
-/// Writes down how far a reading is, and holds it for longer.
+/// Writes down how far a reading is, and holds it for longer. Whoever gets on does not fail.
 ///
 /// # Errors
 /// Busy when it was taken over by another process.
 pub(in crate::inbox) fn go_on(tx: &mut Tx<'_>, reading: &Reading, until: Timestamp) -> Result<()> {
     let part = &reading.part;
     let touched = tx.execute(
-        "UPDATE event_readings SET held_until = $1, newest_seen = $2, older_than = $3 WHERE name = $4 AND holder = $5",
+        "UPDATE event_readings SET held_until = $1, newest_seen = $2, older_than = $3, failing_since = NULL,
+           last_error = NULL WHERE name = $4 AND holder = $5",
         &[
             until.into(),
             part.newest_seen.into(),
