@@ -1,5 +1,7 @@
 //! One value as people read it: sums, times, states.
 
+use std::collections::BTreeMap;
+
 use kernel::{Money, Timestamp};
 use serde_json::Value;
 
@@ -52,9 +54,9 @@ impl Cell {
     }
 }
 
-/// The name of a field as people read it.
+/// The name of a field as people read it. What has a dot in it is a type of Stripe's events, which is written one way only.
 pub fn titled(name: &str) -> String {
-    name.replace('_', " ")
+    if name.contains('.') { name.to_owned() } else { name.replace('_', " ") }
 }
 
 /// Whether a field holds a time, by its name.
@@ -129,16 +131,23 @@ pub fn exact(at: Timestamp) -> String {
     format!("{} {} UTC", &text[..10], &text[11..19])
 }
 
-/// JSON in a few words: `status processed, attempts 1`.
+/// JSON in a few words: `attempts 1, status processed`. By name, because the two engines keep fields in different orders.
 pub fn short(value: &Value) -> String {
+    if let Some(sum) = sum(value) {
+        return sum;
+    }
     match value {
         Value::Object(fields) => {
             let has_sum = fields.keys().any(|name| money(name, value).is_some());
             let says = |name: &str, field: &Value| {
                 !(field.is_null() || is_empty(field) || has_sum && name == "currency")
             };
-            let said = fields.iter().filter(|(name, field)| says(name, field)).map(|(name, field)| {
-                format!("{} {}", titled(name), money(name, value).unwrap_or_else(|| short(field)))
+            let sorted: BTreeMap<&String, &Value> =
+                fields.iter().filter(|(name, field)| says(name, field)).collect();
+            let said = sorted.into_iter().map(|(name, field)| {
+                let at = field.as_str().filter(|_| is_time(name)).and_then(|text| text.parse().ok());
+                let said = money(name, value).or(at.map(exact)).unwrap_or_else(|| short(field));
+                format!("{} {said}", titled(name))
             });
             said.collect::<Vec<_>>().join(", ")
         }
@@ -147,6 +156,12 @@ pub fn short(value: &Value) -> String {
         Value::Null => "–".into(),
         other => other.to_string(),
     }
+}
+
+/// An amount with its currency, and nothing else.
+fn sum(value: &Value) -> Option<String> {
+    value.as_object().filter(|fields| fields.len() == 2)?;
+    money("amount", value)
 }
 
 fn is_empty(value: &Value) -> bool {
@@ -185,14 +200,25 @@ mod tests {
     }
 
     #[test]
+    fn a_type_of_an_event_stays_as_stripe_writes_it() {
+        assert_eq!(titled("payment_intent.succeeded"), "payment_intent.succeeded");
+        assert_eq!(titled("age_seconds"), "age seconds");
+    }
+
+    #[test]
     fn a_number_is_a_sum_only_beside_its_currency() {
         assert_eq!(shown("total_amount", json!({ "total_amount": 4900, "currency": "usd" })), "49.00 usd");
         assert_eq!(shown("total_amount", json!({ "total_amount": 4900 })), "4900");
         assert_eq!(
             short(&json!({ "paid_amount": 4900, "currency": "usd", "agrees": true })),
-            "paid amount 49.00 usd, agrees true"
+            "agrees true, paid amount 49.00 usd"
         );
         assert_eq!(shown("attempts", json!({ "attempts": 3, "currency": "usd" })), "3");
+        let whole = json!({ "amount": { "amount": 4900, "currency": "usd" }, "reason": "fraudulent" });
+        assert_eq!(shown("amount", whole.clone()), "49.00 usd");
+        assert_eq!(short(&whole), "amount 49.00 usd, reason fraudulent");
+        assert_eq!(short(&json!({ "due_by": NOW })), "due by 2026-09-21 14:13:20 UTC");
+        assert_eq!(short(&json!({ "b": 1, "a": 2 })), short(&json!({ "a": 2, "b": 1 })));
     }
 
     #[test]

@@ -59,7 +59,10 @@ fn section(name: &str, below: &Value, look: Look) -> String {
         Value::Object(_) if name == "payload" => {
             format!("\n{title}\n{}\n", serde_json::to_string_pretty(below).unwrap_or_default())
         }
-        Value::Object(map) if !map.is_empty() => format!("\n{title}\n{}", indented(&fields(below, look))),
+        Value::Object(_) => match fields(below, look) {
+            nothing if nothing.is_empty() => nothing,
+            said => format!("\n{title}\n{}", indented(&said)),
+        },
         Value::Array(rows) if rows.iter().any(Value::is_object) => {
             format!("\n{title}\n{}", indented(&table(&columns(rows, look), rows, narrower(look))))
         }
@@ -118,5 +121,12 @@ mod tests {
             fields(&order, look),
             "id            ord_1\nstatus        paid\ntotal amount  49.00 usd\ncurrency      usd\n\nlines\n  product id   quantity\n  rust-course         1\n"
         );
+    }
+
+    #[test]
+    fn a_part_in_which_nothing_is_said_has_no_title() {
+        let look = Look { paint: Paint(false), width: None, verbose: false, now: Timestamp::from_seconds(0) };
+        let order = json!({ "id": "ord_1", "money_back": { "refunds": [], "disputes": [] } });
+        assert_eq!(fields(&order, look), "id  ord_1\n");
     }
 }
