@@ -115,8 +115,9 @@ fn rows(purchase: &Purchase) -> Vec<Value> {
         rows.push(row("review", review.kind.as_str(), "open", review.detail.clone()));
     }
     for dispute in &purchase.disputes {
-        let status = dispute.state.now().map_or("unknown", |state| state.status.as_str());
-        let due = dispute.state.now().and_then(|state| state.due_by);
+        let state = dispute.state.now();
+        let status = state.map_or("unknown", |state| state.status.as_str());
+        let due = state.filter(|state| state.status.needs_response()).and_then(|state| state.due_by);
         let due = due.map_or(String::new(), |due| format!("an answer counts until {}", due.in_words()));
         rows.push(row("dispute", &dispute.id, status, due));
     }

@@ -47,9 +47,13 @@ pub(super) fn list(found: &[Hit]) -> Value {
     json!({ "object": "list", "data": found, "has_more": false, "url": "/api/v1/admin/search" })
 }
 
-/// Nothing was found, and where it was looked for.
+/// Nothing was found, and where it was looked for. What may be at Stripe only, `case` asks for there.
 pub(super) fn nothing(key: &Key) -> Error {
-    Error::not_found("trace of", format!("{}; looked for it among {}", key.shown(), key.tried()))
+    let elsewhere = match key {
+        Key::Event(id) | Key::Object(_, id) => format!("; makegood case {id} asks Stripe as well"),
+        _ => String::new(),
+    };
+    Error::not_found("trace of", format!("{}; looked for it among {}{elsewhere}", key.shown(), key.tried()))
 }
 
 /// How many orders of one buyer are shown.

@@ -74,7 +74,7 @@ fn a_day() -> String {
 impl<C: Deref<Target = Seam> + Send + Sync + 'static> Task<C> for FindGaps {
     const NAME: &'static str = "events.gaps";
     const SUBJECT: Option<&'static str> = None;
-    const COLUMNS: &'static [&'static str] = &["id", "type", "created", "age_seconds"];
+    const COLUMNS: &'static [&'static str] = &["id", "type", "created"];
     const ROLE: Role = Role::Viewer;
     const EFFECT: Effect = Effect::Looks;
 

@@ -83,6 +83,9 @@ impl Operation for Confirm {
     fn subject(&self) -> (&'static str, String) {
         ("reservation", self.reservation.to_string())
     }
+    fn order(&self, tx: &mut Tx<'_>) -> Result<Option<uuid::Uuid>> {
+        order_of(tx, self.reservation)
+    }
 }
 
 /// Give back what is set aside for the order of a reservation
@@ -112,10 +115,18 @@ impl Operation for LetGo {
     fn subject(&self) -> (&'static str, String) {
         ("reservation", self.reservation.to_string())
     }
+    fn order(&self, tx: &mut Tx<'_>) -> Result<Option<uuid::Uuid>> {
+        order_of(tx, self.reservation)
+    }
 }
 
 fn found(tx: &mut Tx<'_>, id: ReservationId) -> Result<super::Reservation> {
     super::find_reservation(tx, id)?.ok_or_else(|| Error::not_found("reservation", id))
+}
+
+/// What is done with a reservation belongs to the story of its order.
+fn order_of(tx: &mut Tx<'_>, id: ReservationId) -> Result<Option<uuid::Uuid>> {
+    Ok(super::find_reservation(tx, id)?.map(|reservation| reservation.order_id.uuid()))
 }
 
 fn plan_move(tx: &mut Tx<'_>, id: ReservationId, to: ReservationStatus) -> Result<Plan> {

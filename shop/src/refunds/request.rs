@@ -69,11 +69,13 @@ pub(super) fn refundable(tx: &mut Tx<'_>, order: &Order) -> Result<(String, Mone
             format!("a bank decides about the payment of order {}; a refund now would pay twice", order.id);
         return Err(Refusal::new("payment_disputed", why).fix(explain).into());
     }
-    match (&order.payment_intent, order.paid_amount) {
-        (Some(intent), Some(paid)) if paid > 0 => {
-            Ok((intent.clone(), Money::new(paid, order.amounts.currency)))
+    // What somebody has refunded in part is back already; Stripe sends what is left.
+    let left = order.paid_amount.map(|paid| paid - order.refunded_amount);
+    match (&order.payment_intent, left) {
+        (Some(intent), Some(left)) if left > 0 => {
+            Ok((intent.clone(), Money::new(left, order.amounts.currency)))
         }
-        (None, Some(paid)) if paid > 0 => {
+        (None, Some(left)) if left > 0 => {
             let why = format!("order {} was paid, and nobody knows by which payment", order.id);
             Err(Refusal::new("payment_unknown", why).fix(explain).into())
         }
