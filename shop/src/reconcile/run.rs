@@ -98,7 +98,7 @@ pub struct Outcome {
 }
 
 /// Findings in the answer; the others are listed by a view.
-const SHOWN: i64 = 1000;
+const SHOWN: i64 = 200;
 
 /// Compares what is known here with Stripe's objects, and every room with itself. Goes on with a run of the same kind that
 /// was cut off or stopped less than a day ago.
@@ -206,8 +206,9 @@ async fn outcome(seam: &Seam, wish: &Wish, run: &Run, stopped: Option<String>) -
 }
 
 fn not_finished(wish: &Wish, why: &str) -> Result<Value> {
+    let from = wish.from.as_ref().map(|(text, _)| text);
     let mut command = format!("makegood reconcile {}", wish.scope.as_str());
-    for (flag, value) in [("only", &wish.only), ("from", &wish.from.as_ref().map(|(text, _)| text.clone()))] {
+    for (flag, value) in [("only", wish.only.as_ref()), ("from", from)] {
         if let Some(value) = value {
             command.push_str(&format!(" --{flag} {value}"));
         }
@@ -219,7 +220,7 @@ fn not_finished(wish: &Wish, why: &str) -> Result<Value> {
     let mut finding = plain(Cause::NotFinished, wish.scope.as_str().to_owned(), None, text);
     finding.mend = Some(ops::Mend {
         operation: super::ops::NAME,
-        input: json!({ "area": wish.scope, "apply": wish.apply }),
+        input: json!({ "area": wish.scope, "only": wish.only, "from": from, "apply": wish.apply }),
         command,
     });
     crate::view::object("reconciliation_finding", &finding)
