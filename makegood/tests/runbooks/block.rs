@@ -90,7 +90,13 @@ fn story(told: String) -> String {
     const TIMES: usize = 25;
     let inside = told.trim_start_matches(' ');
     let untimed = told.len() - inside.len() == TIMES;
-    if untimed { format!("…  {inside}") } else if inside.starts_with("…  ") { inside.to_owned() } else { told }
+    if untimed {
+        format!("…  {inside}")
+    } else if inside.starts_with("…  ") {
+        inside.to_owned()
+    } else {
+        told
+    }
 }
 
 /// Columns stand below each other again, after names took the place of ids. A table begins with the line that has all of
@@ -155,7 +161,8 @@ mod tests {
     #[test]
     fn a_line_of_its_own_stands_for_any_number_of_lines() {
         let names = Names::default();
-        for (expected, printed) in [("a\n…\nd", "a\nb\nc\nd"), ("…", ""), ("…\nb", "b"), ("a\n…", "a\nb")] {
+        for (expected, printed) in [("a\n…\nd", "a\nb\nc\nd"), ("…", ""), ("…\nb", "b"), ("a\n…", "a\nb")]
+        {
             assert!(matches(&names, &lines(expected), &lines(printed)).is_some(), "{expected} {printed}");
         }
         assert!(matches(&names, &lines("a\n…\nd"), &lines("a\nb")).is_none());

@@ -45,7 +45,8 @@ impl Names {
     pub fn introduce(&mut self, name: &str, value: &str) {
         if !self.known.values().any(|known| known == value) {
             let numbered = (2..).map(|n| format!("{name} {n}"));
-            let free = std::iter::once(name.to_owned()).chain(numbered).find(|it| !self.known.contains_key(it));
+            let free =
+                std::iter::once(name.to_owned()).chain(numbered).find(|it| !self.known.contains_key(it));
             self.set(&free.expect("numbers do not end"), value);
         }
     }
@@ -100,7 +101,8 @@ impl Names {
 
     /// The name whose value stands here; a value that is a word has to be the whole word.
     fn value_at(&self, text: &str, word: usize) -> Option<(String, String)> {
-        let here = |value: &str| text.starts_with(value) && (value.len() >= word || !value.ends_with(is_word));
+        let here =
+            |value: &str| text.starts_with(value) && (value.len() >= word || !value.ends_with(is_word));
         let mut all: Vec<_> = self.known.iter().filter(|(_, value)| here(value)).collect();
         all.sort_by_key(|(_, value)| value.len());
         all.last().map(|(name, value)| ((*name).clone(), (*value).clone()))
@@ -183,7 +185,10 @@ fn exact_at(text: &str) -> Option<usize> {
     let date = "0000-00-00";
     let like = |part: &str, shape: &str| {
         part.len() == shape.len()
-            && part.chars().zip(shape.chars()).all(|(c, s)| if s == '0' { c.is_ascii_digit() } else { c == s })
+            && part
+                .chars()
+                .zip(shape.chars())
+                .all(|(c, s)| if s == '0' { c.is_ascii_digit() } else { c == s })
     };
     if !like(text.get(..19)?.get(..10)?, date) || !like(text.get(11..19)?, "00:00:00") {
         return None;
@@ -227,7 +232,8 @@ mod tests {
 
     #[test]
     fn a_name_stands_for_the_same_from_its_first_line_to_its_last() {
-        let names = Names::default().matches("order <order>, again <order>", &format!("order {ORDER}, again {ORDER}"));
+        let names = Names::default()
+            .matches("order <order>, again <order>", &format!("order {ORDER}, again {ORDER}"));
         let names = names.expect("one id in both places");
         assert!(matches(&names, "<order> is paid", &format!("{ORDER} is paid")));
         assert!(!matches(&names, "<order> is paid", "ord_0199f3a27b3c7d2e8f1a2b3c4d5e6f71 is paid"));
@@ -239,12 +245,18 @@ mod tests {
     #[test]
     fn a_line_that_says_something_else_does_not_match() {
         let none = Names::default();
-        for (expected, printed) in
-            [("paid", "unpaid"), ("paid", "paid twice"), ("… ago", "now"), ("", "x"), ("x", ""), ("a b", "ab")]
-        {
+        for (expected, printed) in [
+            ("paid", "unpaid"),
+            ("paid", "paid twice"),
+            ("… ago", "now"),
+            ("", "x"),
+            ("x", ""),
+            ("a b", "ab"),
+        ] {
             assert!(!matches(&none, expected, printed), "{expected} {printed}");
         }
-        for (expected, printed) in [("a  b", "a     b  "), ("… ago", "3 min ago"), ("x…", "x"), ("usage <ORDER>", "usage <ORDER>")]
+        for (expected, printed) in
+            [("a  b", "a     b  "), ("… ago", "3 min ago"), ("x…", "x"), ("usage <ORDER>", "usage <ORDER>")]
         {
             assert!(matches(&none, expected, printed), "{expected} {printed}");
         }

@@ -71,7 +71,15 @@ mod tests {
     #[test]
     fn quotes_hold_words_together() {
         let line = r#"makegood "InventoryService.confirm('res_1')" --reason 'she called' -d '{"a": ""}' ''"#;
-        let parted = ["makegood", "InventoryService.confirm('res_1')", "--reason", "she called", "-d", r#"{"a": ""}"#, ""];
+        let parted = [
+            "makegood",
+            "InventoryService.confirm('res_1')",
+            "--reason",
+            "she called",
+            "-d",
+            r#"{"a": ""}"#,
+            "",
+        ];
         assert_eq!(words(line), parted);
     }
 

@@ -69,7 +69,9 @@ pub async fn happen(stage: &mut Stage, accounts: &mut Accounts, line: &str) -> R
             forget_intent(stage, order_id(order)?).await
         }
         [email, "buys", wish @ ..] if email.contains('@') => buy(stage, accounts, email, wish).await,
-        [email, "pays", session] if email.contains('@') => pay(stage, News::none(), email, session, json!({})).await,
+        [email, "pays", session] if email.contains('@') => {
+            pay(stage, News::none(), email, session, json!({})).await
+        }
         _ => Err(format!("`@ {line}` says nothing that is known; examples/README.md lists what may be said")),
     }
 }
