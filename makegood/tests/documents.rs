@@ -194,6 +194,7 @@ fn documents() -> Vec<(String, String)> {
         .filter(|name| name.ends_with(".md"))
         .collect();
     below("docs", "md", &mut all);
+    below("examples", "md", &mut all);
     all.sort();
     assert!(all.len() > 8, "{all:?}");
     all.into_iter().map(|file| (file.clone(), read(&root().join(&file)))).collect()

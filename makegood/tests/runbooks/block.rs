@@ -85,17 +85,18 @@ fn unseen(expected: String) -> Line {
     if expected == AND_SO_ON { Line::Both(expected) } else { Line::Missing(expected) }
 }
 
-/// An order's story tells the time only where it differs from the line above: whether it does is chance.
+/// An order's story tells the time only where it differs from the line above: whether it does is chance. And where a long
+/// line is cut depends on how long the names in it are.
 fn story(told: String) -> String {
     const TIMES: usize = 25;
     let inside = told.trim_start_matches(' ');
-    let untimed = told.len() - inside.len() == TIMES;
-    if untimed {
-        format!("…  {inside}")
-    } else if inside.starts_with("…  ") {
-        inside.to_owned()
-    } else {
-        told
+    let indent = told.len() - inside.len();
+    let cut = inside.strip_suffix('…').filter(|_| indent > TIMES).and_then(|whole| whole.rsplit_once(", "));
+    match cut {
+        Some((whole, _)) => format!("{}{whole}, …", &told[..indent]),
+        None if indent == TIMES => format!("…  {inside}"),
+        None if inside.starts_with("…  ") => inside.to_owned(),
+        None => told,
     }
 }
 

@@ -25,12 +25,17 @@ macro_rules! runbooks {
         $(mod $name {
             #[test]
             fn sqlite() {
-                crate::play::play($folder, testkit::Engine::Sqlite);
+                crate::play::play($folder, testkit::Engine::Sqlite, crate::stage::Way::AtTheDatabase);
+            }
+
+            #[test]
+            fn through_the_server() {
+                crate::play::play($folder, testkit::Engine::Sqlite, crate::stage::Way::ThroughTheServer);
             }
 
             #[test]
             fn postgres() {
-                crate::play::play($folder, testkit::Engine::Postgres);
+                crate::play::play($folder, testkit::Engine::Postgres, crate::stage::Way::AtTheDatabase);
             }
         })*
     };

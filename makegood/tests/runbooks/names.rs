@@ -115,7 +115,7 @@ impl Names {
     }
 }
 
-/// The next `<name>` in a text, and where it begins. Names begin with a small letter or an R: `<ORDER>` is a usage text.
+/// The next `<name>` in a text, and where it begins. A name has small letters: `<ORDER>` stands in a usage text.
 fn next_name(text: &str) -> Option<(usize, &str)> {
     text.match_indices('<').find_map(|(at, _)| {
         let (name, _) = text[at + 1..].split_once('>')?;
@@ -143,7 +143,9 @@ fn matched(mut names: Names, expected: &str, printed: &str) -> Option<Names> {
             Some(value) => printed.starts_with(value).then(|| value.clone())?,
             None => {
                 let word = &printed[..printed.find(|c| !is_word(c)).unwrap_or(printed.len())];
-                (!word.is_empty()).then(|| word.to_owned())?
+                // One thing has one name.
+                let is_new = !word.is_empty() && !names.known.values().any(|known| known == word);
+                is_new.then(|| word.to_owned())?
             }
         };
         names.set(name, value.clone());
@@ -176,7 +178,7 @@ fn is_uuid(word: &str) -> bool {
 }
 
 /// How long the time is that stands here, if one does: `2026-11-20T08:15:30.123456Z`, `2026-11-20 08:15:30 UTC`,
-/// `just now`, `3 min ago`, `in 25 min`, `+2 s`. Days are told: they are what people count on.
+/// `just now`, `3 min ago`, `in 7 days`, `+2 s`.
 fn time_at(text: &str) -> Option<usize> {
     exact_at(text).or_else(|| relative_at(text))
 }
@@ -210,7 +212,7 @@ fn relative_at(text: &str) -> Option<usize> {
     let (signed, rest) = (from.is_some(), from.unwrap_or(text));
     let number = rest.trim_start_matches(|c: char| c.is_ascii_digit());
     let unit = number.strip_prefix(' ').filter(|_| number.len() < rest.len())?;
-    let after = ["min", "s", "h"].into_iter().find_map(|name| unit.strip_prefix(name))?;
+    let after = ["min", "s", "h", "days"].into_iter().find_map(|name| unit.strip_prefix(name))?;
     let ago = after.strip_prefix(" ago");
     let whole = |rest: &str| !rest.starts_with(is_word);
     match ago {
@@ -238,6 +240,7 @@ mod tests {
         assert!(matches(&names, "<order> is paid", &format!("{ORDER} is paid")));
         assert!(!matches(&names, "<order> is paid", "ord_0199f3a27b3c7d2e8f1a2b3c4d5e6f71 is paid"));
         assert!(!matches(&Names::default(), "<order> and <order>", "ord_1 and ord_2"));
+        assert!(!matches(&Names::default(), "<order> and <order 2>", "ord_1 and ord_1"));
         assert_eq!(names.filled("find <order>").unwrap(), format!("find {ORDER}"));
         assert!(names.filled("find <event>").is_err());
     }
@@ -272,7 +275,7 @@ mod tests {
             ("ord_0199f3a27b3c7d2e8f1a2b3c4d5e6f71".into(), "<order 2>"),
             ("at 2026-11-20T08:15:30.123456Z".into(), "at …"),
             ("cs_test_a1B2c3D4e5F6g7 at http://127.0.0.1:4711/x".into(), "<session> at <shop>/x"),
-            ("in 7 days, 3 s".into(), "in 7 days, 3 s"),
+            ("in 7 days, 3 s".into(), "…, 3 s"),
             ("re_quest ch_eck +2 s".into(), "re_quest ch_eck …"),
         ] {
             assert_eq!(names.told(&printed), told);

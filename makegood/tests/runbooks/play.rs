@@ -6,7 +6,7 @@ use testkit::{Engine, TestDb};
 
 use crate::block;
 use crate::names::Names;
-use crate::stage::Stage;
+use crate::stage::{Stage, Way};
 use crate::transcript::{self, Kind, Piece, Step};
 use crate::words::{Request, words};
 use crate::world::{self, Accounts};
@@ -22,24 +22,24 @@ fn accepts() -> bool {
 }
 
 /// Plays the runbook of an example on a fresh database of this engine. What is accepted is what SQLite prints.
-pub fn play(example: &'static str, engine: Engine) {
-    if accepts() && engine == Engine::Postgres {
+pub fn play(example: &'static str, engine: Engine, way: Way) {
+    if accepts() && (engine, way) != (Engine::Sqlite, Way::AtTheDatabase) {
         return;
     }
-    testkit::databases::run_on(engine, shop::MIGRATIONS, |test| play_on(example, test));
+    testkit::databases::run_on(engine, shop::MIGRATIONS, |test| play_on(example, test, way));
 }
 
-async fn play_on(example: &'static str, test: TestDb) {
+async fn play_on(example: &'static str, test: TestDb, way: Way) {
     let (folder, engine) = (examples().join(example), test.engine);
     let file = folder.join("runbook.txt");
     let text = std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
-    let mut player = Player::new(Stage::set(test, &folder).await);
+    let mut player = Player::new(Stage::set(test, &folder, way).await);
     let mut pieces = transcript::parse(&text);
     let wrong = player.play_all(&mut pieces).await;
     if accepts() {
         std::fs::write(&file, transcript::render(&pieces)).unwrap();
     }
-    assert!(wrong.is_empty(), "{} on {engine:?}, - expected, + printed:\n{wrong}", file.display());
+    assert!(wrong.is_empty(), "{} on {engine:?} {way:?}, - expected, + printed:\n{wrong}", file.display());
 }
 
 struct Player {
@@ -54,9 +54,7 @@ impl Player {
         names.set("shop", &stage.shop_url);
         names.set("stripe", &stage.stripe_url);
         names.set("token", crate::stage::ADMIN_TOKEN);
-        let (_, whoami) = stage.run("makegood", &["whoami".into(), "--json".into()]);
-        let whoami: serde_json::Value = serde_json::from_str(&whoami).expect("who sits here");
-        names.set("you", whoami["name"].as_str().expect("a name"));
+        names.set("you", stage.operator());
         Player { stage, names, accounts: Accounts::new() }
     }
 

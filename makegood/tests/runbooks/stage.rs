@@ -50,11 +50,21 @@ pub struct Stage {
     folder: tempfile::TempDir,
     settings: BTreeMap<String, String>,
     shop: Option<Node>,
+    way: Way,
+}
+
+/// Where commands do their work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// On the database that the settings name.
+    AtTheDatabase,
+    /// Through the admin API, as long as the shop is open.
+    ThroughTheServer,
 }
 
 impl Stage {
     /// A shop that is not open yet, with the catalog that lies beside the runbook in `example`.
-    pub async fn set(test: TestDb, example: &Path) -> Stage {
+    pub async fn set(test: TestDb, example: &Path, way: Way) -> Stage {
         // Another test of this process may have installed it already.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().expect("an HTTP client");
@@ -77,7 +87,7 @@ impl Stage {
         let catalog = std::fs::copy(example.join("shop.toml"), folder.path().join("shop.toml"));
         catalog.expect("the example's catalog");
         let settings = settings(&test, &stripe_url, &port.to_string());
-        Stage { stripe, stripe_url, shop_url, http, test, stripe_clock, folder, settings, shop: None }
+        Stage { stripe, stripe_url, shop_url, http, test, stripe_clock, folder, settings, shop: None, way }
     }
 
     /// Starts the server with these settings besides; commands heed them from now on, too.
@@ -122,6 +132,9 @@ impl Stage {
         let (mut screen, pen) = std::io::pipe().expect("a pipe");
         let mut command = Command::new(self.program(program));
         command.args(arguments).env_clear().envs(&self.settings).current_dir(self.folder.path());
+        if self.way == Way::ThroughTheServer && self.shop.is_some() {
+            command.env("MAKEGOOD_URL", &self.shop_url).env("MAKEGOOD_TOKEN", ADMIN_TOKEN);
+        }
         command.stdin(Stdio::null()).stdout(pen.try_clone().expect("a pipe")).stderr(pen);
         let mut child = command.spawn().expect("it starts");
         // The command holds the other end of the pipe, too.
@@ -129,6 +142,17 @@ impl Stage {
         let mut seen = String::new();
         screen.read_to_string(&mut seen).expect("text");
         (child.wait().expect("it ends").code().expect("it ends by itself"), seen)
+    }
+
+    /// Who the audit log says was here.
+    pub fn operator(&self) -> String {
+        if self.way == Way::ThroughTheServer {
+            // The name of the first admin, whose token stands in the settings.
+            return "ADMIN_TOKEN".into();
+        }
+        let (_, whoami) = self.run("makegood", &["whoami".into(), "--json".into()]);
+        let whoami: Value = serde_json::from_str(&whoami).expect("who sits here");
+        whoami["name"].as_str().expect("a name").to_owned()
     }
 
     /// `makegood`, or the same under the name that an older runbook knows.

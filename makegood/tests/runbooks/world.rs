@@ -186,7 +186,7 @@ async fn forget_intent(stage: &Stage, order: OrderId) -> Result<News, String> {
 }
 
 async fn change(stage: &Stage, sql: &'static str, values: Vec<db::Value>) -> Result<News, String> {
-    let changed = stage.test.db.write("test.change", move |tx| Ok(tx.execute(sql, &values)?)).await;
+    let changed = stage.test.db.write("test.change", move |tx| tx.execute(sql, &values)).await;
     match changed {
         Ok(1) => Ok(News::none()),
         other => Err(format!("one row was to change: {other:?}")),
