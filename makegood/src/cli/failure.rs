@@ -34,6 +34,14 @@ impl Failure {
         self
     }
 
+    /// The same, with what the code's page says to do where nothing better is known: a server answers so, too.
+    fn or_as_its_page_says(self) -> Self {
+        match ErrorPage::find(&self.code) {
+            Some(page) if self.fix.is_empty() => self.fix(page.next),
+            _ => self,
+        }
+    }
+
     /// The command line cannot be followed.
     pub fn usage(detail: impl Into<String>) -> Self {
         Failure::new("usage", detail)
@@ -98,13 +106,14 @@ fn titled(code: &str) -> String {
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         let code = error.code();
-        match error {
+        let failure = match error {
             Error::Refused(refusal) => Failure::new(code, refusal.why).fix(refusal.fix),
             Error::Unknown(what) => Failure::new(code, format!("{what}: it may or may not have been done"))
                 .fix("look at it before you try again"),
             Error::Busy(what) => Failure::new(code, what).fix("try again in a moment"),
             other => Failure::new(code, other.to_string()),
-        }
+        };
+        failure.or_as_its_page_says()
     }
 }
 
@@ -123,6 +132,14 @@ mod tests {
         let problem = json!({ "code": "stale_plan", "title": "Stale plan", "detail": "it changed", "hint": "look again" });
         let failure = Failure::from_problem(409, &problem);
         assert_eq!((failure.exit, failure.fix.as_str()), (Exit::Conflict, "look again"));
+    }
+
+    #[test]
+    fn what_to_do_is_the_same_here_and_through_a_server() {
+        let here = Failure::from(Error::not_found("order", "ord_1"));
+        assert_eq!(here.fix, ErrorPage::find("not_found").unwrap().next);
+        let refused = kernel::Refusal::new("out_of_stock", "0 are left").fix("order fewer");
+        assert_eq!(Failure::from(Error::from(refused)).fix, "order fewer");
     }
 
     #[test]
