@@ -32,11 +32,12 @@ impl Operation for Grant {
     fn plan(&self, tx: &mut Tx<'_>, _: &Cx) -> Result<Plan> {
         let product = crate::catalog::find(tx, &self.course)?;
         let profile = crate::customers::find(tx, self.user)?;
-        let active = store::is_active(tx, self.user, &self.course)?;
+        let before = store::find(tx, Holder::Profile(self.user), &self.course)?;
+        let before = before.map_or("none", |found| shown(found.active));
         Ok(Plan::default()
             .guard("product_exists", product.is_some(), format!("product `{}`", self.course))
             .guard("profile_exists", profile.is_some(), format!("{}", self.user))
-            .change(format!("access of {} to {}", self.user, self.course), shown(active), "active"))
+            .change(format!("access of {} to {}", self.user, self.course), before, "active"))
     }
 
     fn apply(&self, tx: &mut Tx<'_>, cx: &Cx, by: &By) -> Result<()> {
