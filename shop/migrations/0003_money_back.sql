@@ -67,8 +67,8 @@ CREATE TABLE refunds (
   created_at timestamptz NOT NULL,
   updated_at timestamptz NOT NULL
 );
--- A refund is asked for at most once; only when it has failed may it be asked for again.
-CREATE UNIQUE INDEX refunds_once ON refunds (order_id) WHERE status <> 'failed';
+-- A payment is refunded at most once; only when that has failed may it be asked for again.
+CREATE UNIQUE INDEX refunds_once ON refunds (order_id, stripe_payment_intent_id) WHERE status <> 'failed';
 CREATE INDEX refunds_order ON refunds (order_id);
 CREATE INDEX refunds_stripe ON refunds (stripe_refund_id) WHERE stripe_refund_id IS NOT NULL;
 CREATE INDEX refunds_open ON refunds (created_at) WHERE status IN ('requested', 'unknown', 'pending');

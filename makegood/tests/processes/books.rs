@@ -36,7 +36,13 @@ pub async fn drained(stage: &Stage, db: &Db, patience: Duration) -> Duration {
         if left == (0, 0, 0) {
             return began.elapsed();
         }
-        assert!(began.elapsed() < patience, "left after {patience:?} (deliveries, events, jobs): {left:?}");
+        if began.elapsed() >= patience {
+            let why =
+                "SELECT type || ' ' || status || ' ' || COALESCE(last_error, '') AS why FROM stripe_events
+                       WHERE status IN ('received', 'retry') LIMIT 5";
+            let why: Vec<String> = column(db, why).await;
+            panic!("left after {patience:?} (deliveries, events, jobs): {left:?}: {why:?}");
+        }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }

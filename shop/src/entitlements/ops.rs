@@ -77,14 +77,18 @@ impl Operation for Revoke {
 
     fn plan(&self, tx: &mut Tx<'_>, _: &Cx) -> Result<Plan> {
         let found = store::find(tx, Holder::Profile(self.user), &self.course)?;
-        let suspended = match &found {
-            Some(found) => store::grants_of(tx, found.id)?.iter().any(|grant| grant.status == "suspended"),
-            None => false,
+        // What may come back by itself is not revoked yet.
+        let waits = match &found {
+            Some(found) => store::grants_of(tx, found.id)?
+                .into_iter()
+                .map(|grant| grant.status)
+                .find(|status| status == "suspended" || status == "returned"),
+            None => None,
         };
-        let seen = match &found {
-            Some(found) if !found.active && suspended => "suspended",
-            Some(found) => shown(found.active),
-            None => "none",
+        let seen = match (&found, &waits) {
+            (Some(found), Some(waits)) if !found.active => waits.as_str(),
+            (Some(found), _) => shown(found.active),
+            (None, _) => "none",
         };
         Ok(Plan::default()
             .guard("entitlement_exists", found.is_some(), format!("{} to {}: {seen}", self.user, self.course))

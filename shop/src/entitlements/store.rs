@@ -93,7 +93,7 @@ pub(super) fn revoke(tx: &mut Tx<'_>, cx: &Cx, id: EntitlementId) -> Result<()> 
     )?;
     tx.execute(
         "UPDATE entitlement_grants SET status = 'revoked', updated_at = $1
-         WHERE entitlement_id = $2 AND status IN ('active', 'suspended')",
+         WHERE entitlement_id = $2 AND status IN ('active', 'suspended', 'returned')",
         &[cx.now.into(), id.into()],
     )?;
     Ok(())

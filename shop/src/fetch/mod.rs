@@ -20,8 +20,13 @@ use crate::seam::Seam;
 const AT_ONCE: usize = 3;
 
 /// Why an object is not here.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NotSeen(pub String);
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotSeen {
+    /// Stripe has no such object: it belongs to another account, or was deleted. Asking again changes nothing.
+    Gone,
+    /// Stripe did not answer, limits our rate, or was not asked because it did so before.
+    Unanswered,
+}
 
 /// Draws the number of a question that is about to be asked, in a transaction that commits before it is.
 pub fn draw(tx: &mut Tx<'_>, at: Timestamp) -> Result<Asked> {
@@ -34,8 +39,8 @@ pub async fn question(seam: &Seam) -> Result<Asked> {
     seam.db.write("fetch.question", move |tx| draw(tx, now)).await.safe_to_repeat()
 }
 
-/// Fetches each of these once, in answer to one question. After one call that Stripe limits or does not answer no further is begun: what is missing is
-/// asked for later.
+/// Fetches each of these once, in answer to one question. After one call that Stripe limits or does not answer no further is
+/// begun: what is missing is asked for later.
 pub async fn all(
     seam: &Seam,
     targets: BTreeSet<Target>,
@@ -46,11 +51,12 @@ pub async fn all(
         let stopped = &stopped;
         async move {
             if stopped.load(Ordering::Relaxed) {
-                return (target, Err(NotSeen("not asked: the call before was not answered".into())));
+                return (target, Err(NotSeen::Unanswered));
             }
             let seen = answer(seam, &target, asked).await;
             stopped.fetch_or(matches!(seen, Err(Error::Busy(_) | Error::Unknown(_))), Ordering::Relaxed);
-            (target, seen.map_err(|error| NotSeen(error.to_string())))
+            let gone = matches!(seen, Err(Error::NotFound { .. }));
+            (target, seen.map_err(|_| if gone { NotSeen::Gone } else { NotSeen::Unanswered }))
         }
     };
     stream::iter(targets).map(one).buffer_unordered(AT_ONCE).collect().await

@@ -14,7 +14,7 @@ use stripe::{Event, Fact, Proof, Reading, References, Target};
 use super::event::MAX_ATTEMPTS;
 use super::store::{self, Claimed, Ending};
 use super::{EventStatus, StoredEvent};
-use crate::fetch;
+use crate::fetch::{self, NotSeen};
 use crate::ids::OrderId;
 use crate::orders::{self, Learned};
 use crate::refunds;
@@ -98,7 +98,11 @@ async fn ask(seam: &Seam, works: Vec<Work>) -> Result<Vec<Work>> {
         let found = read.target().and_then(|target| found.get(target));
         let read = match (read, found) {
             (Read::Proof(told), Some(Ok(seen))) => Read::Proof(Box::new(with_object(*told, seen.clone()))),
-            (Read::Proof(told), Some(Err(_))) => Read::Told(told),
+            // The payload is all that there will ever be.
+            (Read::Proof(told), Some(Err(NotSeen::Gone))) => {
+                Read::Proof(Box::new(Proof { target: None, ..*told }))
+            }
+            (Read::Proof(told), Some(Err(NotSeen::Unanswered))) => Read::Told(told),
             (read, _) => read,
         };
         (claim, read)
@@ -187,6 +191,8 @@ enum Read {
     Proof(Box<Proof>),
     /// The same, of an object that had to be fetched and could not be.
     Told(Box<Proof>),
+    /// The same, of an object that is still to be fetched: a worker does so at once.
+    Hint(Box<Proof>),
     Ignored(&'static str),
     Unreadable(&'static str, String),
 }
@@ -194,7 +200,7 @@ enum Read {
 impl Read {
     fn proof(&self) -> Option<&Proof> {
         match self {
-            Read::Proof(proof) | Read::Told(proof) => Some(proof),
+            Read::Proof(proof) | Read::Told(proof) | Read::Hint(proof) => Some(proof),
             Read::Ignored(_) | Read::Unreadable(..) => None,
         }
     }
@@ -240,9 +246,8 @@ fn settle(tx: &mut Tx<'_>, cx: &Cx, works: &[Work]) -> Result<Vec<Ending>> {
     for (claim, read) in held {
         let order = if read.proof().is_some() { matched.next().flatten() } else { None };
         endings.push(judge(cx, claim, read, order));
-        if let (Read::Told(proof), Some(_)) = (read, order) {
-            asked_later
-                .extend(proof.target.as_ref().map(|target| fetch::job(cx.now + PROVISIONAL_FOR, target)));
+        if let (Some(at), Some(proof), Some(_)) = (asked_at(cx, read), read.proof(), order) {
+            asked_later.extend(proof.target.as_ref().map(|target| fetch::job(at, target)));
         }
         if let (Some(proof), Some(order)) = (read.proof(), order) {
             let cause = Actor::stripe(&claim.id);
@@ -262,6 +267,15 @@ fn settle(tx: &mut Tx<'_>, cx: &Cx, works: &[Work]) -> Result<Vec<Ending>> {
 
 /// How long an event about an object that could not be fetched stands in for it before Stripe is asked again.
 const PROVISIONAL_FOR: Duration = Duration::from_secs(60);
+/// When Stripe is asked for an object of which only an event has told.
+fn asked_at(cx: &Cx, read: &Read) -> Option<kernel::Timestamp> {
+    match read {
+        Read::Told(_) => Some(cx.now + PROVISIONAL_FOR),
+        Read::Hint(_) => Some(cx.now),
+        Read::Proof(_) | Read::Ignored(_) | Read::Unreadable(..) => None,
+    }
+}
+
 /// How long an event waits whose order cannot be found while Stripe cannot be asked.
 const ASK_AGAIN: Duration = Duration::from_secs(60);
 
@@ -269,7 +283,8 @@ const ASK_AGAIN: Duration = Duration::from_secs(60);
 fn judge(cx: &Cx, claim: &Claimed, read: &Read, order: Option<OrderId>) -> Ending {
     let mut next_attempt_at = cx.now;
     let (status, error) = match (read, order) {
-        (Read::Proof(_) | Read::Told(_), Some(_)) => (EventStatus::Processed, None),
+        (Read::Proof(_) | Read::Told(_) | Read::Hint(_), Some(_)) => (EventStatus::Processed, None),
+        (Read::Hint(_), None) => (EventStatus::Received, None),
         // Whose it is would be said by the payment at Stripe. It is asked until it answers.
         (Read::Told(_), None) => {
             next_attempt_at = cx.now + ASK_AGAIN;
@@ -321,7 +336,7 @@ async fn mark_before_done(seam: &Seam, claims: &[Claimed]) -> Result<()> {
 pub fn replay(tx: &mut Tx<'_>, cx: &Cx, id: &str, livemode: bool) -> Result<StoredEvent> {
     let claim = store::claim_one(tx, cx.now, id, LEASE)?.ok_or_else(|| Error::not_found("event", id))?;
     let read = match read(&claim, livemode) {
-        Read::Proof(proof) if proof.target.is_some() => Read::Told(proof),
+        Read::Proof(proof) if proof.target.is_some() => Read::Hint(proof),
         read => read,
     };
     settle(tx, cx, &[(claim, read)])?;

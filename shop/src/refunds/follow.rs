@@ -86,6 +86,10 @@ pub(super) fn take_over(
 ) -> Result<()> {
     let status = status_of(seen);
     let changed = store::seen(tx, cx, refund.id, status, &seen.id)?;
+    if changed && status == RefundStatus::Succeeded {
+        // Where another payment of the order is still here, the order goes on with that one.
+        orders::refund_given_up(tx, cx, refund.order, cause, "another payment of the order is still here")?;
+    }
     if changed && status == RefundStatus::Failed {
         orders::refund_given_up(tx, cx, refund.order, cause, "Stripe could not send the money back")?;
     }

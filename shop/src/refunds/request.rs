@@ -48,7 +48,9 @@ pub fn request(tx: &mut Tx<'_>, cx: &Cx, id: OrderId, actor: &Actor, reason: &st
 /// What is to be sent back, if it can be.
 pub(super) fn refundable(tx: &mut Tx<'_>, order: &Order) -> Result<(String, Money)> {
     let explain = format!("makegood orders explain {}", order.id);
-    let earlier = store::latest_of_order(tx, order.id)?.filter(|r| r.status != RefundStatus::Failed);
+    let same_payment = |refund: &Refund| order.payment_intent.as_deref() == Some(&refund.payment_intent);
+    let mut of_order = store::of_order(tx, order.id)?.into_iter();
+    let earlier = of_order.find(|refund| refund.status != RefundStatus::Failed && same_payment(refund));
     if let Some(earlier) = earlier {
         let why = format!(
             "refund {} of order {} is {} since {}",

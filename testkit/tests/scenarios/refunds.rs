@@ -318,4 +318,22 @@ testkit::on_both_engines! {
         assert_eq!(refund(&world, order).await.unwrap_err().code(), "already_refunded");
         world.close().await;
     }
+
+    /// What an operator takes away while the money is with the buyer is not given back when the refund fails.
+    async fn what_is_revoked_after_a_refund_stays_revoked_when_the_refund_fails(test: TestDb) {
+        let world = World::open(test).await;
+        let ada = world.buyer("ada@example.com").await;
+        let order = bought(&world, ada).await;
+        let back = refund_in_the_dashboard(&world, order, None).await;
+        world.settle().await;
+        let revoked = world.operate("entitlements.revoke", json!({ "user": ada, "course": "rust-course" })).await;
+        assert_eq!(revoked.unwrap().status, ops::Status::Applied);
+        let cx = world.stripe.cx();
+        let id = back["id"].as_str().unwrap();
+        world.account().turn_refund(id, sandbox::RefundStatus::Failed, &cx).unwrap();
+        hours(&world, 1).await;
+        assert!(matches!(world.order(order).await.state, State::Confirmed { .. }), "the order has its money again");
+        assert!(!world.may_use(ada, "rust-course").await);
+        world.close().await;
+    }
 }
