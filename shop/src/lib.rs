@@ -55,13 +55,18 @@ pub const MIGRATIONS: &[Migration] = &[
         sql: include_str!("../migrations/0005_reading_events.sql"),
     },
     Migration { version: 9, name: "reconciliations", sql: include_str!("../migrations/0006_reconcile.sql") },
+    Migration {
+        version: 14,
+        name: "orders marked as refunded",
+        sql: include_str!("../migrations/0007_marked.sql"),
+    },
 ];
 
 /// Every operation there is. The doors are made from this list.
 pub const OPERATIONS: &[OperationDef] = &[
     OperationDef::of::<import::ops::Import>(),
     OperationDef::of::<customers::ops::Create>(),
-    OperationDef::of::<entitlements::ops::Grant>(),
+    OperationDef::of::<orders::grant::Grant>(),
     OperationDef::of::<entitlements::ops::Revoke>(),
     OperationDef::of::<inbox::ops::Replay>(),
     OperationDef::of::<inventory::ops::Adjust>(),

@@ -45,6 +45,16 @@ pub enum Source {
     Operator,
 }
 
+impl Source {
+    /// As stored and shown.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Source::Order => "order",
+            Source::Operator => "operator",
+        }
+    }
+}
+
 /// The right of a holder to a product.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Entitlement {

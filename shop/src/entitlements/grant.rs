@@ -1,4 +1,4 @@
-//! Gives and takes back: by a confirmed order, or by an operator's hand.
+//! Gives and takes back as orders say, and takes back by an operator's hand.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use ops::audit::{self, Entry};
 
 use super::store::{self, NewGrant};
 use super::{Holder, Source};
-use crate::ids::{OrderId, ProfileId};
+use crate::ids::OrderId;
 
 /// What a confirmed order brings to its holder.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -143,25 +143,6 @@ fn turn(tx: &mut Tx<'_>, cx: &Cx, orders: &[(OrderId, Actor)], turn: Turn) -> Re
         }
     }
     audit::record(tx, cx, entries).map(drop)
-}
-
-/// Gives a profile access by hand, on behalf of an order if one is named. The runner writes the audit entry.
-pub fn grant_by_hand(
-    tx: &mut Tx<'_>,
-    cx: &Cx,
-    profile: ProfileId,
-    product: &str,
-    order: Option<OrderId>,
-    actor: &Actor,
-    reason: &str,
-) -> Result<()> {
-    let holder = Holder::Profile(profile);
-    let wanted = BTreeMap::from([((holder.key(), product.to_owned()), Some(profile))]);
-    let ids = store::activate(tx, cx, &wanted)?;
-    let id = ids.into_values().next().ok_or_else(|| Error::bug("an entitlement was not written"))?;
-    let grant = NewGrant { entitlement: id, order, source: Source::Operator, actor: &actor.name, reason };
-    store::insert_grants(tx, cx, &[grant])?;
-    Ok(())
 }
 
 /// Takes an entitlement back, whatever granted it. The runner writes the audit entry.

@@ -1,4 +1,4 @@
-//! What operators may do with entitlements, and read of them.
+//! What operators may do with entitlements, and read of them. Giving them is the orders' to allow: `orders/grant.rs`.
 
 use db::Tx;
 use kernel::{Cx, Result};
@@ -7,56 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Holder, store};
-use crate::ids::{OrderId, ProfileId, order_schema, profile_schema};
-
-/// Give a user access to a course by hand, on behalf of an order
-#[derive(Debug, Clone, clap::Args, Serialize, Deserialize, JsonSchema)]
-pub struct Grant {
-    /// Who gets access: the profile's id
-    #[schemars(schema_with = "profile_schema")]
-    pub user: ProfileId,
-    /// What they get access to: the product's id
-    pub course: String,
-    /// The order that paid for it
-    #[schemars(schema_with = "order_schema")]
-    pub order: OrderId,
-}
-
-impl Operation for Grant {
-    const NAME: &'static str = "entitlements.grant";
-    const SUBJECT: Option<&'static str> = None;
-    const AUDIT: &'static str = "entitlement_granted";
-    const RISK: Risk = Risk::Changes;
-    const ROLE: Role = Role::Support;
-
-    fn plan(&self, tx: &mut Tx<'_>, _: &Cx) -> Result<Plan> {
-        let product = crate::catalog::find(tx, &self.course)?;
-        let profile = crate::customers::find(tx, self.user)?;
-        let before = store::find(tx, Holder::Profile(self.user), &self.course)?;
-        let before = before.map_or("none", |found| shown(found.active));
-        Ok(Plan::default()
-            .guard("product_exists", product.is_some(), format!("product `{}`", self.course))
-            .guard("profile_exists", profile.is_some(), format!("{}", self.user))
-            .change(format!("access of {} to {}", self.user, self.course), before, "active"))
-    }
-
-    fn apply(&self, tx: &mut Tx<'_>, cx: &Cx, by: &By) -> Result<()> {
-        let reason = by.reason.as_deref().unwrap_or_default();
-        super::grant_by_hand(tx, cx, self.user, &self.course, Some(self.order), &by.actor, reason)
-    }
-
-    fn verify(&self, tx: &mut Tx<'_>, _: &Cx) -> Result<Vec<Proof>> {
-        let active = store::is_active(tx, self.user, &self.course)?;
-        Ok(vec![Proof::new("the entitlement is active", active, shown(active))])
-    }
-
-    fn subject(&self) -> (&'static str, String) {
-        ("product", self.course.clone())
-    }
-    fn order(&self, _: &mut Tx<'_>) -> Result<Option<uuid::Uuid>> {
-        Ok(Some(self.order.uuid()))
-    }
-}
+use crate::ids::{ProfileId, profile_schema};
 
 /// Take a user's access to a course back by hand
 #[derive(Debug, Clone, clap::Args, Serialize, Deserialize, JsonSchema)]

@@ -58,15 +58,11 @@ pub(super) fn insert_grants(tx: &mut Tx<'_>, cx: &Cx, grants: &[NewGrant<'_>]) -
     let rows: Vec<Vec<Value>> = grants
         .iter()
         .map(|grant| {
-            let source = match grant.source {
-                Source::Order => "order",
-                Source::Operator => "operator",
-            };
             vec![
                 cx.uuid().into(),
                 grant.entitlement.into(),
                 grant.order.into(),
-                source.into(),
+                grant.source.as_str().into(),
                 "active".into(),
                 grant.reason.into(),
                 grant.actor.into(),
@@ -99,13 +95,13 @@ pub(super) fn revoke(tx: &mut Tx<'_>, cx: &Cx, id: EntitlementId) -> Result<()> 
     Ok(())
 }
 
-/// Moves the grants of an order from one of these states to another, and lets each entitlement count while one of its
+/// Moves what an order and what operators on its behalf have granted from one of these states to another, and lets each entitlement count while one of its
 /// grants does. Gives the products of which anything changed.
 pub(super) fn turn(tx: &mut Tx<'_>, cx: &Cx, order: OrderId, from: &[&str], to: &str) -> Result<Vec<String>> {
     // The entitlements' rows come first, in the order of their ids, as wherever both are written.
     let sql = format!(
         "SELECT id, product_id FROM entitlements WHERE id IN (SELECT entitlement_id FROM entitlement_grants
-           WHERE order_id = $1 AND source = 'order') ORDER BY id{}",
+           WHERE order_id = $1) ORDER BY id{}",
         tx.dialect().for_update()
     );
     let mut touched = Vec::new();
@@ -113,7 +109,7 @@ pub(super) fn turn(tx: &mut Tx<'_>, cx: &Cx, order: OrderId, from: &[&str], to: 
         let id: EntitlementId = row.get("id")?;
         let sql = format!(
             "UPDATE entitlement_grants SET status = $1, updated_at = $2
-             WHERE order_id = $3 AND entitlement_id = $4 AND source = 'order' AND {}",
+             WHERE order_id = $3 AND entitlement_id = $4 AND {}",
             tx.dialect().any("status", 5)
         );
         let among = Value::array(from.iter().copied());

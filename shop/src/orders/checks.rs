@@ -9,7 +9,7 @@ use super::store::{self, LateFacts};
 use crate::ids::OrderId;
 
 /// The orders' checks.
-pub const CHECKS: [Check; 10] = [
+pub const CHECKS: [Check; 11] = [
     PAID_NOT_CONFIRMED,
     IN_REVIEW,
     GRANT_WITHOUT_ORDER,
@@ -17,6 +17,7 @@ pub const CHECKS: [Check; 10] = [
     GRANT_NOT_AS_DISPUTED,
     REFUNDED_STOCK_OUT,
     REFUND_PARTIAL,
+    REFUND_MARKED_NOT_MADE,
     DISPUTE_NEEDS_RESPONSE,
     FACTS_PROVISIONAL,
     INTENT_UNKNOWN,
@@ -79,8 +80,8 @@ const IN_REVIEW: Check = Check {
 const GRANT_WITHOUT_ORDER: Check = Check {
     name: "grant_without_order",
     severity: Severity::Page,
-    must: "every active grant of an order belongs to a confirmed or completed order that has such a line and whose money \
-           nobody wants back",
+    must: "every active grant of an order, or on its behalf, belongs to a confirmed or completed order that has such a line \
+           and whose money nobody wants back",
     means: "Someone has access that nobody paid for, or whose money went back or is disputed. The order says what should \
             be; mending makes it so.",
     find: |tx, _| {
@@ -90,7 +91,7 @@ const GRANT_WITHOUT_ORDER: Check = Check {
              LEFT JOIN orders o ON o.id = g.order_id AND o.status IN ('confirmed', 'completed')
                AND o.dispute_status IS NULL
              LEFT JOIN order_lines l ON l.order_id = o.id AND l.product_id = e.product_id
-             WHERE g.source = 'order' AND g.status = 'active' AND l.order_id IS NULL
+             WHERE g.status = 'active' AND g.order_id IS NOT NULL AND l.order_id IS NULL
              ORDER BY g.id LIMIT 200",
             &[],
         )?;
@@ -117,7 +118,7 @@ const ORDER_WITHOUT_GRANT: Check = Check {
              JOIN order_lines l ON l.order_id = o.id AND l.kind = 'course'
              WHERE o.status IN ('confirmed', 'completed') AND NOT EXISTS (
                SELECT 1 FROM entitlement_grants g JOIN entitlements e ON e.id = g.entitlement_id
-               WHERE g.order_id = o.id AND e.product_id = l.product_id)
+               WHERE g.order_id = o.id AND g.source = 'order' AND e.product_id = l.product_id)
              ORDER BY o.id LIMIT 200",
             &[],
         )?;
@@ -163,7 +164,7 @@ const SUSPENDED_WITHOUT_DISPUTE: &str =
 /// JOIN sets them first, else SQLite reads all orders of that status, or all grants.
 const ACTIVE_IN_DISPUTE: &str = "SELECT o.id, e.product_id, o.updated_at FROM orders o
      CROSS JOIN entitlement_grants g JOIN entitlements e ON e.id = g.entitlement_id
-     WHERE g.order_id = o.id AND g.source = 'order' AND g.status = 'active'
+     WHERE g.order_id = o.id AND g.status = 'active'
        AND o.dispute_status IS NOT NULL AND o.dispute_status = 'open'
        AND o.status NOT IN ('pending', 'paid', 'cancelled', 'refunded') ORDER BY o.updated_at LIMIT 200";
 
@@ -212,6 +213,40 @@ const REFUND_PARTIAL: Check = Check {
                 let of = paid.map_or(String::new(), |paid| format!(" of {}", Money::new(paid, currency)));
                 let mend = mend("refunds.create", id, format!("makegood refunds create {id}"));
                 found(row, id, format!("{back}{of} went back; the buyer keeps everything"), Some(mend))
+            })
+            .collect()
+    },
+};
+
+/// How long Stripe may take to say that what was marked as refunded is so.
+const ASKED: Duration = Duration::from_secs(10 * 60);
+
+const REFUND_MARKED_NOT_MADE: Check = Check {
+    name: "refund_marked_not_made",
+    severity: Severity::Page,
+    must: "what was marked as refunded by hand was refunded at Stripe",
+    means: "Someone marked an order as refunded and its goods went back, but as far as Stripe says the buyer has not got \
+            the money back. Refund it; if it went back another way, that is for the books to say.",
+    find: |tx, now| {
+        let rows = tx.query(
+            "SELECT id, refunded_amount, paid_amount, currency, refund_marked_at AS updated_at FROM orders
+             WHERE refund_marked_at IS NOT NULL AND refund_marked_at < $1
+               AND stripe_payment_intent_id IS NOT NULL AND refunded_amount < paid_amount
+             ORDER BY refund_marked_at LIMIT 200",
+            &[(now - ASKED).into()],
+        )?;
+        rows.iter()
+            .map(|row| {
+                let (id, currency): (OrderId, Currency) = (row.get("id")?, row.get("currency")?);
+                let back = Money::new(row.get("refunded_amount")?, currency);
+                let paid = Money::new(row.get("paid_amount")?, currency);
+                let mend = mend("refunds.create", id, format!("makegood refunds create {id}"));
+                found(
+                    row,
+                    id,
+                    format!("marked as refunded; Stripe has sent {back} of {paid} back"),
+                    Some(mend),
+                )
             })
             .collect()
     },

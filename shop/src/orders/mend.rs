@@ -101,6 +101,13 @@ impl Mend {
                 plan = plan.change(what, now.unwrap_or("never granted"), standing.as_str());
             }
         }
+        for given in grants.iter().filter(|grant| grant.grant.source == "operator") {
+            let now = given.grant.status.as_str();
+            if now != "revoked" && now != standing.as_str() {
+                let what = format!("access to {} given on its behalf", given.product);
+                plan = plan.change(what, now, standing.as_str());
+            }
+        }
         let reservations = inventory::reservations_of(tx, self.order)?;
         if stock_is_out(&order, &reservations).is_some() {
             for out in reservations.iter().filter(|r| r.status == ReservationStatus::Confirmed) {

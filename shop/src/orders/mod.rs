@@ -8,6 +8,7 @@ pub mod cancel;
 pub mod checks;
 mod facts;
 mod foresee;
+pub mod grant;
 pub mod mend;
 pub mod ops;
 mod order;

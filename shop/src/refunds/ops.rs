@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{RefundStatus, request, store};
+use crate::fetch;
 use crate::ids::{OrderId, order_schema};
 use crate::orders::{self, Order, State};
 
@@ -92,7 +93,11 @@ impl Operation for Mark {
     }
 
     fn apply(&self, tx: &mut Tx<'_>, cx: &Cx, by: &By) -> Result<()> {
-        orders::mark_refunded(tx, cx, self.order, &by.actor)
+        orders::mark_refunded(tx, cx, self.order, &by.actor)?;
+        // Whether Stripe says the same is asked afterwards; a check finds the order until it does.
+        let order = found(tx, self.order)?;
+        let look = order.payment_intent.map(|intent| fetch::job(cx.now, &stripe::Target::Intent(intent)));
+        jobs::enqueue(tx, cx, look.into_iter().collect())
     }
 
     fn verify(&self, tx: &mut Tx<'_>, _: &Cx) -> Result<Vec<Proof>> {

@@ -62,7 +62,10 @@ pub(super) fn refundable(tx: &mut Tx<'_>, order: &Order) -> Result<(String, Mone
         let look = format!("makegood refunds show {}", earlier.id);
         return Err(Refusal::new("refund_exists", why).fix(look).into());
     }
-    if matches!(order.state, State::Refunded { .. }) || order.payment_status == PaymentStatus::Refunded {
+    let is_refunded =
+        matches!(order.state, State::Refunded { .. }) || order.payment_status == PaymentStatus::Refunded;
+    // What an operator has marked as refunded, and Stripe has not sent, can still be sent.
+    if is_refunded && order.refund_marked_at.is_none() {
         let why = format!("order {} is refunded", order.id);
         return Err(Refusal::new("already_refunded", why).fix(explain).into());
     }
@@ -80,6 +83,11 @@ pub(super) fn refundable(tx: &mut Tx<'_>, order: &Order) -> Result<(String, Mone
         (None, Some(left)) if left > 0 => {
             let why = format!("order {} was paid, and nobody knows by which payment", order.id);
             Err(Refusal::new("payment_unknown", why).fix(explain).into())
+        }
+        (Some(_), Some(_)) => {
+            Err(Refusal::new("already_refunded", format!("order {} is refunded", order.id))
+                .fix(explain)
+                .into())
         }
         _ => {
             Err(Refusal::new("nothing_paid", format!("order {} was not paid", order.id)).fix(explain).into())

@@ -73,12 +73,12 @@ const NEVER: [(&str, &str); 13] = [
     ),
     (
         "I-7: a refunded order gives access",
-        "SELECT o.id AS what FROM orders o JOIN entitlement_grants g ON g.order_id = o.id AND g.source = 'order'
+        "SELECT o.id AS what FROM orders o JOIN entitlement_grants g ON g.order_id = o.id
          WHERE o.status = 'refunded' AND g.status IN ('active', 'suspended')",
     ),
     (
         "I-10: grants that do not follow the order's dispute",
-        "SELECT o.id AS what FROM orders o JOIN entitlement_grants g ON g.order_id = o.id AND g.source = 'order'
+        "SELECT o.id AS what FROM orders o JOIN entitlement_grants g ON g.order_id = o.id
          WHERE o.status IN ('confirmed', 'completed') AND (
            (o.dispute_status = 'open' AND g.status = 'active')
            OR (o.dispute_status IS NULL AND g.status = 'suspended') OR g.status = 'returned')",

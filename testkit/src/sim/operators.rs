@@ -56,7 +56,7 @@ fn decide(scene: &Scene) -> Option<(&'static str, Value)> {
         16 | 17 => ("refunds.create", order()?),
         18 if chance.below(10) == 0 => ("refunds.mark", order()?),
         11 => {
-            let order = acts::any_order(scene)?;
+            let order = if chance.below(3) == 0 { None } else { Some(acts::any_order(scene)?) };
             ("entitlements.grant", json!({ "user": profile(scene), "course": course(scene), "order": order }))
         }
         12 => ("entitlements.revoke", json!({ "user": profile(scene), "course": course(scene) })),

@@ -433,6 +433,7 @@ fn checks_are_content(scene: &Scene, orders: &BTreeMap<String, (Order, bool)>) {
         let genuine = match finding.check {
             "orders_in_review" => order.is_some_and(|order| order.open_review().is_some()),
             "refund_partial" => order.is_some_and(|order| order.refunded_amount > 0),
+            "refund_marked_not_made" => order.is_some_and(|order| order.refund_marked_at.is_some()),
             "dispute_needs_response" => true,
             "paid_not_confirmed" => {
                 order.is_some_and(|order| order.state == State::Paid { waits_for: WaitsFor::Stock })

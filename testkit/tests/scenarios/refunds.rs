@@ -307,15 +307,84 @@ testkit::on_both_engines! {
         let world = World::open(test).await;
         let ada = world.buyer("ada@example.com").await;
         let order = bought(&world, ada).await;
+        world.account().set_reach(None, sandbox::Reach::Down, &world.stripe.cx()).unwrap();
+        refund_in_the_dashboard(&world, order, None).await;
         world.operate("refunds.mark", json!({ "order": order })).await.unwrap();
         assert!(!world.may_use(ada, "rust-course").await);
         let entry = world.timeline(order).await.into_iter().find(|entry| entry.kind == "refund_full").unwrap();
         assert_eq!(entry.meta["manual"], true);
         let event = world.view("events.list", json!({})).await.unwrap()["data"][0]["id"].clone();
         world.operate("events.replay", json!({ "event": event })).await.unwrap();
-        world.settle().await;
-        assert!(matches!(world.order(order).await.state, State::Refunded { .. }));
+        hours(&world, 1).await;
+        let after = world.order(order).await;
+        assert!(matches!(after.state, State::Refunded { .. }));
+        assert_eq!(after.refunded_amount, 7900, "Stripe was asked, and says the same");
         assert_eq!(refund(&world, order).await.unwrap_err().code(), "already_refunded");
+        world.account().set_reach(None, sandbox::Reach::Up, &world.stripe.cx()).unwrap();
+        world.close().await;
+    }
+
+    /// The mark takes the goods back; the buyer would be left with nothing.
+    async fn what_is_marked_as_refunded_and_never_was_is_found_and_can_be_refunded(test: TestDb) {
+        let world = World::open(test).await;
+        let ada = world.buyer("ada@example.com").await;
+        let order = bought(&world, ada).await;
+        world.operate("refunds.mark", json!({ "order": order })).await.unwrap();
+        hours(&world, 1).await;
+        let found = world.findings().await;
+        let found = found.iter().find(|finding| finding.check == "refund_marked_not_made").expect("it is found");
+        assert!(found.text.contains("0.00 usd of 79.00 usd"), "{}", found.text);
+        let mend = found.mend.clone().unwrap();
+        world.operate(mend.operation, mend.input).await.unwrap();
+        assert_eq!(refund(&world, order).await.unwrap_err().code(), "refund_exists");
+        world.settle().await;
+        assert_eq!(at_stripe(&world, order).await, (1, 7900));
+        let after = world.order(order).await;
+        assert_eq!((after.payment_status, after.refunded_amount), (PaymentStatus::Refunded, 7900));
+        assert!(!world.may_use(ada, "rust-course").await);
+        assert_eq!(world.stock("MUG").await, (5, 5), "the goods went back once");
+        world.close().await;
+    }
+
+    /// A grant by hand on behalf of an order goes where the order's money goes; a gift stays.
+    async fn what_an_operator_gave_on_behalf_of_an_order_goes_back_with_its_money_and_a_gift_stays(test: TestDb) {
+        let world = World::open(test).await;
+        let (ada, bob) = (world.buyer("ada@example.com").await, world.buyer("bob@example.com").await);
+        let order = bought(&world, ada).await;
+        let give = |user, order: Option<OrderId>| json!({ "user": user, "course": "rust-course", "order": order });
+        let twice = world.operate("entitlements.grant", give(ada, Some(order))).await.unwrap();
+        assert_eq!(twice.status, ops::Status::Already, "the order gives it already");
+        world.operate("entitlements.grant", give(bob, Some(order))).await.unwrap();
+        let gift = world.operate("entitlements.grant", give(ada, None)).await.unwrap();
+        assert_eq!(gift.status, ops::Status::Applied, "a second reason is not swallowed");
+        assert_eq!(world.operate("entitlements.grant", give(ada, None)).await.unwrap().status, ops::Status::Already);
+        let back = refund_in_the_dashboard(&world, order, None).await;
+        world.settle().await;
+        assert!(!world.may_use(bob, "rust-course").await, "the money is with the buyer again");
+        assert!(world.may_use(ada, "rust-course").await, "a gift has nothing to do with money");
+        let refused = world.operate("entitlements.grant", give(bob, Some(order))).await.unwrap_err();
+        assert!(refused.to_string().contains("order_gives_access"), "{refused}");
+        let cx = world.stripe.cx();
+        world.account().turn_refund(back["id"].as_str().unwrap(), sandbox::RefundStatus::Failed, &cx).unwrap();
+        hours(&world, 1).await;
+        assert!(world.may_use(bob, "rust-course").await, "the money is ours again");
+        world.close().await;
+    }
+
+    async fn access_is_given_on_behalf_of_an_order_only_where_that_order_sells_it_and_is_paid(test: TestDb) {
+        let world = World::open(test).await;
+        let ada = world.buyer("ada@example.com").await;
+        let (course, mug) = (world.check_out_for(ada, &[("rust-course", 1)]).await.unwrap(),
+            world.check_out_for(ada, &[("mug", 1)]).await.unwrap());
+        let never = OrderId::from_uuid(uuid::Uuid::from_u128(7));
+        let refused = [(never, "order_exists"), (mug.order, "order_sells_it"), (course.order, "order_gives_access")];
+        for (order, guard) in refused {
+            let grant = json!({ "user": ada, "course": "rust-course", "order": order });
+            let refused = world.operate("entitlements.grant", grant).await.unwrap_err();
+            assert_eq!(refused.code(), "refused_by_guard");
+            assert!(refused.to_string().contains(guard), "{guard}: {refused}");
+        }
+        assert!(!world.may_use(ada, "rust-course").await);
         world.close().await;
     }
 
