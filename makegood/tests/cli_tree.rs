@@ -123,13 +123,13 @@ fn the_tree_is_as_it_was_reviewed() {
     lines.sort();
     text.push_str(&format!("\n---\n{}", lines.concat()));
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/expected/commands.txt");
-    if std::env::var("UPDATE_EXPECTED").is_ok_and(|value| value == "1") {
+    if std::env::var_os("ACCEPT").is_some() {
         std::fs::write(file, &text).unwrap();
     }
     let expected = std::fs::read_to_string(file).unwrap_or_default();
     assert_eq!(
         text, expected,
-        "the command line changed; if that is meant, run this test with UPDATE_EXPECTED=1"
+        "the command line changed; if that is meant, run this test with ACCEPT=1"
     );
 }
 
