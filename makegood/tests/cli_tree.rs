@@ -127,10 +127,7 @@ fn the_tree_is_as_it_was_reviewed() {
         std::fs::write(file, &text).unwrap();
     }
     let expected = std::fs::read_to_string(file).unwrap_or_default();
-    assert_eq!(
-        text, expected,
-        "the command line changed; if that is meant, run this test with ACCEPT=1"
-    );
+    assert_eq!(text, expected, "the command line changed; if that is meant, run this test with ACCEPT=1");
 }
 
 /// One command with its own arguments.

@@ -2,6 +2,7 @@
 //! beside what the same database does for a program that does nothing else. `docs/benchmarks.md` says how to read them.
 
 mod bare;
+mod console;
 mod drain;
 mod events;
 mod ingest;
@@ -39,6 +40,8 @@ pub enum What {
     Reserve(Settings),
     /// Memory while a backlog of events drains
     Drain(Settings),
+    /// The pages that people open most, with a million orders in the database, beside the bare query
+    Console(Settings),
 }
 
 /// What all benchmarks may be told.
@@ -84,6 +87,7 @@ pub async fn run(args: BenchArgs) -> Result<Report> {
         What::Settle(settings) => settle::run(&settings).await,
         What::Reserve(settings) => reserve::run(&settings).await,
         What::Drain(settings) => drain::run(&settings).await,
+        What::Console(settings) => console::run(&settings).await,
     }
 }
 

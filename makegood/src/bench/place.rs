@@ -66,6 +66,14 @@ impl Place {
         &self.target
     }
 
+    /// Its name, as `DATABASE_URL` takes it.
+    pub fn url(&self) -> String {
+        match &self.target {
+            Target::Sqlite(path) => format!("sqlite:{}", path.display()),
+            Target::Postgres(url) => url.clone(),
+        }
+    }
+
     /// A bare connection.
     pub async fn connect(&self) -> Result<Bare> {
         match &self.target {

@@ -18,6 +18,26 @@ pub struct Report {
     /// The figures about memory.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub memory: Vec<Memory>,
+    /// How long pages took.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub pages: Vec<Page>,
+}
+
+/// How long a page took on the server, and what it reads at least, in milliseconds.
+#[derive(Debug, Clone, Serialize)]
+pub struct Page {
+    /// `sqlite` or `postgres`.
+    pub engine: &'static str,
+    /// Which page.
+    pub page: &'static str,
+    /// With how many orders in the database.
+    pub orders: usize,
+    /// The whole page.
+    pub ours: Spread,
+    /// The bare query beside it.
+    pub bare: Spread,
+    /// What the median has to stay below.
+    pub target_ms: f64,
 }
 
 /// One line: a side and its limit.
@@ -59,6 +79,9 @@ impl fmt::Display for Report {
         if !self.memory.is_empty() {
             aligned(f, &self.memory_rows())?;
         }
+        if !self.pages.is_empty() {
+            aligned(f, &self.page_rows())?;
+        }
         for memory in &self.memory {
             let curve: Vec<String> = memory.curve_mib.iter().map(|mib| format!("{mib:.0}")).collect();
             writeln!(f, "{} MiB on the way: {}", memory.engine, curve.join(" "))?;
@@ -80,6 +103,21 @@ impl Report {
                 whole(limit),
                 format!("{:.2} ({:.2}–{:.2})", ratio.median, ratio.min, ratio.max),
                 figure.target.map_or(String::new(), |target| format!("≥ {target:.1}")),
+            ]);
+        }
+        rows
+    }
+
+    fn page_rows(&self) -> Vec<Vec<String>> {
+        let mut rows = vec![words(["engine", "orders", "page", "page, ms", "bare query, ms", "target"])];
+        for page in &self.pages {
+            rows.push(vec![
+                page.engine.into(),
+                page.orders.to_string(),
+                page.page.into(),
+                tenths(page.ours),
+                tenths(page.bare),
+                format!("< {:.0}", page.target_ms),
             ]);
         }
         rows
@@ -107,6 +145,10 @@ fn words<const N: usize>(words: [&str; N]) -> Vec<String> {
 
 fn whole(spread: Spread) -> String {
     format!("{:.0} ({:.0}–{:.0})", spread.median, spread.min, spread.max)
+}
+
+fn tenths(spread: Spread) -> String {
+    format!("{:.1} ({:.1}–{:.1})", spread.median, spread.min, spread.max)
 }
 
 /// Rows as columns, each as wide as its widest cell.

@@ -507,11 +507,21 @@ pub(super) fn list(tx: &mut Tx<'_>, filter: &Filter) -> Result<Vec<Order>> {
         params.push(value.clone());
         conditions.push_str(&format!(" AND {column} = ${}", params.len()));
     }
+    // Ids ascend with time. The index of a filter is by time: ordered by id, either all its rows would be sorted or the whole
+    // table read from its end.
+    let by_time = !filter.equal.is_empty();
     if let Some(before) = filter.before {
         params.push(before.into());
-        conditions.push_str(&format!(" AND id < ${}", params.len()));
+        let last = params.len();
+        conditions.push_str(&match by_time {
+            true => format!(
+                " AND (created_at, id) < ((SELECT created_at FROM orders WHERE id = ${last}), ${last})"
+            ),
+            false => format!(" AND id < ${last}"),
+        });
     }
-    let sql = format!("SELECT id FROM orders WHERE {conditions} ORDER BY id DESC LIMIT $1");
+    let order = if by_time { "created_at DESC, id DESC" } else { "id DESC" };
+    let sql = format!("SELECT id FROM orders WHERE {conditions} ORDER BY {order} LIMIT $1");
     let ids: Vec<OrderId> =
         tx.query(&sql, &params)?.iter().map(|row| row.get("id")).collect::<Result<_>>()?;
     let mut orders = find_many(tx, &ids)?;

@@ -422,7 +422,7 @@ testkit::on_both_engines! {
 }
 
 /// What the checks and look-ups of this issue ask for, and the index that must answer.
-const ASKED: [(&str, &str); 12] = [
+const ASKED: [(&str, &str); 14] = [
     (
         "payment_facts_late",
         "SELECT order_id FROM payment_facts
@@ -435,6 +435,16 @@ const ASKED: [(&str, &str); 12] = [
     (
         "orders_refunded_in_part",
         "SELECT id FROM orders WHERE refunded_amount > 0 AND status <> 'refunded' ORDER BY updated_at LIMIT 200",
+    ),
+    (
+        "StatusIndex",
+        "SELECT id FROM orders WHERE status = 'completed' ORDER BY created_at DESC, id DESC LIMIT 20",
+    ),
+    (
+        "UserIndex",
+        "SELECT id FROM orders WHERE profile_id = '01890a5d-ac96-774b-bcce-b302099a8057' AND (created_at, id) <
+           ((SELECT created_at FROM orders WHERE id = '01890a5d-ac96-774b-bcce-b302099a8057'),
+            '01890a5d-ac96-774b-bcce-b302099a8057') ORDER BY created_at DESC, id DESC LIMIT 20",
     ),
     (
         "orders_refund_marked",

@@ -39,6 +39,33 @@ testkit::on_both_engines! {
         world.close().await;
     }
 
+    /// Most of them were made at the same instant: only their ids tell them apart.
+    async fn a_list_by_status_is_paged_without_a_gap_or_a_repeat(test: TestDb) {
+        let world = World::open(test).await;
+        let mut made = Vec::new();
+        for number in 0..7 {
+            if number == 5 {
+                world.advance(kernel::Duration::from_secs(60));
+            }
+            made.push(world.check_out(&[("poster", 1)]).await.unwrap().order.to_string());
+        }
+        let (mut seen, mut after) = (Vec::new(), serde_json::Value::Null);
+        loop {
+            let mut query = serde_json::json!({ "status": "pending", "limit": 2 });
+            if !after.is_null() {
+                query["starting_after"] = after.clone();
+            }
+            let page = world.view("orders.list", query).await.unwrap();
+            seen.extend(page["data"].as_array().unwrap().iter().map(|order| order["id"].as_str().unwrap().to_owned()));
+            after = page["data"].as_array().unwrap().last().unwrap()["id"].clone();
+            if page["has_more"] == false {
+                break;
+            }
+        }
+        made.reverse();
+        assert_eq!(seen, made, "the newest first, each once");
+    }
+
     async fn a_reservation_is_confirmed_by_its_uuid_and_sold_once(test: TestDb) {
         let world = World::open(test).await;
         let started = world.check_out(&[("mug", 2)]).await.unwrap();

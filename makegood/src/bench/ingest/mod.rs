@@ -10,7 +10,6 @@ mod client;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use db::Target;
 use kernel::{Clock, Cx, Error, Result};
 use shop::ids::{OrderId, OrderKind};
 use stripe::Secret;
@@ -48,7 +47,7 @@ pub async fn run(settings: &Settings) -> Result<Report> {
 async fn on(engine: &Engine, rounds: usize, connections: usize, events: usize) -> Result<Figure> {
     // Last to be dropped: both servers are closed before their database goes away.
     let place = Place::new(engine).await?;
-    let app = app::open(configuration(place.target())?).await.map_err(bug)?;
+    let app = app::open(configuration(&place)?).await.map_err(bug)?;
     let ours = Ours::start(&app).await?;
     let bare = bare::Server::start(&place, secret()?).await?;
     let sender = Mutex::new(Sender { app: app.clone(), mix: Mix::new(), connections, events });
@@ -75,14 +74,10 @@ fn secret() -> Result<Secret> {
 }
 
 /// What `serve` needs, and nothing from the machine's own configuration.
-fn configuration(target: &Target) -> Result<Config> {
-    let database = match target {
-        Target::Sqlite(path) => format!("sqlite:{}", path.display()),
-        Target::Postgres(url) => url.clone(),
-    };
+fn configuration(place: &Place) -> Result<Config> {
     let sources = Sources::default()
         .with_flag("APP_URL", "http://localhost")
-        .with_flag("DATABASE_URL", database)
+        .with_flag("DATABASE_URL", place.url())
         .with_flag("LISTEN", "127.0.0.1:0")
         .with_flag("STRIPE_WEBHOOK_SECRET", SECRET)
         .with_flag("WORKERS", "0");
