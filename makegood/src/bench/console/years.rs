@@ -39,13 +39,19 @@ pub async fn write(db: &Db, seed: u64, count: usize, now: Timestamp) -> Result<S
     let opened = now - OPEN_FOR;
     let step = Duration::from_micros((OPEN_FOR.as_micros() / (count as u128 + 1)) as u64);
     let cx = Cx::new(opened, chance.clone());
-    let product =
-        vec![vec!["course".into(), "course".into(), "Course".into(), "".into(), Value::Null, true.into()]];
-    let at = opened;
+    let now = Value::from(opened);
+    let product = vec![
+        "course".into(),
+        "course".into(),
+        "Course".into(),
+        "".into(),
+        Value::Null,
+        true.into(),
+        now.clone(),
+        now,
+    ];
     db.write("bench.product", move |tx| {
-        let rows: Vec<Vec<Value>> =
-            product.iter().cloned().map(|row| [row, vec![at.into(), at.into()]].concat()).collect();
-        tx.insert_many(PRODUCT, "", &rows).map(drop)
+        tx.insert_many(PRODUCT, "", std::slice::from_ref(&product)).map(drop)
     })
     .await
     .safe_to_repeat()?;
