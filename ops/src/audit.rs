@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use db::{Row, Tx, Value};
+use db::{NewestFirst, Row, Tx, Value};
 use kernel::{Cx, Id, Kind, Result};
 use uuid::Uuid;
 
@@ -138,11 +138,17 @@ pub fn list(tx: &mut Tx<'_>, filter: &Filter) -> Result<Vec<Row>> {
     only("event_type =", filter.event_type.as_ref().map(Value::from));
     only("order_id =", filter.order_id.map(Value::from));
     only("subject_id =", filter.subject_id.as_ref().map(Value::from));
-    only("id <", filter.before.map(Value::from));
+    let filtered = filter.event_type.is_some() || filter.order_id.is_some() || filter.subject_id.is_some();
+    let newest = NewestFirst { table: "audit_logs", made_at: "at", filtered };
+    if let Some(before) = filter.before {
+        params.push(before.into());
+        conditions.push(newest.after(params.len()));
+    }
     params.push(filter.limit.into());
     let sql = format!(
-        "SELECT * FROM audit_logs WHERE {} ORDER BY id DESC LIMIT ${}",
+        "SELECT * FROM audit_logs WHERE {} ORDER BY {} LIMIT ${}",
         conditions.join(" AND "),
+        newest.order(),
         params.len()
     );
     tx.query(&sql, &params)

@@ -55,11 +55,7 @@ pub const MIGRATIONS: &[Migration] = &[
         sql: include_str!("../migrations/0005_reading_events.sql"),
     },
     Migration { version: 9, name: "reconciliations", sql: include_str!("../migrations/0006_reconcile.sql") },
-    Migration {
-        version: 14,
-        name: "orders marked as refunded",
-        sql: include_str!("../migrations/0007_marked.sql"),
-    },
+    Migration { version: 14, name: "lists of many years", sql: include_str!("../migrations/0007_lists.sql") },
 ];
 
 /// Every operation there is. The doors are made from this list.

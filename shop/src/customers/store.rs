@@ -38,7 +38,7 @@ pub fn find(tx: &mut Tx<'_>, id: ProfileId) -> Result<Option<Profile>> {
 /// The profiles with this email, in any case; the oldest first.
 pub fn of_email(tx: &mut Tx<'_>, email: &str, limit: i64) -> Result<Vec<Profile>> {
     let rows = tx.query(
-        "SELECT * FROM profiles WHERE lower(email) = lower($1) ORDER BY id LIMIT $2",
+        "SELECT * FROM profiles WHERE lower(email) = lower($1) ORDER BY created_at, id LIMIT $2",
         &[email.into(), limit.into()],
     )?;
     rows.iter().map(read).collect()

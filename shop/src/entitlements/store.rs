@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use db::{Row, Tx, Value};
+use db::{NewestFirst, Row, Tx, Value};
 use kernel::{Cx, Result};
 
 use super::{Entitlement, Grant, Holder, OrderGrant, Source};
@@ -206,15 +206,17 @@ pub(super) fn list(
 ) -> Result<Vec<Entitlement>> {
     let mut params = vec![limit.into()];
     let mut filter = String::new();
+    let newest = NewestFirst { table: "entitlements", made_at: "created_at", filtered: profile.is_some() };
     if let Some(profile) = profile {
         params.push(profile.uuid().to_string().into());
         filter.push_str(&format!(" AND holder = ${}", params.len()));
     }
     if let Some(before) = before {
         params.push(before.into());
-        filter.push_str(&format!(" AND id < ${}", params.len()));
+        filter.push_str(&format!(" AND {}", newest.after(params.len())));
     }
-    let sql = format!("SELECT {ENTITLEMENT} FROM entitlements WHERE 1 = 1{filter} ORDER BY id DESC LIMIT $1");
+    let order = newest.order();
+    let sql = format!("SELECT {ENTITLEMENT} FROM entitlements WHERE 1 = 1{filter} ORDER BY {order} LIMIT $1");
     tx.query(&sql, &params)?.iter().map(read).collect()
 }
 

@@ -265,6 +265,8 @@ pub fn waiting_about(tx: &mut Tx<'_>, objects: &[&str]) -> Result<Vec<StoredEven
 #[derive(Debug, Default)]
 pub(super) struct Filter {
     pub(super) equal: Vec<(&'static str, Value)>,
+    /// Only those with whom something is still to be done: the few in an index of their own, by its own words.
+    pub(super) open: bool,
     pub(super) after: Option<String>,
     pub(super) limit: i64,
 }
@@ -275,6 +277,9 @@ pub(super) fn list(tx: &mut Tx<'_>, filter: &Filter) -> Result<Vec<StoredEvent>>
     for (column, value) in &filter.equal {
         params.push(value.clone());
         conditions.push_str(&format!(" AND {column} = ${}", params.len()));
+    }
+    if filter.open {
+        conditions.push_str(" AND status IN ('received', 'retry', 'error', 'unmatched')");
     }
     if let Some(after) = &filter.after {
         params.push(after.into());

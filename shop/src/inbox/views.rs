@@ -39,16 +39,18 @@ impl View for List {
 
     fn read(&self, tx: &mut Tx<'_>, _: &Cx) -> Result<serde_json::Value> {
         let mut equal: Vec<(&'static str, Value)> = Vec::new();
+        let mut open = false;
         if let Some(status) = &self.status {
             let known = EventStatus::parse(status)
                 .map_err(|_| Error::invalid("status", format!("`{status}` is no status of an event")))?;
+            open = !matches!(known, EventStatus::Processed | EventStatus::Ignored);
             equal.push(("status", known.as_str().into()));
         }
         equal.extend(self.kind.as_ref().map(|kind| ("type", Value::from(kind))));
         equal.extend(self.order.map(|order| ("order_id", Value::from(order))));
         let is_there = |id: &str| Ok(store::find(tx, id)?.is_some());
         let after = crate::view::after_text(&self.page, "event", is_there)?.map(str::to_owned);
-        let filter = store::Filter { equal, after, limit: self.page.fetch() };
+        let filter = store::Filter { equal, open, after, limit: self.page.fetch() };
         let rows = store::list(tx, &filter)?;
         Ok(page("/api/v1/admin/events", &self.page, crate::view::objects("stripe_event", rows)?))
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use db::{Row, Tx, Value};
+use db::{NewestFirst, Row, Tx, Value};
 use kernel::{Cx, Result, Timestamp};
 
 use super::{Level, Reservation, ReservationStatus};
@@ -171,16 +171,27 @@ pub(super) fn list_reservations(
 ) -> Result<Vec<Reservation>> {
     let mut params = vec![limit.into()];
     let mut filter = String::new();
-    if let Some(status) = status {
-        params.push(status.as_str().into());
-        filter.push_str(&format!(" AND status = ${}", params.len()));
+    // Those that live are few, and an index of their own holds them, by its own words.
+    let newest = NewestFirst {
+        table: "inventory_reservations",
+        made_at: "created_at",
+        filtered: status == Some(ReservationStatus::Reserved),
+    };
+    match status {
+        Some(ReservationStatus::Reserved) => filter.push_str(" AND status = 'reserved'"),
+        Some(status) => {
+            params.push(status.as_str().into());
+            filter.push_str(&format!(" AND status = ${}", params.len()));
+        }
+        None => {}
     }
     if let Some(before) = before {
         params.push(before.into());
-        filter.push_str(&format!(" AND id < ${}", params.len()));
+        filter.push_str(&format!(" AND {}", newest.after(params.len())));
     }
+    let order = newest.order();
     let sql = format!(
-        "SELECT {RESERVATION} FROM inventory_reservations WHERE 1 = 1{filter} ORDER BY id DESC LIMIT $1"
+        "SELECT {RESERVATION} FROM inventory_reservations WHERE 1 = 1{filter} ORDER BY {order} LIMIT $1"
     );
     tx.query(&sql, &params)?.iter().map(read).collect()
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use db::{Row, Tx, Value};
+use db::{NewestFirst, Row, Tx, Value};
 use kernel::{Cx, Error, Result, Timestamp};
 use ops::Actor;
 use stripe::{Fact, References};
@@ -507,21 +507,12 @@ pub(super) fn list(tx: &mut Tx<'_>, filter: &Filter) -> Result<Vec<Order>> {
         params.push(value.clone());
         conditions.push_str(&format!(" AND {column} = ${}", params.len()));
     }
-    // Ids ascend with time. The index of a filter is by time: ordered by id, either all its rows would be sorted or the whole
-    // table read from its end.
-    let by_time = !filter.equal.is_empty();
+    let newest = NewestFirst { table: "orders", made_at: "created_at", filtered: !filter.equal.is_empty() };
     if let Some(before) = filter.before {
         params.push(before.into());
-        let last = params.len();
-        conditions.push_str(&match by_time {
-            true => format!(
-                " AND (created_at, id) < ((SELECT created_at FROM orders WHERE id = ${last}), ${last})"
-            ),
-            false => format!(" AND id < ${last}"),
-        });
+        conditions.push_str(&format!(" AND {}", newest.after(params.len())));
     }
-    let order = if by_time { "created_at DESC, id DESC" } else { "id DESC" };
-    let sql = format!("SELECT id FROM orders WHERE {conditions} ORDER BY {order} LIMIT $1");
+    let sql = format!("SELECT id FROM orders WHERE {conditions} ORDER BY {} LIMIT $1", newest.order());
     let ids: Vec<OrderId> =
         tx.query(&sql, &params)?.iter().map(|row| row.get("id")).collect::<Result<_>>()?;
     let mut orders = find_many(tx, &ids)?;
@@ -708,10 +699,12 @@ pub fn of_profile(tx: &mut Tx<'_>, profile: ProfileId, limit: i64) -> Result<Vec
     list(tx, &Filter { equal: vec![("profile_id", profile.into())], before: None, limit })
 }
 
-/// The orders of whoever gave this email, in any case, the newest first.
+/// The orders of whoever gave this email, in any case, the newest first. Ordered by time: ordered by id, PostgreSQL would
+/// rather read all orders from the newest on than sort a few.
 pub fn of_email(tx: &mut Tx<'_>, email: &str, limit: i64) -> Result<Vec<Order>> {
     let rows = tx.query(
-        "SELECT id FROM orders WHERE email IS NOT NULL AND lower(email) = lower($1) ORDER BY id DESC LIMIT $2",
+        "SELECT id FROM orders WHERE email IS NOT NULL AND lower(email) = lower($1)
+         ORDER BY created_at DESC, id DESC LIMIT $2",
         &[email.into(), limit.into()],
     )?;
     let ids: Vec<OrderId> = rows.iter().map(|row| row.get("id")).collect::<Result<_>>()?;

@@ -40,6 +40,31 @@ pub const BY_INTENT: Read = ("SELECT * FROM orders WHERE stripe_payment_intent_i
 /// An event.
 pub const BY_EVENT: Read =
     ("SELECT * FROM stripe_events WHERE stripe_event_id = $1", |sample| vec![sample.event.clone().into()]);
+/// The newest events.
+pub const EVENTS: Read =
+    ("SELECT * FROM stripe_events ORDER BY received_at DESC, stripe_event_id DESC LIMIT 20", |_| vec![]);
+/// Events of a type that is seldom sent.
+pub const RARE_EVENTS: Read = (
+    "SELECT * FROM stripe_events WHERE type = 'checkout.session.async_payment_succeeded'
+     ORDER BY received_at DESC, stripe_event_id DESC LIMIT 20",
+    |_| vec![],
+);
+/// Events for a person; there are none, so one row says that.
+pub const FAILED_EVENTS: Read = (
+    "SELECT COUNT(*) FROM stripe_events WHERE status IN ('received', 'retry', 'error', 'unmatched')",
+    |_| vec![],
+);
+/// The newest audit entries.
+pub const AUDIT: Read = ("SELECT * FROM audit_logs ORDER BY id DESC LIMIT 20", |_| vec![]);
+/// Audit entries of a type that is seldom written.
+pub const RARE_AUDIT: Read = (
+    "SELECT * FROM audit_logs WHERE event_type = 'purchase_claim_completed' ORDER BY at DESC, id DESC LIMIT 20",
+    |_| vec![],
+);
+/// What a buyer may use.
+pub const ACCESS: Read = ("SELECT * FROM entitlements WHERE holder = CAST($1 AS text)", |sample| {
+    vec![sample.profile.uuid().to_string().into()]
+});
 /// One order.
 pub const ONE: Read = ("SELECT * FROM orders WHERE id = $1", |sample| vec![sample.order.into()]);
 /// What is open for a person.

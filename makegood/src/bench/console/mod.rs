@@ -71,7 +71,7 @@ async fn on(engine: &Engine, settings: &Settings) -> Result<Vec<Page>> {
 
 /// What is opened, and what has to be read for it at least.
 fn looked_at(sample: &Sample) -> Vec<(&'static str, String, bare::Read)> {
-    let Sample { order, payment_intent, email, event } = sample;
+    let Sample { order, payment_intent, email, event, .. } = sample;
     vec![
         ("orders", "/api/v1/admin/orders".into(), bare::NEWEST),
         ("orders under review", "/api/v1/admin/orders?status=paid".into(), bare::PAID),
@@ -84,6 +84,20 @@ fn looked_at(sample: &Sample) -> Vec<(&'static str, String, bare::Read)> {
         ("search by email", format!("/api/v1/admin/search?q={email}"), bare::BY_EMAIL),
         ("search by payment", format!("/api/v1/admin/search?q={payment_intent}"), bare::BY_INTENT),
         ("search by event", format!("/api/v1/admin/search?q={event}"), bare::BY_EVENT),
+        ("events", "/api/v1/admin/events".into(), bare::EVENTS),
+        (
+            "events of a rare type",
+            "/api/v1/admin/events?type=checkout.session.async_payment_succeeded".into(),
+            bare::RARE_EVENTS,
+        ),
+        ("events that failed", "/api/v1/admin/events?status=error".into(), bare::FAILED_EVENTS),
+        ("audit log", "/api/v1/admin/audit-logs".into(), bare::AUDIT),
+        (
+            "audit log, a rare type",
+            "/api/v1/admin/audit-logs?type=purchase_claim_completed".into(),
+            bare::RARE_AUDIT,
+        ),
+        ("access of a buyer", format!("/api/v1/admin/entitlements?user={}", sample.profile), bare::ACCESS),
         ("an order", format!("/api/v1/admin/orders/{order}"), bare::ONE),
         ("checks", "/api/v1/admin/checks".into(), bare::OPEN),
     ]

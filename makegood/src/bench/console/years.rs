@@ -28,6 +28,8 @@ pub struct Sample {
     /// Its payment intent.
     pub payment_intent: String,
     /// Its buyer.
+    pub profile: ProfileId,
+    /// Their address.
     pub email: String,
     /// An event about it.
     pub event: String,
@@ -62,7 +64,7 @@ pub async fn write(db: &Db, seed: u64, count: usize, now: Timestamp) -> Result<S
         let mut some = Rows::default();
         for at in done..done + size {
             let cx = cx.at(opened + step * (at as u32 + 1));
-            let made = some.order(&cx, &chance, at, Fate::draw(&chance, count - at));
+            let made = some.order(&cx, &chance, at, Fate::draw(&chance, at, count - at));
             if at == count / 2 {
                 sample = Some(made);
             }
@@ -76,6 +78,11 @@ pub async fn write(db: &Db, seed: u64, count: usize, now: Timestamp) -> Result<S
     sample.ok_or_else(|| Error::bug("no order was made"))
 }
 
+/// Two old orders have an event and an audit entry of a rare kind: who lists that kind must not read all the others.
+fn rare(number: usize) -> bool {
+    number == 10 || number == 20
+}
+
 /// How an order ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fate {
@@ -87,9 +94,11 @@ enum Fate {
 }
 
 impl Fate {
-    /// Of the order that is the `from_end`th from the newest.
-    fn draw(chance: &Arc<Seeded>, from_end: usize) -> Fate {
+    /// Of an order by its number, which is the `from_end`th from the newest.
+    fn draw(chance: &Arc<Seeded>, number: usize, from_end: usize) -> Fate {
         match chance.below(100) {
+            // The few rare things are made of orders that were paid.
+            _ if rare(number) => Fate::Completed,
             0..3 => Fate::Refunded,
             3..8 => Fate::Cancelled,
             8..12 if from_end < NEWEST => Fate::Pending,
@@ -219,12 +228,17 @@ impl Rows {
             PRICE.into(),
         ]);
         self.timeline.push(entry(cx, order, "order_created", json!({})));
+        let kind = if rare(number) {
+            "checkout.session.async_payment_succeeded"
+        } else {
+            "checkout.session.completed"
+        };
         if paid {
             let meta = json!({ "paymentIntentId": intent, "received": PRICE, "agrees": !review });
             self.timeline.push(entry(cx, order, "payment_succeeded", meta));
             self.events.push(vec![
                 event.clone().into(),
-                "checkout.session.completed".into(),
+                kind.into(),
                 "2026-10-28.endive".into(),
                 now.clone(),
                 true.into(),
@@ -248,7 +262,7 @@ impl Rows {
             self.timeline.push(entry(cx, order, "completed", json!({})));
             self.grant(cx, order, profile, number, fate);
         }
-        Sample { order, payment_intent: intent, email, event }
+        Sample { order, payment_intent: intent, profile, email, event }
     }
 
     /// The first completed order of a buyer makes the entitlement; a refunded one leaves none that counts.
@@ -261,7 +275,11 @@ impl Rows {
         };
         self.entitlements.push(vec![
             id.into(),
-            format!("order:{}", order.uuid()).into(),
+            if number.is_multiple_of(ORDERS_OF_A_BUYER) {
+                profile.uuid().to_string().into()
+            } else {
+                format!("order:{}", order.uuid()).into()
+            },
             profile.into(),
             "course".into(),
             entitled.into(),
@@ -282,7 +300,7 @@ impl Rows {
         self.audit.push(vec![
             cx.uuid().into(),
             now,
-            "entitlement_granted".into(),
+            if rare(number) { "purchase_claim_completed".into() } else { "entitlement_granted".into() },
             format!("evt_{number}").into(),
             "system".into(),
             "product".into(),
