@@ -75,6 +75,13 @@ impl Error {
     pub fn invalid(at: impl Into<String>, why: impl Into<String>) -> Self {
         Error::Invalid { at: at.into(), why: why.into() }
     }
+    /// In words, with what to do next: for where only one text is kept, and read later.
+    pub fn told(&self) -> String {
+        match self {
+            Error::Refused(refusal) if !refusal.fix.is_empty() => format!("{self}; fix: {}", refusal.fix),
+            _ => self.to_string(),
+        }
+    }
     /// The stable name of this error, for the API's `code` and the page in `docs/errors`.
     pub fn code(&self) -> &'static str {
         match self {

@@ -6,7 +6,7 @@ use db::{Db, Target};
 use kernel::{Clock, Entropy, Error};
 use ops::Runner;
 use shop::Shop;
-use stripe::{Answer, Call, CallError, HttpStripe, Stripe};
+use stripe::{Answer, Call, CallError, HttpStripe, KeyFault, Stripe};
 
 use crate::clock::{OsEntropy, SystemClock};
 use crate::config::{Config, Problem, explain};
@@ -154,7 +154,7 @@ struct NoKey;
 
 impl Stripe for NoKey {
     fn call(&self, _: Call) -> Answer<'_> {
-        Box::pin(async { Err(CallError::NotSent("STRIPE_SECRET is not set".into())) })
+        Box::pin(async { Err(CallError::Key(KeyFault::Missing)) })
     }
 }
 

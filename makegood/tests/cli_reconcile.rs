@@ -30,6 +30,25 @@ fn served(account: Sandbox) -> (Arc<Shared>, String) {
     (shared, url)
 }
 
+/// A Stripe that answers everything so; gives its address.
+fn refusing(status: u16) -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+            let answer = move || async move {
+                let status = axum::http::StatusCode::from_u16(status).unwrap();
+                (status, r#"{"error":{"type":"invalid_request_error","message":"because of your key"}}"#)
+            };
+            axum::serve(listener, axum::Router::new().fallback(answer)).await.unwrap();
+        });
+    });
+    url
+}
+
 /// A buyer has paid and been served; then a bank asked for the money, and nobody was told. Gives the dispute.
 async fn disputed_unheard(world: &World) -> String {
     let ada = world.buyer("ada@example.com").await;
@@ -47,6 +66,33 @@ async fn disputed_unheard(world: &World) -> String {
 
 testkit::on_both_engines! {
     migrated by shop::MIGRATIONS;
+
+    /// None of these is an outage: to try again in a moment changes nothing, and a script shall not do so.
+    async fn what_is_wrong_with_the_key_is_said_with_what_to_do(test: TestDb) {
+        let world = World::open(test).await;
+        let keyless = Stage::on(&world.test);
+        let with = |status| {
+            Stage::on(&world.test)
+                .with("STRIPE_SECRET", "rk_test_0123456789abcdef")
+                .with("STRIPE_API_BASE", refusing(status))
+        };
+        let stages = [
+            (keyless, 2, "stripe_key_missing", "STRIPE_SECRET is not set"),
+            (with(401), 8, "stripe_key_not_taken", "does not take the key in STRIPE_SECRET"),
+            (with(403), 8, "stripe_permission_missing", "lacks Events: Read, so GET /v1/events is not allowed"),
+        ];
+        for (stage, exit, code, why) in stages {
+            let said = stage.type_in("events gaps --json").ends(exit).problem();
+            assert_eq!(said["code"], code, "{said:#}");
+            assert!(said["detail"].as_str().unwrap().contains(why), "{said:#}");
+            assert!(said["hint"].as_str().unwrap().contains("makegood.toml"), "{said:#}");
+            let said = stage.type_in("reconcile").ends(exit);
+            assert!(said.err.contains("STRIPE_SECRET") && said.err.contains("fix: "), "{said:?}");
+            stage.type_in("events backfill --since 1h --yes --reason x").ends(exit);
+            let told = stage.type_in("check --json");
+            assert!(!told.out.contains("try again"), "{told:?}");
+        }
+    }
 
     async fn a_script_knows_by_the_exit_code_whether_anything_differs(test: TestDb) {
         let world = World::open(test).await;

@@ -79,7 +79,7 @@ impl Shop {
             Ok(fate) => fate,
             Err(error) => {
                 tracing::warn!(job = job.kind, id = %job.id, attempts = job.attempts, %error, "job failed");
-                Fate::Failed(error.to_string())
+                Fate::Failed(error.told())
             }
         };
         let (cx, job) = (self.cx(), job.clone());

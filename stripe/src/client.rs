@@ -12,6 +12,8 @@ use kernel::{Duration, Entropy};
 use reqwest::header::{HeaderMap, HeaderValue};
 use serde_json::Value;
 
+use crate::key::KeyFault;
+
 /// The version in which we write requests and read answers. Events come in the version of their endpoint.
 pub const API_VERSION: &str = "2026-10-28.endive";
 
@@ -120,6 +122,9 @@ pub enum CallError {
     /// Stripe says no; asking again changes nothing.
     #[error("Stripe refused: {0}")]
     Refused(ApiError),
+    /// Turned away because of our key, before anything was looked at or carried out.
+    #[error("{0}")]
+    Key(KeyFault),
     /// Too many requests; it was not carried out. Ask again later.
     #[error("Stripe limits our rate: {error}")]
     RateLimited {
@@ -142,6 +147,7 @@ impl From<CallError> for kernel::Error {
             CallError::Refused(_) => {
                 kernel::Error::Refused(kernel::Refusal::new("stripe_refused", error.to_string()))
             }
+            CallError::Key(fault) => kernel::Error::Refused(fault.into()),
             CallError::RateLimited { .. } | CallError::NotSent(_) => kernel::Error::Busy(error.to_string()),
             CallError::Unknown(why) => kernel::Error::Unknown(why),
         }
@@ -330,7 +336,7 @@ impl HttpStripe {
 
     async fn attempt(&self, call: &Call) -> (Result<Value, CallError>, Hints) {
         match self.request(call).send().await {
-            Ok(response) => read(response).await,
+            Ok(response) => read(call, response).await,
             Err(error) if error.is_connect() || error.is_builder() => {
                 (Err(CallError::NotSent(told(&error))), Hints::default())
             }
@@ -374,10 +380,8 @@ impl Stripe for HttpStripe {
 /// attempt that was turned away at the door says nothing about the one before.
 fn settled(lost: Option<CallError>, latest: CallError) -> CallError {
     let at_the_door = match &latest {
-        CallError::NotSent(_) | CallError::RateLimited { .. } => true,
-        CallError::Refused(error) => {
-            matches!(error.status, 401 | 403 | 409) || error.kind == "idempotency_error"
-        }
+        CallError::NotSent(_) | CallError::RateLimited { .. } | CallError::Key(_) => true,
+        CallError::Refused(error) => error.status == 409 || error.kind == "idempotency_error",
         CallError::Unknown(_) => false,
     };
     match lost {
@@ -386,7 +390,7 @@ fn settled(lost: Option<CallError>, latest: CallError) -> CallError {
     }
 }
 
-async fn read(response: reqwest::Response) -> (Result<Value, CallError>, Hints) {
+async fn read(call: &Call, response: reqwest::Response) -> (Result<Value, CallError>, Hints) {
     let status = response.status().as_u16();
     let hints = Hints::of(status, response.headers());
     let request_id = header(response.headers(), "request-id").map(str::to_owned);
@@ -399,17 +403,18 @@ async fn read(response: reqwest::Response) -> (Result<Value, CallError>, Hints) 
         }
     };
     let outcome = match serde_json::from_slice::<Value>(&body) {
-        Ok(value) => answered(status, value, request_id, hints.retry_after),
+        Ok(value) => answered(call, status, value, request_id, hints.retry_after),
         Err(_) if (200..300).contains(&status) => {
             Err(CallError::Unknown(format!("answer {status} is not JSON (request {request_id:?})")))
         }
-        Err(_) => Err(refused(api_error(status, &Value::Null, request_id), hints.retry_after)),
+        Err(_) => Err(refused(call, api_error(status, &Value::Null, request_id), hints.retry_after)),
     };
     (outcome, hints)
 }
 
-/// What an answer with this status and body means to the caller. Public for doubles, so that they mean the same.
+/// What an answer to `call` with this status and body means. Public for doubles, so that they mean the same.
 pub fn answered(
+    call: &Call,
     status: u16,
     body: Value,
     request_id: Option<String>,
@@ -417,11 +422,14 @@ pub fn answered(
 ) -> Result<Value, CallError> {
     match status {
         200..300 => Ok(body),
-        _ => Err(refused(api_error(status, &body, request_id), retry_after)),
+        _ => Err(refused(call, api_error(status, &body, request_id), retry_after)),
     }
 }
 
-fn refused(error: ApiError, retry_after: Option<Duration>) -> CallError {
+fn refused(call: &Call, error: ApiError, retry_after: Option<Duration>) -> CallError {
+    if let Some(fault) = KeyFault::of(call, &error) {
+        return CallError::Key(fault);
+    }
     match error.status {
         429 => CallError::RateLimited { retry_after, error },
         // Another request under this key is being carried out at this moment: how it ends is not known yet.
@@ -619,7 +627,8 @@ mod tests {
         let unknown = |latest| matches!(settled(lost(), latest), CallError::Unknown(_));
         assert!(unknown(CallError::NotSent("refused".into())));
         assert!(unknown(CallError::RateLimited { retry_after: None, error: ApiError::default() }));
-        assert!(unknown(refused(401, "")));
+        assert!(unknown(CallError::Key(KeyFault::NotTaken(ApiError::default()))));
+        assert!(unknown(refused(409, "")));
         assert!(unknown(refused(400, "idempotency_error")));
         assert!(!unknown(refused(400, "invalid_request_error")));
         assert!(!unknown(refused(402, "card_error")));

@@ -3,8 +3,8 @@
 //! - [`signature`]: is this webhook from Stripe, and fresh?
 //! - [`event`]: the envelope of an event, read lightly for the inbox and wholly for the worker.
 //! - [`facts`]: what an event or an object proves, in any API version; facts join in any order.
-//! - [`client`]: one call to Stripe and the honest ways it can fail; [`checkout`], [`intents`], [`refunds`] and
-//!   [`lookup`] build calls.
+//! - [`client`]: one call to Stripe and the honest ways it can fail, of which [`key`] tells those that are about our key;
+//!   [`checkout`], [`intents`], [`refunds`] and [`lookup`] build calls.
 //!
 //! Nothing here knows of a shop or of a database: what a fact means for an order is decided elsewhere.
 
@@ -14,6 +14,7 @@ pub mod event;
 pub mod facts;
 mod fields;
 pub mod intents;
+pub mod key;
 pub mod lookup;
 pub mod refunds;
 pub mod signature;
@@ -26,4 +27,5 @@ pub use facts::{
     SessionStatus, Source, Target, WarningFact, read, read_object,
 };
 pub use fields::MissingField;
+pub use key::{KeyFault, KeyTrouble, key_trouble};
 pub use signature::{Secret, SecretError, SignatureError, sign, verify};

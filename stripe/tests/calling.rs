@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use kernel::{Duration, Seeded};
 use stripe::client::Retries;
-use stripe::{API_VERSION, ApiKey, Call, CallError, HttpStripe, Stripe};
+use stripe::{API_VERSION, ApiKey, Call, CallError, HttpStripe, KeyFault, Stripe};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -210,6 +210,23 @@ async fn a_conflict_over_the_key_is_unknown_and_another_conflict_a_refusal() {
     assert_eq!(server.seen().len(), 3);
     let server = Server::start(&[Turn::Answer(409, "", REFUSED)]).await;
     assert!(matches!(server.client().call(refund()).await, Err(CallError::Refused(_))));
+}
+
+/// Such an answer is about us, not about what was asked for; to ask again at once changes nothing.
+#[tokio::test]
+async fn a_key_that_is_not_taken_or_may_not_do_this_is_no_refusal_of_the_request() {
+    let narrow = r#"{"error":{"type":"invalid_request_error","message":"Having the 'rak_charge_write' permission would allow this"}}"#;
+    let server = Server::start(&[Turn::Answer(403, "", narrow)]).await;
+    let error = server.client().call(refund()).await.unwrap_err();
+    let CallError::Key(KeyFault::Lacks { endpoint, permission, .. }) = &error else { panic!("{error:?}") };
+    assert_eq!((endpoint.as_str(), permission.as_str()), ("POST /v1/refunds", "rak_charge_write"));
+    assert_eq!(server.seen().len(), 1);
+    let server = Server::start(&[Turn::Answer(401, "", "<html>")]).await;
+    let error = server.client().call(refund()).await.unwrap_err();
+    assert!(matches!(error, CallError::Key(KeyFault::NotTaken(_))), "{error:?}");
+    // After a lost answer it says nothing about the attempt before.
+    let server = Server::start(&[Turn::HangUp, Turn::Answer(403, "", narrow)]).await;
+    assert!(matches!(server.client().call(refund()).await, Err(CallError::Unknown(_))));
 }
 
 #[tokio::test]

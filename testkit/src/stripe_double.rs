@@ -98,7 +98,9 @@ impl SandboxStripe {
         let request_id = header(&response.headers, "Request-Id").map(str::to_owned);
         match response.answer {
             // What comes late comes all the same; nobody's patience is simulated here.
-            Answer::Delivered | Answer::Late(_) => answered(response.status, response.body, request_id, None),
+            Answer::Delivered | Answer::Late(_) => {
+                answered(call, response.status, response.body, request_id, None)
+            }
             Answer::Lost => Err(CallError::Unknown("no answer: the connection broke".into())),
         }
     }

@@ -42,7 +42,7 @@ impl Exit {
             "internal_error" | "outcome_unknown" | "not_migrated" => Exit::Error,
             "invalid_input" | "malformed_body" | "payload_too_large" | "reason_required" => Exit::Usage,
             "no_preview" | "method_not_allowed" => Exit::Usage,
-            "usage" | "flag_required" | "configuration" => Exit::Usage,
+            "usage" | "flag_required" | "configuration" | "stripe_key_missing" => Exit::Usage,
             "forbidden" | "unauthenticated" | "too_many_attempts" => Exit::Forbidden,
             "not_found" | "no_such_route" => Exit::NotFound,
             "stale_plan" | "idempotency_key_reused" | "idempotency_in_flight" | "conflict" => Exit::Conflict,

@@ -105,7 +105,7 @@ fn shown(started: &Started) -> Value {
 /// A buyer who wants what is not there is no failure of the checkout.
 fn is_our_failure(error: &Error) -> bool {
     match error {
-        Error::Refused(refusal) => refusal.code == "stripe_refused",
+        Error::Refused(refusal) => refusal.code == "stripe_refused" || stripe::key_trouble(error).is_some(),
         Error::Invalid { .. } | Error::NotFound { .. } => false,
         Error::Busy(_) | Error::Unknown(_) | Error::Bug(_) => true,
     }

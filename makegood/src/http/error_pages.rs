@@ -426,6 +426,27 @@ pub const PAGES: &[ErrorPage] = &[
         "Stripe answered with an error that trying again does not change; the detail carries Stripe's words and request id. What was reserved for it is free again.",
         "Read Stripe's message; check the key with `makegood config check`.",
     ),
+    page(
+        "stripe_key_missing",
+        500,
+        "There is no key for Stripe",
+        "`STRIPE_SECRET` is not set, so Stripe cannot be asked. Nothing was sent. Trying again changes nothing.",
+        "Set `STRIPE_SECRET` (sk_… or rk_…) in the environment, in `.env` or in `makegood.toml`, or `STRIPE_SECRET_FILE`; then `makegood config check`.",
+    ),
+    page(
+        "stripe_key_not_taken",
+        502,
+        "Stripe does not take the key",
+        "Stripe answered 401: the key in `STRIPE_SECRET` is mistyped, rolled, expired or deleted. Nothing was carried out. Jobs and events are tried again with growing pauses and then wait for a person; a refund waits and is never taken for failed.",
+        "Put a valid key into `STRIPE_SECRET` and restart; `makegood config show` says where it is read. Then `makegood events replay EVENT` and `makegood jobs retry JOB` for what `makegood check` still names.",
+    ),
+    page(
+        "stripe_permission_missing",
+        502,
+        "The key lacks a permission",
+        "Stripe answered 403: the restricted key in `STRIPE_SECRET` may not do this. The detail names the endpoint, the permission and Stripe's words. Nothing was carried out. Jobs and events are tried again with growing pauses and then wait for a person; a refund waits and is never taken for failed.",
+        "Give the key the permission in Stripe's dashboard (Developers → API keys), or put another one into `STRIPE_SECRET` and restart. Then `makegood events replay EVENT` and `makegood jobs retry JOB` for what `makegood check` still names.",
+    ),
     later(page(
         "busy",
         503,

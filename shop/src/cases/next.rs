@@ -64,6 +64,11 @@ fn refund(of: &Situation<'_>) -> Option<String> {
         RefundStatus::Requested => Some(format!(
             "Refund {id}: the job refunds.send sends it to Stripe; nothing is shipped meanwhile."
         )),
+        RefundStatus::Unknown if refund.last_error.is_some() => Some(format!(
+            "Refund {id}: nobody knows whether Stripe has it ({}); the job refunds.send asks what Stripe has before it sends \
+             anything again.",
+            refund.last_error.as_deref().unwrap_or_default()
+        )),
         RefundStatus::Unknown => Some(format!(
             "Refund {id}: Stripe's answer was lost; the job refunds.send asks what Stripe has before it sends anything again."
         )),

@@ -13,7 +13,7 @@ use serde_json::Value;
 use stripe::checkout::{SessionView, retrieve_session_with_payment};
 use stripe::intents::cancel_intent;
 use stripe::lookup::retrieve_payment_intent;
-use stripe::{CallError, Fact, SessionPayment, SessionStatus};
+use stripe::{CallError, Fact, KeyTrouble, SessionPayment, SessionStatus, key_trouble};
 
 use super::stale::{Pace, Patience};
 use super::{Checkout, CheckoutState, close, store};
@@ -56,10 +56,10 @@ enum After {
 /// Looks at every order that has waited too long for its payment. `cause` is who wants it.
 ///
 /// # Errors
-/// Busy when Stripe limits our rate or cannot be reached from the start.
+/// Busy when Stripe limits our rate or cannot be reached from the start; refused when our key does not suffice.
 pub async fn clean_up(seam: &Seam, pace: Pace, cause: &Actor, progress: &dyn Progress) -> Result<Cleaned> {
     let mut done = Cleaned::default();
-    let (mut last, mut asked, mut lost) = (None, 0, 0);
+    let (mut last, mut asked, mut lost, mut forbidden) = (None, 0, 0, None);
     loop {
         let batch = take(seam, pace, last).await?;
         done.looked_at += batch.waiting;
@@ -76,8 +76,14 @@ pub async fn clean_up(seam: &Seam, pace: Pace, cause: &Actor, progress: &dyn Pro
                     done.left += 1;
                     lost += u32::from(matches!(error, Error::Unknown(_)));
                     tell(order, &error);
-                    if matches!(error, Error::Busy(_)) || lost >= LOST_AT_MOST {
-                        return done.stop(error);
+                    match key_trouble(&error) {
+                        _ if matches!(error, Error::Busy(_)) || lost >= LOST_AT_MOST => {
+                            return done.stop(error);
+                        }
+                        Some(KeyTrouble::OpensNothing) => return done.stop(error),
+                        // Another order may need another permission; at the end it is told.
+                        Some(KeyTrouble::LacksPermission) => forbidden = Some(error),
+                        None => {}
                     }
                 }
             }
@@ -86,7 +92,7 @@ pub async fn clean_up(seam: &Seam, pace: Pace, cause: &Actor, progress: &dyn Pro
         }
         match batch.last {
             Some(next) if pace == Pace::Hand || asked < AT_MOST => last = Some(next),
-            _ => return Ok(done),
+            _ => return forbidden.map_or(Ok(done.clone()), |error| done.stop(error)),
         }
     }
 }
@@ -105,7 +111,7 @@ impl Cleaned {
         if self.cancelled + self.paid_after_all == 0 {
             return Err(why);
         }
-        Ok(Cleaned { stopped: Some(why.to_string()), ..self })
+        Ok(Cleaned { stopped: Some(why.told()), ..self })
     }
 }
 

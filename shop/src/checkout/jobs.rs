@@ -2,6 +2,7 @@
 
 use jobs::{Claimed, Fate};
 use kernel::{Error, Result};
+use stripe::key_trouble;
 
 use super::close::Closing;
 use crate::ids::OrderId;
@@ -23,6 +24,8 @@ pub async fn run(seam: &Seam, job: &Claimed) -> Option<Result<Fate>> {
 
 async fn open(seam: &Seam, job: &Claimed) -> Result<Fate> {
     match super::open(seam, order(job)?).await {
+        // Once the key is mended it is asked again, until the time of the checkout is over.
+        Err(error) if key_trouble(&error).is_some() => Err(error),
         // A refusal has released everything; a checkout that is over needs no page.
         Ok(_) | Err(Error::Refused(_) | Error::NotFound { .. }) => Ok(Fate::Done),
         Err(error) => Err(error),

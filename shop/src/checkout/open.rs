@@ -15,8 +15,8 @@ use crate::seam::Seam;
 /// Opens the checkout of an order, or says where it was opened. May be called any number of times.
 ///
 /// # Errors
-/// Refused when Stripe refuses: everything is released then. `Unknown` when the answer was lost: nothing is released, and
-/// a job asks again with the same key.
+/// Refused when Stripe refuses: everything is released then, save when it is about our key. `Unknown` when the answer was lost:
+/// nothing is released, and a job asks again with the same key.
 pub async fn open(seam: &Seam, order: OrderId) -> Result<Started> {
     let found =
         seam.db.read("checkout.find", move |tx| Ok((store::find(tx, order)?, is_pending(tx, order)?)));
@@ -48,6 +48,8 @@ async fn ask(seam: &Seam, checkout: &Checkout) -> Result<Started> {
         // Not executed: a later attempt, by this buyer or by the job, may succeed.
         Err(CallError::NotSent(why)) => Err(Error::Busy(format!("Stripe cannot be reached: {why}"))),
         Err(CallError::RateLimited { .. }) => Err(Error::Busy("Stripe asks to slow down".into())),
+        // Nor is it said what became of an earlier attempt: a page may be there, so nothing is given back before its end.
+        Err(CallError::Key(fault)) => Err(Error::Refused(fault.into())),
         Err(error) => {
             fail(seam, order).await?;
             Err(error.into())

@@ -4,15 +4,15 @@
 mod store;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::OnceLock;
 
 use db::{Tx, TxResult};
 use futures_util::StreamExt;
 use futures_util::stream;
 use jobs::NewJob;
-use kernel::{Error, Result, Timestamp};
+use kernel::{Error, Refusal, Result, Timestamp};
 use serde_json::Value;
-use stripe::{Asked, Call, CallError, Proof, Reading, Target, read_object};
+use stripe::{Asked, Call, CallError, KeyTrouble, Proof, Reading, Target, key_trouble, read_object};
 
 use crate::seam::Seam;
 
@@ -20,12 +20,30 @@ use crate::seam::Seam;
 const AT_ONCE: usize = 3;
 
 /// Why an object is not here.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NotSeen {
     /// Stripe has no such object: it belongs to another account, or was deleted. Asking again changes nothing.
     Gone,
     /// Stripe did not answer, limits our rate, or was not asked because it did so before.
     Unanswered,
+    /// Stripe says no, mostly because of our key. Asking again helps once a person has seen to it.
+    Refused(Refusal),
+}
+
+impl NotSeen {
+    fn of(error: &Error) -> Self {
+        match error {
+            Error::NotFound { .. } => NotSeen::Gone,
+            Error::Refused(refusal) => NotSeen::Refused(refusal.clone()),
+            Error::Busy(_) | Error::Unknown(_) | Error::Invalid { .. } | Error::Bug(_) => NotSeen::Unanswered,
+        }
+    }
+
+    /// Whether no other object is worth a question, after this error.
+    fn ends_all(error: &Error) -> bool {
+        matches!(error, Error::Busy(_) | Error::Unknown(_))
+            || key_trouble(error) == Some(KeyTrouble::OpensNothing)
+    }
 }
 
 /// Draws the number of a question that is about to be asked, in a transaction that commits before it is.
@@ -39,24 +57,28 @@ pub async fn question(seam: &Seam) -> Result<Asked> {
     seam.db.write("fetch.question", move |tx| draw(tx, now)).await.safe_to_repeat()
 }
 
-/// Fetches each of these once, in answer to one question. After one call that Stripe limits or does not answer no further is
-/// begun: what is missing is asked for later.
+/// Fetches each of these once, in answer to one question. After one call that Stripe limits or does not answer, or whose key
+/// it does not take, no further is begun: what is missing is asked for later.
 pub async fn all(
     seam: &Seam,
     targets: BTreeSet<Target>,
     asked: Asked,
 ) -> BTreeMap<Target, std::result::Result<Proof, NotSeen>> {
-    let stopped = AtomicBool::new(false);
+    let stopped = OnceLock::new();
     let one = |target: Target| {
         let stopped = &stopped;
         async move {
-            if stopped.load(Ordering::Relaxed) {
-                return (target, Err(NotSeen::Unanswered));
+            if let Some(why) = stopped.get() {
+                return (target, Err(NotSeen::clone(why)));
             }
-            let seen = answer(seam, &target, asked).await;
-            stopped.fetch_or(matches!(seen, Err(Error::Busy(_) | Error::Unknown(_))), Ordering::Relaxed);
-            let gone = matches!(seen, Err(Error::NotFound { .. }));
-            (target, seen.map_err(|_| if gone { NotSeen::Gone } else { NotSeen::Unanswered }))
+            let seen = answer(seam, &target, asked).await.map_err(|error| {
+                let why = NotSeen::of(&error);
+                if NotSeen::ends_all(&error) {
+                    stopped.get_or_init(|| why.clone());
+                }
+                why
+            });
+            (target, seen)
         }
     };
     stream::iter(targets).map(one).buffer_unordered(AT_ONCE).collect().await
@@ -65,7 +87,7 @@ pub async fn all(
 /// Fetches one object, with those that stand inside of it.
 ///
 /// # Errors
-/// `NotFound` when Stripe has no such object; `Busy` or `Unknown` when it did not answer.
+/// `NotFound` when Stripe has no such object; `Busy` or `Unknown` when it did not answer; refused when it says no.
 pub async fn one(seam: &Seam, target: &Target) -> Result<Proof> {
     let asked = question(seam).await?;
     answer(seam, target, asked).await

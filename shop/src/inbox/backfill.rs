@@ -62,7 +62,7 @@ pub async fn backfill(seam: &Seam, wanted: Wanted, progress: &dyn Progress) -> R
         let Some(mut reading) = take(seam, reader, since).await? else { return Err(under_way().into()) };
         note(seam, &reading, &mut done);
         if let Err(error) = read_all(seam, &mut reading, &mut done, progress).await {
-            let_go(seam, reading, error.to_string()).await?;
+            let_go(seam, reading, error.told()).await?;
             return Err(error);
         }
         if !reading.goes_on {

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use db::{Tx, TxResult};
 use kernel::planted::{Defect, planted};
-use kernel::{Cx, Duration, Error, Result};
+use kernel::{Cx, Duration, Error, Refusal, Result};
 use ops::Actor;
 use ops::audit::{self, Entry};
 use stripe::{Event, Fact, Proof, Reading, References, Target};
@@ -102,7 +102,7 @@ async fn ask(seam: &Seam, works: Vec<Work>) -> Result<Vec<Work>> {
             (Read::Proof(told), Some(Err(NotSeen::Gone))) => {
                 Read::Proof(Box::new(Proof { target: None, ..*told }))
             }
-            (Read::Proof(told), Some(Err(NotSeen::Unanswered))) => Read::Told(told),
+            (Read::Proof(told), Some(Err(why))) => Read::Told(told, why.clone()),
             (read, _) => read,
         };
         (claim, read)
@@ -122,10 +122,12 @@ fn with_object(told: Proof, seen: Proof) -> Proof {
     Proof { references, facts: seen.facts, target: None }
 }
 
-/// An event that nobody can read needs a person, so it is said aloud; a failed attempt was told when it was put back.
+/// An event that nobody can read needs a person, as does one whose object our key may not read, so it is said aloud; a
+/// failed attempt was told when it was put back.
 fn tell(ending: &Ending) {
-    if let (EventStatus::Error, Some((kind @ ("missing_field" | "not_an_event" | "nul_character"), why))) =
-        (ending.status, &ending.error)
+    let unreadable = ["missing_field", "not_an_event", "nul_character"];
+    if let (EventStatus::Error | EventStatus::Retry, Some((kind, why))) = (ending.status, &ending.error)
+        && (unreadable.contains(kind) || kind.starts_with("stripe_") && *kind != UNREACHABLE)
     {
         tracing::error!(stripeEventId = ending.id, kind, error = why, "[stripe.webhook] Webhook error");
     }
@@ -189,8 +191,8 @@ type Work = (Claimed, Read);
 #[derive(Debug, Clone)]
 enum Read {
     Proof(Box<Proof>),
-    /// The same, of an object that had to be fetched and could not be.
-    Told(Box<Proof>),
+    /// The same, of an object that had to be fetched and could not be, and why.
+    Told(Box<Proof>, NotSeen),
     /// The same, of an object that is still to be fetched: a worker does so at once.
     Hint(Box<Proof>),
     Ignored(&'static str),
@@ -200,7 +202,7 @@ enum Read {
 impl Read {
     fn proof(&self) -> Option<&Proof> {
         match self {
-            Read::Proof(proof) | Read::Told(proof) | Read::Hint(proof) => Some(proof),
+            Read::Proof(proof) | Read::Told(proof, _) | Read::Hint(proof) => Some(proof),
             Read::Ignored(_) | Read::Unreadable(..) => None,
         }
     }
@@ -270,7 +272,7 @@ const PROVISIONAL_FOR: Duration = Duration::from_secs(60);
 /// When Stripe is asked for an object of which only an event has told.
 fn asked_at(cx: &Cx, read: &Read) -> Option<kernel::Timestamp> {
     match read {
-        Read::Told(_) => Some(cx.now + PROVISIONAL_FOR),
+        Read::Told(..) => Some(cx.now + PROVISIONAL_FOR),
         Read::Hint(_) => Some(cx.now),
         Read::Proof(_) | Read::Ignored(_) | Read::Unreadable(..) => None,
     }
@@ -278,18 +280,26 @@ fn asked_at(cx: &Cx, read: &Read) -> Option<kernel::Timestamp> {
 
 /// How long an event waits whose order cannot be found while Stripe cannot be asked.
 const ASK_AGAIN: Duration = Duration::from_secs(60);
+/// Why it waits.
+const UNREACHABLE: &str = "stripe_unreachable";
 
 /// Where an event ends, given the order that it means.
 fn judge(cx: &Cx, claim: &Claimed, read: &Read, order: Option<OrderId>) -> Ending {
     let mut next_attempt_at = cx.now;
     let (status, error) = match (read, order) {
-        (Read::Proof(_) | Read::Told(_) | Read::Hint(_), Some(_)) => (EventStatus::Processed, None),
+        (Read::Proof(_) | Read::Told(..) | Read::Hint(_), Some(_)) => (EventStatus::Processed, None),
         (Read::Hint(_), None) => (EventStatus::Received, None),
+        // It says no, and goes on saying so until a person has seen to the key: then the event is replayed.
+        (Read::Told(_, NotSeen::Refused(refusal)), None) => {
+            next_attempt_at = cx.now + jobs::backoff(cx, claim.attempts);
+            let status = if claim.attempts >= MAX_ATTEMPTS { EventStatus::Error } else { EventStatus::Retry };
+            (status, Some((refusal.code, in_words(refusal))))
+        }
         // Whose it is would be said by the payment at Stripe. It is asked until it answers.
-        (Read::Told(_), None) => {
+        (Read::Told(_, NotSeen::Gone | NotSeen::Unanswered), None) => {
             next_attempt_at = cx.now + ASK_AGAIN;
             let text = "no order here is known by this payment, and Stripe cannot be asked whose it is";
-            (EventStatus::Retry, Some(("stripe_unreachable", text.to_owned())))
+            (EventStatus::Retry, Some((UNREACHABLE, text.to_owned())))
         }
         (Read::Proof(proof), None) if proof.references.order.is_some() => {
             let named = proof.references.order.as_deref().unwrap_or_default();
@@ -302,6 +312,11 @@ fn judge(cx: &Cx, claim: &Claimed, read: &Read, order: Option<OrderId>) -> Endin
         (Read::Unreadable(kind, text), _) => (EventStatus::Error, Some((*kind, text.clone()))),
     };
     Ending { id: claim.id.clone(), status, order, error, next_attempt_at }
+}
+
+fn in_words(refusal: &Refusal) -> String {
+    let whose = "no order here is known by this payment, and Stripe does not say whose it is";
+    format!("{whose}: {}", Error::Refused(refusal.clone()).told())
 }
 
 fn audited(ending: &Ending) -> Option<Entry> {

@@ -44,7 +44,7 @@ async fn bring_about(seam: &Seam, job: &Claimed, refund: Refund) -> Result<Fate>
             Ok(Some(seen)) => return take_over(seam, refund, seen).await,
             Ok(None) => {}
             // Not knowing is no reason to send: it is looked up until Stripe answers.
-            Err(error) => return later(seam, job, &refund, &error.to_string()).await,
+            Err(error) => return later(seam, job, &refund, &error.told()).await,
         }
     }
     match next {
@@ -98,14 +98,13 @@ async fn send(seam: &Seam, job: &Claimed, refund: Refund, generation: i64) -> Re
         Err(CallError::Unknown(why)) if planted(Defect::LostRefundTakenForFailed) => {
             give_up(seam, refund, why).await
         }
-        Err(error) => later(seam, job, &refund, &error.to_string()).await,
+        Err(error) => later(seam, job, &refund, &Error::from(error).told()).await,
     }
 }
 
-/// Turned away before the refund itself was looked at: a wrong key of ours, or a request under the same key that is still
-/// being carried out. That says nothing about the refund.
+/// Turned away before the refund itself was looked at: a request under the same key is still being carried out. That says nothing about the refund.
 fn is_at_the_door(error: &stripe::ApiError) -> bool {
-    matches!(error.status, 401 | 403 | 409) || error.kind == "idempotency_error"
+    error.status == 409 || error.kind == "idempotency_error"
 }
 
 /// Either ours went through unheard, or somebody refunded it elsewhere: then the order learns that from the payment.
@@ -121,7 +120,7 @@ async fn already_refunded(seam: &Seam, job: &Claimed, refund: Refund) -> Result<
             learn(seam, &refund, proof.facts).await?;
             give_up(seam, refund, "the payment was refunded at Stripe by somebody else".into()).await
         }
-        Err(error) => later(seam, job, &refund, &error.to_string()).await,
+        Err(error) => later(seam, job, &refund, &error.told()).await,
     }
 }
 

@@ -12,6 +12,7 @@ mod doubles;
 mod events;
 mod findings;
 mod fixpoint;
+mod keys;
 mod operators;
 mod outage;
 mod payments;

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use shop::ids::{OrderId, ProfileId};
 use shop::orders::{PaymentStatus, State};
 use shop::reconcile::{Scope, Wish};
-use stripe::{Answer, ApiError, Call, CallError};
+use stripe::{Answer, Call};
 use testkit::World;
 use testkit::stripe_double::SandboxStripe;
 
@@ -175,8 +175,8 @@ impl stripe::Stripe for MayNotRead {
             return self.stripe.call(call);
         }
         let message = "The provided key does not have the required permissions".to_owned();
-        let error = ApiError { status: 403, message, ..ApiError::default() };
-        Box::pin(async { Err(CallError::Refused(error)) })
+        let body = json!({ "error": { "message": message } });
+        Box::pin(async move { stripe::client::answered(&call, 403, body, None, None) })
     }
 }
 
@@ -820,7 +820,8 @@ testkit::on_both_engines! {
         let by = By { actor: Actor::operator("ada"), role: Role::Admin, reason: None, request_id: None };
         let wish = Wish { scope: Scope::Disputes, ..Wish::default() };
         let refused = shop::reconcile::reconcile(&shop, wish, &by, &()).await.unwrap_err();
-        assert_eq!(refused.code(), "stripe_refused");
+        assert_eq!(refused.code(), "stripe_permission_missing");
+        assert!(refused.told().contains("lacks Disputes: Read, so GET /v1/disputes"), "{}", refused.told());
         let shown = world.view("reconciliations.list", json!({})).await.unwrap();
         assert_eq!(shown["data"][0]["status"], "stopped");
         assert!(shown["data"][0]["stopped_by"].as_str().unwrap().contains("403"), "{shown:#}");
