@@ -70,6 +70,8 @@ testkit::on_both_engines! {
         let stage = Stage::on(&world.test);
         let gone = stage.type_in("find pi_nobody").ends(5);
         assert!(gone.out.is_empty() && gone.err.contains("no trace of pi_nobody"), "{gone:?}");
+        let zzz = stage.type_in("find zzz").ends(5).err;
+        assert!(zzz.contains("no trace of zzz; it is neither an email nor the id of an event"), "{zzz}");
         stage.type_in("find ord_1").ends(2);
         stage.type_in("orders explain nobody@example.com").ends(5);
         stage.type_in("case ord_1").ends(2);

@@ -62,7 +62,11 @@ fn what_is_broken_says_what_mends_it_wherever_something_does() {
     for (name, found) in situations() {
         let verdict = judge(&found, NOW).0;
         let mends = match verdict.place {
-            Place::HasAccess | Place::NotPaid | Place::Refunded | Place::NoSuchPurchase => false,
+            Place::HasAccess
+            | Place::NotPaid
+            | Place::WaitsForRefund
+            | Place::Refunded
+            | Place::NoSuchPurchase => false,
             Place::EventNotReceived
             | Place::EventFailed
             | Place::UnderReview
@@ -256,6 +260,10 @@ fn flagged(order: Order, kind: ReviewKind) -> Order {
     Order { reviews: vec![review], ..order }
 }
 
+fn refunding(order: Order) -> Order {
+    Order { payment_status: PaymentStatus::RefundPending, ..order }
+}
+
 fn guest(order: Order) -> Order {
     Order { profile: None, ..order }
 }
@@ -369,6 +377,19 @@ fn situations() -> Vec<(&'static str, Evidence)> {
             found(vec![granting(order, "active", Some(ada()))], vec![has(ada(), Some(order_id(1)))])
         }),
         // back
+        ("a mug that is to be shipped, and a refund is under way", {
+            one(purchase(refunding(mug(State::Confirmed { at: NOW }))))
+        }),
+        ("paid, waits for stock, and a refund is under way", {
+            one(purchase(refunding(mug(State::Paid { waits_for: WaitsFor::Stock }))))
+        }),
+        ("granted, and a refund is under way", {
+            let purchase = granting(refunding(done()), "active", Some(ada()));
+            found(vec![purchase], vec![has(ada(), Some(order_id(1)))])
+        }),
+        ("a mug that was shipped, and a refund is under way", {
+            one(purchase(refunding(Order { shipped: Some((NOW, None)), ..mug(completed()) })))
+        }),
         ("refunded", one(granting(order(1, State::Refunded { at: NOW }), "returned", Some(ada())))),
         (
             "a dispute is open",

@@ -66,7 +66,7 @@ async fn gather(seam: &Seam, key: &Key, course: Option<&str>, progress: &dyn Pro
         }
         Whose::NotOurs(note) | Whose::Nothing(note) => note,
     };
-    let note = if note.is_empty() { format!("looked among {}", key.tried()) } else { note };
+    let note = if note.is_empty() { key.looked().to_owned() } else { note };
     Ok(Evidence {
         asked: key.shown(),
         accounts: Vec::new(),

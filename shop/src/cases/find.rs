@@ -53,7 +53,7 @@ pub(super) fn nothing(key: &Key) -> Error {
         Key::Event(id) | Key::Object(_, id) => format!("; makegood case {id} asks Stripe as well"),
         _ => String::new(),
     };
-    Error::not_found("trace of", format!("{}; looked for it among {}{elsewhere}", key.shown(), key.tried()))
+    Error::not_found("trace of", format!("{}; {}{elsewhere}", key.shown(), key.looked()))
 }
 
 /// How many orders of one buyer are shown.

@@ -134,23 +134,33 @@ impl Key {
     }
 
     /// Where such a thing is looked for, for whoever did not find it.
-    pub fn tried(&self) -> &'static str {
+    pub fn looked(&self) -> &'static str {
         match self {
-            Key::Event(_) => "events by their id",
-            Key::Object(Object::Session, _) => "facts, orders by their session, events that wait",
-            Key::Object(Object::Intent, _) => "facts, orders by their payment intent, events that wait",
-            Key::Object(Object::Refund, _) => "facts, refunds asked for here, events that wait",
-            Key::Object(..) => "facts, events that wait",
-            Key::Order(_) => "orders by their id",
-            Key::Reservation(_) => "reservations by their id",
-            Key::Refund(_) => "refunds by their id",
-            Key::Profile(_) => "profiles by their id",
-            Key::Entitlement(_) => "entitlements by their id",
-            Key::Job(_) => "jobs that wait or have given up; what is done is gone",
-            Key::Bare(_) => "orders, reservations, refunds, profiles, entitlements, jobs",
-            Key::Email(_) => "profiles and orders by their email",
+            Key::Event(_) => "looked among events by their id",
+            Key::Object(Object::Session, _) => {
+                "looked among facts, orders by their session, and events that wait"
+            }
+            Key::Object(Object::Intent, _) => {
+                "looked among facts, orders by their payment intent, and events that wait"
+            }
+            Key::Object(Object::Refund, _) => {
+                "looked among facts, refunds asked for here, and events that wait"
+            }
+            Key::Object(..) => "looked among facts and events that wait",
+            Key::Order(_) => "looked among orders by their id",
+            Key::Reservation(_) => "looked among reservations by their id",
+            Key::Refund(_) => "looked among refunds by their id",
+            Key::Profile(_) => "looked among profiles by their id",
+            Key::Entitlement(_) => "looked among entitlements by their id",
+            Key::Job(_) => "looked among jobs that wait or have given up; what is done is gone",
+            Key::Bare(_) => {
+                "looked among orders, reservations, refunds, profiles, entitlements and jobs by their id"
+            }
+            Key::Email(_) => "looked among profiles and orders by their email",
             Key::Unknown(_) => {
-                "nothing: expected an email or an id like evt_, cs_, pi_, ch_, re_, dp_, ord_, res_, rfd_, prf_, ent_ or job_"
+                "it is neither an email nor the id of an event (evt_), session (cs_), payment intent (pi_), charge (ch_), \
+                 refund (re_, rfd_), dispute (dp_), order (ord_), reservation (res_), profile (prf_), entitlement (ent_) or \
+                 job (job_), which are what is looked among"
             }
         }
     }

@@ -29,6 +29,8 @@ pub enum Place {
     UnderReview,
     /// The pieces ran out, and the whole order waits for them.
     WaitsForStock,
+    /// The money is on its way back, and nothing is shipped meanwhile.
+    WaitsForRefund,
     /// The money went back.
     Refunded,
     /// A bank wants the money back, or has it.
@@ -43,13 +45,14 @@ pub enum Place {
 
 impl Place {
     /// All of them.
-    pub const ALL: [Place; 11] = [
+    pub const ALL: [Place; 12] = [
         Place::HasAccess,
         Place::NotPaid,
         Place::EventNotReceived,
         Place::EventFailed,
         Place::UnderReview,
         Place::WaitsForStock,
+        Place::WaitsForRefund,
         Place::Refunded,
         Place::Disputed,
         Place::AccessRemoved,
@@ -66,6 +69,7 @@ impl Place {
             Place::EventFailed => "event failed",
             Place::UnderReview => "under review",
             Place::WaitsForStock => "waits for stock",
+            Place::WaitsForRefund => "waits for its refund",
             Place::Refunded => "refunded",
             Place::Disputed => "disputed",
             Place::AccessRemoved => "access removed",
@@ -274,8 +278,11 @@ fn of_held(evidence: &Evidence, having: &[&Held], purchases: &[&Purchase], produ
     }
     let order = first_order(having);
     let by = order.map_or("an operator's hand".to_owned(), |order| format!("order {order}"));
+    let goes_back = |purchase: &&&Purchase| purchase.order.payment_status == PaymentStatus::RefundPending;
+    let back = purchases.iter().filter(|purchase| purchase.is_granting(product)).find(goes_back);
+    let back = back.map_or("", |_| ", until its refund is through");
     let order = order.or_else(|| purchases.first().map(|purchase| purchase.order.id));
-    Verdict { order, ..Verdict::new(Place::HasAccess, format!("{product}, by {by}")) }
+    Verdict { order, ..Verdict::new(Place::HasAccess, format!("{product}, by {by}{back}")) }
 }
 
 fn first_order(having: &[&Held]) -> Option<OrderId> {
@@ -327,6 +334,9 @@ fn of_purchase(evidence: &Evidence, purchase: &Purchase, product: &str, now: Tim
     let order = &purchase.order;
     let verdict = match &order.state {
         State::Pending | State::Cancelled { .. } => unpaid(purchase, now),
+        State::Paid { .. } if order.payment_status == PaymentStatus::RefundPending => {
+            waits_for_refund(order, product)
+        }
         State::Paid { waits_for: WaitsFor::Review } => under_review(purchase),
         State::Paid { waits_for: WaitsFor::Stock } => waits_for_stock(order),
         State::Paid { waits_for: WaitsFor::Breakdown } => not_received(
@@ -463,9 +473,21 @@ fn handed_over(evidence: &Evidence, purchase: &Purchase, product: &str) -> Verdi
 fn shipped(order: &Order, product: &str) -> Verdict {
     let says = match &order.shipped {
         Some((at, _)) => format!("{product} of order {} was shipped at {}", order.id, at.in_words()),
+        None if order.payment_status == PaymentStatus::RefundPending => {
+            return waits_for_refund(order, product);
+        }
         None => format!("{product} of order {} is paid and is to be shipped", order.id),
     };
     Verdict::new(Place::HasAccess, says)
+}
+
+/// Should the refund not come about, the order goes on by itself.
+fn waits_for_refund(order: &Order, product: &str) -> Verdict {
+    let id = order.id;
+    let says = format!(
+        "all the money of order {id} is to go back, and {product} waits until it has; makegood orders explain {id}"
+    );
+    Verdict::new(Place::WaitsForRefund, says)
 }
 
 fn not_held(evidence: &Evidence, purchase: &Purchase, product: &str) -> Verdict {

@@ -111,7 +111,7 @@ pub async fn reconcile(seam: &Seam, wish: Wish, by: &By, progress: &dyn Progress
     let mut walk =
         Walk { seam, run: run.clone(), applies: wish.apply, by: as_itself(&run, by), shown: BTreeSet::new() };
     let walked = match &wish.only {
-        Some(id) => walk.one(id).await.map(drop),
+        Some(id) => only(&mut walk, id).await,
         None => all(&mut walk, wish.scope, progress).await,
     };
     let stopped = match walked {
@@ -148,6 +148,14 @@ fn as_itself(run: &Run, by: &By) -> By {
         reason: Some(format!("{}, asked for by {}: {why}", run.id, by.actor.name)),
         request_id: by.request_id.clone(),
     }
+}
+
+/// What was looked at counts also when it was cut off.
+async fn only(walk: &mut Walk<'_>, id: &str) -> Result<(), Halt> {
+    let mut count = Count::default();
+    let looked = walk.one(id, &mut count).await;
+    keep_place(walk, Stage::Only, None, count, looked.is_ok()).await?;
+    looked
 }
 
 async fn all(walk: &mut Walk<'_>, scope: Scope, progress: &dyn Progress) -> Result<(), Halt> {

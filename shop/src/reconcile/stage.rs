@@ -55,12 +55,15 @@ stages! {
     EntitlementRows "entitlement_rows" Entitlements;
     /// What must be true of stock.
     InventoryRows "inventory_rows" Inventory;
+    /// The one order or object that was asked for; a piece of no scope.
+    Only "only" Orders;
 }
 
 impl Stage {
     /// The pieces of a scope.
     pub(super) fn of(scope: Scope) -> impl Iterator<Item = Stage> {
-        Stage::ALL.iter().copied().filter(move |stage| scope.holds(stage.area()))
+        let of_a_scope = Stage::ALL.iter().copied().filter(|stage| *stage != Stage::Only);
+        of_a_scope.filter(move |stage| scope.holds(stage.area()))
     }
 
     /// Which objects it lists, if it lists any.

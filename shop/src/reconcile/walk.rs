@@ -308,21 +308,20 @@ impl Walk<'_> {
     }
 
     /// Everything about one order, or one object at Stripe.
-    pub(super) async fn one(&mut self, id: &str) -> Result<Count, Halt> {
-        let mut count = Count::default();
+    pub(super) async fn one(&mut self, id: &str, count: &mut Count) -> Result<(), Halt> {
         let Ok(order) = id.parse::<OrderId>() else {
-            self.ask_for(id, None, &mut count).await?;
-            return Ok(count);
+            return self.ask_for(id, None, count).await;
         };
         let objects = self.seam.db.read("reconcile.order", move |tx| {
             let found = orders::find(tx, order)?.ok_or_else(|| Error::not_found("order", order))?;
             Ok(objects_of(&found, &orders::facts_of(tx, order)?))
         });
         for object in objects.await? {
-            self.ask_for(&object, Some(order), &mut count).await?;
+            self.ask_for(&object, Some(order), count).await?;
         }
         self.settle_one(order).await?;
-        Ok(count)
+        count.looked_at += 1;
+        Ok(())
     }
 }
 

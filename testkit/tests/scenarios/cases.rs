@@ -59,17 +59,38 @@ async fn mend(world: &World, who: &str) {
 testkit::on_both_engines! {
     migrated by shop::MIGRATIONS;
 
+    /// Nothing is shipped while all the money is on its way back, so it is not "to be shipped".
+    async fn an_order_whose_refund_is_under_way_is_not_called_fine(test: TestDb) {
+        let world = World::open(test).await;
+        let ada = world.buyer("ada@example.com").await;
+        let order = bought(&world, ada, &[("mug", 1)]).await;
+        assert!(case(&world, "ada@example.com").await.1, "it is to be shipped");
+        world.account().inject(Fault::new(Trouble::Unavailable).on_request("POST", "/v1/refunds"));
+        world.operate("refunds.create", json!({ "order": order })).await.unwrap();
+        world.settle().await;
+        let (told, fine) = case(&world, "ada@example.com").await;
+        assert_eq!((fine, told["place"].as_str()), (false, Some("waits_for_refund")), "{told:#}");
+        assert!(told["verdict"].as_str().unwrap().contains("no access: waits for its refund"), "{told:#}");
+        world.account().clear_faults();
+        world.advance(Duration::from_secs(7200));
+        world.settle().await;
+        assert_eq!(place(&world, "ada@example.com").await, "refunded");
+        world.close().await;
+    }
+
     async fn what_is_nowhere_is_not_found_and_says_where_it_was_looked_for(test: TestDb) {
         let world = World::open(test).await;
         let nobody = world.shop.cx().id::<shop::ids::OrderKind>().to_string();
         for (text, tried) in [("pi_nobody", "payment intent"), ("evt_nobody", "events"), ("re_nobody", "refunds"),
                               ("nobody@example.com", "profiles and orders"), (nobody.as_str(), "orders by their id"),
-                              ("cus_1", "expected an email or an id")] {
+                              ("cus_1", "it is neither an email nor the id of an event (evt_)"), ("zzz", "which are what is looked among")] {
             let error = world.view("search", json!({ "q": text })).await.unwrap_err();
             assert_eq!(error.code(), "not_found", "{text}: {error}");
             assert!(error.to_string().contains(tried), "{text}: {error}");
             assert_eq!(world.view("orders.explain", json!({ "order": text })).await.unwrap_err().code(), "not_found");
         }
+        let told = case(&world, "zzz").await.0["verdict"].to_string();
+        assert!(told.contains("known for zzz; it is neither an email nor the id of"), "{told}");
         for text in ["", "ord_1", "rfd_zz"] {
             let error = world.view("search", json!({ "q": text })).await.unwrap_err();
             assert_eq!(error.code(), "invalid_input", "{text}: {error}");

@@ -859,6 +859,7 @@ testkit::on_both_engines! {
         // By order: everything about it, at once, however young.
         let done = reconcile(&world, json!({ "only": one, "apply": true })).await;
         assert_eq!(done.findings, Some(0));
+        assert_eq!(done.answer["looked_at"], 3, "its session, its payment, and the order itself");
         assert_eq!(causes(&done), ["refund_not_known_here"]);
         assert!(!world.may_use(ada, "rust-course").await);
         assert!(world.may_use(bea, "rust-course").await, "the other is not touched");
@@ -872,7 +873,9 @@ testkit::on_both_engines! {
         // By session, by payment intent: nothing is left to say.
         let (session, paid) = (world.order(one).await.session.unwrap(), intent(&world, one).await);
         for id in [session, paid] {
-            assert_healthy(&reconcile(&world, json!({ "only": id })).await);
+            let done = reconcile(&world, json!({ "only": id })).await;
+            assert_eq!(done.answer["looked_at"], 1);
+            assert_healthy(&done);
         }
         later(&world);
         stays(&world).await;
