@@ -56,6 +56,11 @@ pub const MIGRATIONS: &[Migration] = &[
     },
     Migration { version: 9, name: "reconciliations", sql: include_str!("../migrations/0006_reconcile.sql") },
     Migration { version: 14, name: "lists of many years", sql: include_str!("../migrations/0007_lists.sql") },
+    Migration {
+        version: 15,
+        name: "ignored events by their payment",
+        sql: include_str!("../migrations/0008_ignored_events.sql"),
+    },
 ];
 
 /// Every operation there is. The doors are made from this list.

@@ -93,6 +93,7 @@ impl Shop {
         match job.kind.as_str() {
             STOCK_CAME => self.stock_came(job).await,
             fetch::FETCH => inbox::look::run(self, job).await,
+            orders::INTENTS_KNOWN => inbox::wake::run(self, job).await,
             refunds::SEND => refunds::run(self, job).await,
             other => Err(Error::bug(format!("nobody knows how to do the job `{other}`"))),
         }

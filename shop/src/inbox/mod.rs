@@ -17,6 +17,7 @@ mod rematch;
 pub(crate) mod store;
 pub mod tasks;
 pub mod views;
+pub mod wake;
 
 pub use event::{EventSource, EventStatus, StoredEvent};
 pub use process::{Processed, process, replay};

@@ -164,6 +164,7 @@ async fn put_back(seam: &Seam, claim: &Claimed, error: Error) -> Result<Ending> 
         order: None,
         error: Some((error.code(), error.to_string())),
         next_attempt_at: cx.now + jobs::backoff(&cx, claim.attempts),
+        strange_payment: None,
     };
     let (claim, written) = (claim.clone(), ending.clone());
     seam.db
@@ -311,7 +312,11 @@ fn judge(cx: &Cx, claim: &Claimed, read: &Read, order: Option<OrderId>) -> Endin
         (Read::Ignored(why), _) => (EventStatus::Ignored, Some((*why, String::new()))),
         (Read::Unreadable(kind, text), _) => (EventStatus::Error, Some((*kind, text.clone()))),
     };
-    Ending { id: claim.id.clone(), status, order, error, next_attempt_at }
+    let strange_payment = match (read, status) {
+        (Read::Proof(proof), EventStatus::Ignored) => proof.references.payment_intent.clone(),
+        _ => None,
+    };
+    Ending { id: claim.id.clone(), status, order, error, next_attempt_at, strange_payment }
 }
 
 fn in_words(refusal: &Refusal) -> String {
@@ -338,6 +343,7 @@ async fn mark_before_done(seam: &Seam, claims: &[Claimed]) -> Result<()> {
                     order: None,
                     error: None,
                     next_attempt_at: cx.now,
+                    strange_payment: None,
                 })
                 .collect();
             store::finish(tx, &cx, &endings)

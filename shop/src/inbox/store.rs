@@ -143,6 +143,8 @@ pub(super) struct Ending {
     pub(super) order: Option<OrderId>,
     pub(super) error: Option<(&'static str, String)>,
     pub(super) next_attempt_at: Timestamp,
+    /// The payment that it is about, when it is ignored because no order here is known by it.
+    pub(super) strange_payment: Option<String>,
 }
 
 pub(super) fn finish(tx: &mut Tx<'_>, cx: &Cx, endings: &[Ending]) -> Result<()> {
@@ -157,13 +159,14 @@ pub(super) fn finish(tx: &mut Tx<'_>, cx: &Cx, endings: &[Ending]) -> Result<()>
                 ending.error.as_ref().map(|(_, text)| text.clone()).into(),
                 ending.next_attempt_at.into(),
                 over.then_some(cx.now).into(),
+                ending.strange_payment.clone().into(),
                 ending.id.clone().into(),
             ]
         })
         .collect();
     tx.execute_many(
         "UPDATE stripe_events SET status = $1, order_id = COALESCE($2, order_id), last_error_kind = $3, last_error = $4,
-           next_attempt_at = $5, processed_at = $6 WHERE stripe_event_id = $7",
+           next_attempt_at = $5, processed_at = $6, payment_intent = $7 WHERE stripe_event_id = $8",
         &rows,
     )?;
     Ok(())
@@ -177,6 +180,17 @@ pub(super) fn wake_unmatched(tx: &mut Tx<'_>, now: Timestamp, ids: &[String]) ->
         tx.dialect().any("stripe_event_id", 2)
     );
     tx.execute(&sql, &[now.into(), Value::array(ids.iter())])
+}
+
+/// Events that were ignored are due again: an order has learned that one of these payments is its own.
+pub(super) fn wake_ignored(tx: &mut Tx<'_>, now: Timestamp, intents: &[String]) -> Result<u64> {
+    // The first conditions are the index's own, word for word, so that both engines take the index.
+    let sql = format!(
+        "UPDATE stripe_events SET status = 'received', next_attempt_at = $1
+         WHERE status = 'ignored' AND payment_intent IS NOT NULL AND {}",
+        tx.dialect().any("payment_intent", 2)
+    );
+    tx.execute(&sql, &[now.into(), Value::array(intents.iter())])
 }
 
 /// An event that names an order which is not here.

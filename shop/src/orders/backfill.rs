@@ -1,9 +1,11 @@
-//! Old orders learn their payment intent from their own timeline, so that refunds and disputes find them.
+//! Old orders learn their payment intent from their own timeline, so that refunds and disputes find them: those that come,
+//! and those that came before and were ignored.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use db::Tx;
-use kernel::{Cx, Result};
+use jobs::NewJob;
+use kernel::{Cx, Duration, Result};
 use ops::{By, Operation, Plan, Proof, Risk, Role};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -63,6 +65,20 @@ fn look(tx: &mut Tx<'_>) -> Result<Told> {
     Ok(judge(&told, &taken))
 }
 
+/// An event that is being settled at this moment has perhaps not seen what was written; a little later it has ended.
+const ONCE_MORE: Duration = Duration::from_secs(60);
+
+/// Events about these payments may have been ignored; they are woken by a job, because orders know no events.
+fn announce(tx: &mut Tx<'_>, cx: &Cx, clear: &BTreeMap<OrderId, String>) -> Result<()> {
+    let job = |run_at| NewJob {
+        kind: super::INTENTS_KNOWN,
+        key: None,
+        payload: serde_json::json!({ "intents": clear.values().collect::<Vec<_>>() }),
+        run_at,
+    };
+    jobs::enqueue(tx, cx, [cx.now, cx.now + ONCE_MORE].map(job).into())
+}
+
 impl Operation for BackfillPaymentIntents {
     const NAME: &'static str = "orders.backfill-payment-intents";
     const SUBJECT: Option<&'static str> = None;
@@ -85,7 +101,8 @@ impl Operation for BackfillPaymentIntents {
             let meta = serde_json::json!({ "paymentIntentId": intent });
             NewEntry::new(*order, "payment_intent_backfilled", &by.actor, meta)
         });
-        store::write_timeline(tx, cx, entries.collect())
+        store::write_timeline(tx, cx, entries.collect())?;
+        announce(tx, cx, &clear)
     }
 
     fn verify(&self, tx: &mut Tx<'_>, _: &Cx) -> Result<Vec<Proof>> {

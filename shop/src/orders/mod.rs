@@ -42,3 +42,5 @@ pub use verdict::{Verdict, decide};
 pub const SYNC_SESSION: &str = "checkout.sync";
 /// The job that ends a session at Stripe; handled by the checkout.
 pub const CLOSE_SESSION: &str = "checkout.close";
+/// The job that tells of payments which old orders have learned are theirs; handled by the inbox.
+pub const INTENTS_KNOWN: &str = "orders.intents_known";

@@ -1,0 +1,23 @@
+//! Events in which nothing was ours are looked at again when an order has learned that their payment is its own.
+
+use db::TxResult;
+use jobs::{Claimed, Fate};
+use kernel::{Error, Result};
+
+use super::{receive, store};
+use crate::seam::Seam;
+
+/// Does that job: what was ignored about these payments is due again. Whatever is still not ours is ignored once more.
+pub async fn run(seam: &Seam, job: &Claimed) -> Result<Fate> {
+    let intents: Vec<String> =
+        serde_json::from_value(job.payload["intents"].clone()).map_err(|e| Error::Bug(Box::new(e)))?;
+    let now = seam.now();
+    seam.db
+        .write("inbox.wake_ignored", move |tx| {
+            tx.wake(receive::TOPIC);
+            store::wake_ignored(tx, now, &intents)
+        })
+        .await
+        .safe_to_repeat()?;
+    Ok(Fate::Done)
+}
