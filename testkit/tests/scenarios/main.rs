@@ -15,6 +15,7 @@ mod fixpoint;
 mod keys;
 mod operators;
 mod outage;
+mod paid_twice;
 mod payments;
 mod reconcile;
 mod refunds;
