@@ -76,7 +76,18 @@ const BENCHMARKS: &str = "makegood/src/bench/";
 /// Whose table it is. A room's SQL names only its own; `jobs` and `ops` are crates.
 const TABLES: &[(&str, &[&str])] = &[
     ("jobs", &["jobs"]),
-    ("ops", &["audit_logs", "api_tokens", "idempotency_keys", "task_runs"]),
+    (
+        "ops",
+        &[
+            "audit_logs",
+            "audit_chain",
+            "audit_head",
+            "audit_unchained",
+            "api_tokens",
+            "idempotency_keys",
+            "task_runs",
+        ],
+    ),
     ("customers", &["profiles"]),
     ("catalog", &["products", "prices"]),
     ("inventory", &["inventory", "inventory_reservations", "inventory_ledger"]),

@@ -11,6 +11,7 @@
 mod batch;
 mod dialect;
 mod error;
+mod grant;
 mod inline;
 mod migrate;
 mod newest;

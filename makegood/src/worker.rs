@@ -52,6 +52,7 @@ pub fn start(app: &Arc<App>) -> Workers {
             let bell = app.shop.db.wakes().on(jobs::TOPIC);
             tasks.spawn(repeat(app.clone(), bell, stopped.clone(), "jobs", jobs_due));
         }
+        tasks.spawn(repeat(app.clone(), app.shop.db.wakes().on(AUDIT), stopped.clone(), "seal", seal));
         tasks.spawn(sweep_forever(app.clone(), stopped.clone()));
         tasks.spawn(regularly(app.clone(), stopped.clone(), CLEAN_UP, "cleanup", clean_up));
         if app.config.stripe_events != StripeEvents::Push {
@@ -63,6 +64,8 @@ pub fn start(app: &Arc<App>) -> Workers {
 
 /// The bell that rings when an event was stored.
 const EVENTS: &str = "events";
+/// Nobody rings for an audit entry: a bell across nodes would make their transactions wait for each other.
+const AUDIT: &str = "audit";
 
 impl Workers {
     /// Lets each worker finish its batch. Those that take longer than `patience` are left to their leases.
@@ -91,6 +94,12 @@ async fn events(app: Arc<App>) -> Result<More> {
     }
     // What was claimed and did not end is held by its lease: to ask for it again would be to spin.
     Ok(if processed.ended.is_empty() { More::No } else { More::Perhaps })
+}
+
+/// Audit entries are chained a moment after they were written.
+async fn seal(app: Arc<App>) -> Result<More> {
+    app.shop.seal().await?;
+    Ok(More::No)
 }
 
 async fn jobs_due(app: Arc<App>) -> Result<More> {

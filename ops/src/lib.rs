@@ -6,6 +6,7 @@
 
 mod access;
 pub mod audit;
+pub mod chain;
 mod check;
 mod idempotency;
 mod operation;
@@ -36,3 +37,10 @@ pub const MIGRATION: Migration =
 /// The table of task runs.
 pub const MIGRATION_RUNS: Migration =
     Migration { version: 6, name: "runs of tasks", sql: include_str!("runs.sql") };
+
+/// The chain over the audit log.
+pub const MIGRATION_CHAIN: Migration =
+    Migration { version: 10, name: "audit chain", sql: include_str!("chain.sql") };
+
+/// The tables of this crate that only grow: a program that runs may add to them, and nothing else.
+pub const ONLY_GROW: [&str; 2] = ["audit_logs", "audit_chain"];

@@ -55,6 +55,7 @@ pub const MIGRATIONS: &[Migration] = &[
         sql: include_str!("../migrations/0005_reading_events.sql"),
     },
     Migration { version: 9, name: "reconciliations", sql: include_str!("../migrations/0006_reconcile.sql") },
+    ops::MIGRATION_CHAIN,
     Migration { version: 14, name: "lists of many years", sql: include_str!("../migrations/0007_lists.sql") },
     Migration {
         version: 15,
@@ -122,8 +123,12 @@ pub const TASKS: &[TaskDef<Shop>] = &[
     TaskDef::of::<checkout::tasks::CleanUpFailed>(),
     TaskDef::of::<inbox::tasks::Backfill>(),
     TaskDef::of::<inbox::tasks::FindGaps>(),
+    TaskDef::of::<office::verify::Verify>(),
     TaskDef::of::<reconcile::ops::Reconcile>(),
 ];
+
+/// Tables that only grow: a program that runs may add to them, and nothing else.
+pub const ONLY_GROW: [&str; 3] = [ops::ONLY_GROW[0], ops::ONLY_GROW[1], inventory::ONLY_GROWS];
 
 /// Everything that must be true. `makegood check`, the gauges and the end of every test run this list.
 pub fn checks() -> Vec<Check> {

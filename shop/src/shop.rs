@@ -14,6 +14,7 @@ use crate::fetch;
 use crate::inbox::backfill::{self, Backfilled, Wanted, backfill};
 use crate::inbox::{self, Processed, Receiver, Rematcher};
 use crate::inventory::STOCK_CAME;
+use crate::office;
 use crate::orders;
 use crate::refunds;
 use crate::seam::{Seam, Settings};
@@ -123,6 +124,11 @@ impl Shop {
     /// Gives up orders that nobody paid for, as far as they are due, once Stripe was asked.
     pub async fn clean_up(&self) -> Result<Cleaned> {
         checkout::clean_up(self, Pace::Schedule, &Actor::system("cleanup"), &()).await
+    }
+
+    /// Chains the audit entries that wait for it; says how many those were.
+    pub async fn seal(&self) -> Result<u64> {
+        office::seal::seal(self).await
     }
 
     /// What is done every minute, besides events and jobs: events that named an unknown order are matched again.

@@ -245,8 +245,14 @@ impl World {
         active.await.expect("readable")
     }
 
-    /// Everything that the checks find now.
+    /// Everything that the checks find now, while workers do every second what they do every second.
     pub async fn findings(&self) -> Vec<Finding> {
+        self.shop.seal().await.expect("the audit log is sealed");
+        self.findings_without_workers().await
+    }
+
+    /// Everything that the checks find when no worker runs.
+    pub async fn findings_without_workers(&self) -> Vec<Finding> {
         let now = self.shop.now();
         let all = self.shop.db.read("check", move |tx| {
             let found: Result<Vec<_>, Error> =

@@ -1,7 +1,11 @@
 //! What commands are called where that differs from the registry, and what people type from older runbooks.
 
 /// Commands whose words are not those of the operation's, view's or task's name.
-pub const RENAMED: &[(&str, &[&str])] = &[("audit-logs.list", &["audit", "list"]), ("search", &["find"])];
+pub const RENAMED: &[(&str, &[&str])] = &[
+    ("audit-logs.list", &["audit", "list"]),
+    ("audit-logs.verify", &["audit", "verify"]),
+    ("search", &["find"]),
+];
 
 /// Second ways to the same command.
 pub const ALSO: &[(&str, &[&str])] = &[("products.list", &["catalog", "list"])];

@@ -19,5 +19,8 @@ pub use reserve::{Reserved, reserve};
 pub use store::{find_reservation, level, reservations_of};
 pub use take::{Taken, confirm_one, foresee, take};
 
+/// The ledger's table only grows.
+pub const ONLY_GROWS: &str = "inventory_ledger";
+
 /// The job that lets orders go on that waited for a stock; handled above, where orders are known.
 pub const STOCK_CAME: &str = "inventory.stock_came";

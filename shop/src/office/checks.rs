@@ -1,11 +1,12 @@
-//! What must be true of background work.
+//! What must be true of background work and of the audit log.
 
-use ops::{Check, Found, Mend, Severity};
+use kernel::Duration;
+use ops::{Check, Found, Mend, Severity, chain};
 
 use jobs::JobId;
 
 /// The office's checks.
-pub const CHECKS: [Check; 1] = [FAILED_JOBS];
+pub const CHECKS: [Check; 3] = [FAILED_JOBS, CHAIN_BROKEN, UNCHAINED];
 
 const FAILED_JOBS: Check = Check {
     name: "jobs_failed",
@@ -30,5 +31,51 @@ const FAILED_JOBS: Check = Check {
                 })
             })
             .collect()
+    },
+};
+
+/// The newest links are looked at every minute, all of them by `audit verify`.
+const NEWEST: i64 = 100;
+
+const CHAIN_BROKEN: Check = Check {
+    name: "audit_chain_broken",
+    severity: Severity::Page,
+    must: "the newest entries of the audit log are as they were sealed",
+    means: "Somebody has changed or removed entries past makegood, or another copy of the database was put in its place. \
+            Keep the database as it is; makegood audit verify names every place.",
+    find: |tx, _| {
+        let breaks = chain::look_at_end(tx, NEWEST)?;
+        let found = breaks.into_iter().map(|broken| Found {
+            subject: broken.entry.map_or_else(|| "audit_chain".to_owned(), |entry| entry.to_string()),
+            text: format!("{}: {}", broken.what, broken.text),
+            since: None,
+            mend: None,
+        });
+        Ok(found.collect())
+    },
+};
+
+/// How long an entry may wait for its seal.
+const PATIENCE: Duration = Duration::from_secs(5 * 60);
+/// So many that wait are listed.
+const LISTED: i64 = 20;
+
+const UNCHAINED: Check = Check {
+    name: "audit_entries_unchained",
+    severity: Severity::Ticket,
+    must: "every entry of the audit log is sealed within five minutes",
+    means: "No worker seals the audit log: none runs, or its log says why it fails. An entry that is gone was removed \
+            before it was sealed. makegood audit verify seals what waits.",
+    find: |tx, now| {
+        let waiting = chain::waiting(tx, LISTED)?.into_iter();
+        let found =
+            waiting.filter(|entry| entry.at.is_none_or(|at| now.since(at) > PATIENCE)).map(|entry| Found {
+                subject: entry.id.to_string(),
+                text: if entry.at.is_some() { "waits for its seal" } else { "is gone, and was never sealed" }
+                    .to_owned(),
+                since: entry.at,
+                mend: None,
+            });
+        Ok(found.collect())
     },
 };

@@ -4,4 +4,6 @@ pub mod audit;
 pub mod checks;
 pub mod jobs;
 pub mod runs;
+pub mod seal;
 pub mod tokens;
+pub mod verify;

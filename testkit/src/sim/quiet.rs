@@ -420,6 +420,7 @@ fn order_is_well(order: &Order, lacks_stock: bool, session: Option<&AtStripe>) -
 
 /// Later, when every patience of every check is over, they may find only what is genuinely open.
 fn checks_are_content(scene: &Scene, orders: &BTreeMap<String, (Order, bool)>) {
+    told(scene, scene.drive(scene.nodes[0].shop().seal()));
     let later = scene.clock.now() + Duration::from_secs(24 * 3600);
     let findings = scene.look(move |tx| {
         let mut all = Vec::new();

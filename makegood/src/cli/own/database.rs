@@ -65,6 +65,52 @@ pub async fn migrate(call: &Call<'_>) -> Result<Exit, Failure> {
     told(call, &rows, "ran")
 }
 
+/// Give a PostgreSQL role what `serve` needs, and no way to change the audit log or the ledger
+#[derive(Debug, clap::Args)]
+pub struct GrantArguments {
+    /// The role as which `serve` will connect; it exists, and owns nothing here
+    role: String,
+}
+
+pub async fn grant(call: &Call<'_>, arguments: GrantArguments) -> Result<Exit, Failure> {
+    let (terminal, globals) = (call.terminal, call.globals);
+    if !globals.dry_run && !globals.yes && !terminal.can_ask {
+        let detail = "db grant changes what a role may do, and there is nobody to ask";
+        return Err(
+            Failure::new("flag_required", detail).fix("add --yes, or --dry-run to see the statements")
+        );
+    }
+    let (db, place) = open(call).await?;
+    let missing = db.migrations(shop::MIGRATIONS).await?.iter().any(|step| step.applied_at.is_none());
+    if missing {
+        return Err(Failure::new("not_migrated", "tables that are still to come could not be granted")
+            .fix("makegood db migrate"));
+    }
+    let statements = db.grants(&arguments.role, &shop::ONLY_GROW).await?;
+    let text = statements.join(";\n") + ";";
+    if !globals.dry_run {
+        if !globals.yes {
+            terminal.say(&format!("{place}: this would run\n{text}"));
+            go_ahead(terminal, "Run it?")?;
+        }
+        db.grant(statements.clone()).await?;
+    }
+    let status = if globals.dry_run { "would run" } else { "ran" };
+    match terminal.json {
+        Some(_) => {
+            terminal.print_json(&json!({ "object": "list", "data": statements, "status": status }))?
+        }
+        None if globals.dry_run => terminal.print(&text)?,
+        None => terminal.print(&format!(
+            "{} may run the shop, and only add to {}\nlet `serve` connect as this role, with AUTO_MIGRATE=false; after \
+             makegood db migrate grant again",
+            arguments.role,
+            shop::ONLY_GROW.join(", ")
+        ))?,
+    }
+    Ok(Exit::Ok)
+}
+
 fn told(call: &Call<'_>, rows: &[serde_json::Value], what: &str) -> Result<Exit, Failure> {
     match call.terminal.json {
         Some(_) => call.terminal.print_json(&json!({ "object": "list", "data": rows, "status": what }))?,

@@ -41,6 +41,8 @@ pub enum Own {
     DbStatus,
     /// `db migrate`
     DbMigrate,
+    /// `db grant`
+    DbGrant,
     /// `tokens create`
     TokensCreate,
     /// `bench`
@@ -76,6 +78,7 @@ pub const OWN: &[Own] = &[
     Own::ConfigEnv,
     Own::DbStatus,
     Own::DbMigrate,
+    Own::DbGrant,
     Own::TokensCreate,
     Own::Bench,
     Own::WhoAmI,
@@ -119,6 +122,7 @@ impl Own {
             Own::ConfigEnv => &["config", "env"],
             Own::DbStatus => &["db", "status"],
             Own::DbMigrate => &["db", "migrate"],
+            Own::DbGrant => &["db", "grant"],
             Own::TokensCreate => &["tokens", "create"],
             Own::Bench => &["bench"],
             Own::WhoAmI => &["whoami"],
@@ -149,6 +153,7 @@ impl Own {
             }
             Own::DbStatus => command.about("Say which database this is and which migrations have run"),
             Own::DbMigrate => command.about("Bring the schema up to date"),
+            Own::DbGrant => database::GrantArguments::augment_args(command),
             Own::TokensCreate => token::Arguments::augment_args(command),
             Own::Bench => crate::bench::BenchArgs::augment_args(command)
                 .about("Measure this machine: what makegood does beside what the bare database does"),
@@ -176,6 +181,7 @@ impl Own {
             Own::ConfigEnv => configuration::env(call),
             Own::DbStatus => database::status(call).await,
             Own::DbMigrate => database::migrate(call).await,
+            Own::DbGrant => database::grant(call, call.read()?).await,
             Own::TokensCreate => token::create(call, call.read()?).await,
             Own::Bench => bench::run(call, call.read()?).await,
             Own::WhoAmI => whoami(call).await,
