@@ -8,6 +8,7 @@ pub mod config;
 pub mod dev;
 pub mod http;
 pub mod metrics;
+pub mod people;
 pub mod serve;
 pub mod tasks;
 pub mod worker;

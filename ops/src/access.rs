@@ -245,8 +245,13 @@ fn read(row: &Row) -> Result<ApiToken> {
     })
 }
 
+/// By what a token is kept and found.
+pub fn token_hash(token: &str) -> String {
+    fingerprint(token)
+}
+
 /// SHA-256 is enough for 256 random bits: there is nothing to guess.
-fn fingerprint(token: &str) -> String {
+pub(crate) fn fingerprint(token: &str) -> String {
     hex(&Sha256::digest(token.as_bytes()))
 }
 

@@ -10,16 +10,19 @@ pub mod chain;
 mod check;
 mod idempotency;
 mod operation;
+pub mod password;
 mod runner;
 pub mod runs;
+pub mod sessions;
 mod task;
+pub mod users;
 mod view;
 
 use db::Migration;
 
 pub use access::{
     Actor, ActorKind, ApiToken, By, Role, TokenKind, authenticate, create_token, list_tokens, note_token_use,
-    revoke_token,
+    revoke_token, token_hash,
 };
 pub use check::{Check, Finding, Found, Mend, Severity};
 pub use idempotency::{
@@ -44,3 +47,7 @@ pub const MIGRATION_CHAIN: Migration =
 
 /// The tables of this crate that only grow: a program that runs may add to them, and nothing else.
 pub const ONLY_GROW: [&str; 2] = ["audit_logs", "audit_chain"];
+
+/// The tables of people who sign in, and of who is signed in.
+pub const MIGRATION_USERS: Migration =
+    Migration { version: 12, name: "users and sessions", sql: include_str!("users.sql") };

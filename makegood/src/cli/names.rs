@@ -58,6 +58,7 @@ pub const GROUPS: &[Group] = &[
     group(CARE, "runs", "Long work that runs or has run: how far it is, how it ended"),
     group(CARE, "audit", "Who did what, when and why"),
     group(CARE, "tokens", "Tokens for the admin API"),
+    group(CARE, "users", "People who sign in to the console"),
     group(CARE, "config", "The configuration: what counts, and where it came from"),
     group(CARE, "db", "The database: its schema and its state"),
     group(CARE, "whoami", "Who you are here, and what you may do"),

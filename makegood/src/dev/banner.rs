@@ -13,6 +13,8 @@ pub(super) struct Banner {
     pub(super) elsewhere: String,
     /// The admin token, on the first start only.
     pub(super) token: Option<String>,
+    /// Who may sign in to the console, and with which password.
+    pub(super) operator: (&'static str, String),
     /// Products that were put on the shelves just now.
     pub(super) stocked: usize,
 }
@@ -40,6 +42,11 @@ impl Banner {
     fn rows(&self) -> Vec<(&'static str, String, String)> {
         let mut rows = vec![
             ("Shop", self.app_url.clone(), "buy something with card 4242 4242 4242 4242".to_owned()),
+            (
+                "Console",
+                format!("{}/_/", self.app_url),
+                format!("sign in as {} with {}", self.operator.0, self.operator.1),
+            ),
             ("API", format!("{}/api/v1", self.app_url), "described by /openapi.json".into()),
             ("Stripe", self.sandbox_url.clone(), "the sandbox, for your own code: any key sk_test_…".into()),
             ("Data", self.database.clone(), format!("look inside: {}makegood orders list", self.elsewhere)),

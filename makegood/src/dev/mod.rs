@@ -200,6 +200,7 @@ impl Running {
             },
             stocked: first_shop::stock(&self.app).await?,
             token: ours::first_token(&self.app).await?,
+            operator: (ours::OPERATOR, ours::operator(&self.app, folder.webhook_secret()).await?),
         };
         say(&banner.print(ink));
         if !args.no_open {

@@ -3,7 +3,8 @@
 use db::{Db, Tx, TxResult};
 use kernel::{Cx, Duration, Refusal, Result};
 use ops::audit::{self, Filter};
-use ops::{Page, Role, View};
+use ops::{Actor, Page, Role, View, users};
+use sha2::{Digest, Sha256};
 use shop::catalog;
 use shop::orders::views::List;
 
@@ -57,6 +58,31 @@ pub(super) async fn first_token(app: &App) -> Result<Option<String>> {
         }
     });
     token.await.must_be_looked_up()
+}
+
+/// Who may sign in to the console of this shop.
+pub(super) const OPERATOR: &str = "dev";
+
+/// Makes the operator whom the console of this shop knows. The password follows from a secret of the folder, so it is the
+/// same at each start, and of no use anywhere else.
+pub(super) async fn operator(app: &App, secret: &str) -> Result<String> {
+    let digest = Sha256::digest(format!("the console beside {secret}"));
+    let parts: Vec<String> =
+        digest[..8].chunks(2).map(|pair| format!("{:02x}{:02x}", pair[0], pair[1])).collect();
+    let password = parts.join("-");
+    let cx = app.shop.cx();
+    let hash = ops::password::hash(&password, cx.random())?;
+    let made = app.shop.db.write("dev.operator", move |tx| {
+        if users::find(tx, OPERATOR)?.is_none() {
+            users::invite(tx, &cx, OPERATOR, Some(Role::Admin), &Actor::system(TOKEN))?;
+        }
+        match users::find(tx, OPERATOR)? {
+            Some(user) => users::set_password(tx, user.id, &hash),
+            None => Ok(()),
+        }
+    });
+    made.await.must_be_looked_up()?;
+    Ok(password)
 }
 
 /// An admin's token for a script, which ends by itself.

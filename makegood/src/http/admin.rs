@@ -13,7 +13,7 @@ use super::body;
 use super::call::{Answer, Call, json};
 use super::idempotency::{self, Turn};
 use super::problem::Problem;
-use crate::worker;
+use crate::{people, worker};
 
 /// Runs an operation: its inputs stand in the body, its subject in the path.
 pub(super) async fn operate(mut call: Call, def: &'static OperationDef) -> Answer {
@@ -289,6 +289,37 @@ pub(super) async fn create_token(mut call: Call) -> Answer {
         "object": "token", "id": id, "name": name, "role": role, "expires_at": expires_at, "token": token,
     });
     Ok(json(StatusCode::CREATED, &answer))
+}
+
+/// Somebody to be invited.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct NewUser {
+    /// What they type to sign in: a name or an email
+    name: String,
+    /// What they may do: viewer, support, finance, operator or admin; needed for somebody new
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    role: Option<Role>,
+    /// Why, for the audit log
+    reason: String,
+}
+
+pub(super) fn new_user_schema() -> Value {
+    schemars::schema_for!(NewUser).to_value()
+}
+
+/// Invites somebody to the console. As with a token, the answer is not kept, so an `Idempotency-Key` is not honoured.
+pub(super) async fn invite(mut call: Call) -> Answer {
+    let bytes = call.bytes().await?;
+    let NewUser { name, role, reason } = serde_json::from_value(Value::Object(call.object(&bytes)?))
+        .map_err(|error| Problem::invalid("", error.to_string()))?;
+    if reason.len() > 2_000 {
+        return Err(Problem::invalid("/reason", "expected 1 to 2000 bytes"));
+    }
+    let by = call.caller()?.by(Some(reason.clone()), &call.origin.request_id);
+    let made = people::invite(&call.app, people::Wanted { name, role, reason }, by).await?;
+    Ok(json(StatusCode::CREATED, &serde_json::to_value(made).unwrap_or_default()))
 }
 
 impl NewToken {

@@ -130,6 +130,13 @@ pub const PAGES: &[ErrorPage] = &[
         "Ask an admin for a token with that role: `makegood tokens create NAME --role ROLE`.",
     ),
     page(
+        "form_refused",
+        403,
+        "The form is not ours",
+        "A form was sent to the console that does not belong to the session of this browser, or that another site has sent. Nothing was done.",
+        "Load the page again and send its form; sign in first where you are asked to. A proxy in front must pass `Host`, `Origin` and cookies on unchanged.",
+    ),
+    page(
         "not_found",
         404,
         "Not found",
@@ -332,6 +339,20 @@ pub const PAGES: &[ErrorPage] = &[
         "The order is not confirmed",
         "Only an order whose payment is proven and settled can be shipped.",
         "See what it waits for: `makegood orders explain ID`.",
+    ),
+    page(
+        "user_exists",
+        409,
+        "The user has another role",
+        "Somebody with this name is known already, with another role than the one asked for.",
+        "Change the role: `makegood users role NAME --role ROLE`. For a new link leave the role out: `makegood users invite NAME`.",
+    ),
+    page(
+        "user_disabled",
+        409,
+        "The user is disabled",
+        "Somebody who was kept out cannot be invited again by a link.",
+        "Let them in again first: `makegood users enable NAME`.",
     ),
     page(
         "reservation_not_live",

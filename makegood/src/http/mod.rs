@@ -6,6 +6,7 @@ mod auth;
 mod body;
 mod call;
 mod checkout;
+pub mod console;
 pub mod error_pages;
 mod health;
 mod idempotency;
@@ -62,15 +63,16 @@ pub struct Origin {
 }
 
 impl Front {
-    /// Everything: webhook, API, health, metrics, and the routes that stand `beside`.
+    /// Everything: webhook, API, console, health, metrics, and the routes that stand `beside`.
     pub fn new(app: Arc<App>, beside: Router) -> Arc<Front> {
-        let router = routes::router(&app, |_| true).merge(beside);
+        let router = routes::router(&app, |_| true).merge(console::router(&app)).merge(beside);
         Front::with(app, router, true)
     }
 
     /// Everything but the metrics.
     pub fn without_metrics(app: Arc<App>, beside: Router) -> Arc<Front> {
-        let router = routes::router(&app, |path| path != health::METRICS).merge(beside);
+        let api = routes::router(&app, |path| path != health::METRICS);
+        let router = api.merge(console::router(&app)).merge(beside);
         Front::with(app, router, true)
     }
 

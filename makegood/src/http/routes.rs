@@ -203,6 +203,14 @@ fn written_by_hand() -> Vec<Route> {
             "Make a token; it is shown this one time",
             hand!(admin::create_token, Some(admin::new_token_schema), &[]),
         ),
+        post(
+            "/api/v1/admin/users/invite",
+            "users.invite",
+            admin,
+            201,
+            "Invite somebody to the console, or give them a new link; it is shown this one time",
+            hand!(admin::invite, Some(admin::new_user_schema), &[]),
+        ),
         get(
             "/api/v1/admin/whoami",
             "whoami",

@@ -1,4 +1,4 @@
-//! What operators see and do that belongs to no room: jobs, runs of tasks, the audit log, tokens.
+//! What operators see and do that belongs to no room: jobs, runs of tasks, the audit log, tokens, users.
 
 pub mod audit;
 pub mod checks;
@@ -6,4 +6,5 @@ pub mod jobs;
 pub mod runs;
 pub mod seal;
 pub mod tokens;
+pub mod users;
 pub mod verify;

@@ -21,7 +21,7 @@ use crate::cli::task::Wanted;
 use crate::cli::terminal::Terminal;
 use crate::config::{Config, Problem, Sources, explain};
 use crate::serve::asked_to_stop;
-use crate::tasks;
+use crate::{people, tasks};
 
 /// Where `makegood dev` keeps its data unless it is told otherwise.
 const DEV_DATA_DIR: &str = "makegood-data";
@@ -162,6 +162,12 @@ impl Local {
             Ok::<_, Error>(NewToken { object, id, name, role, expires_at, token })
         });
         Ok(made.await.must_be_looked_up()?)
+    }
+
+    /// Invites somebody to the console.
+    pub async fn invite(&self, wanted: people::Wanted) -> Result<people::Invitation, Failure> {
+        let by = by(Some(wanted.reason.clone()));
+        Ok(people::invite(&self.app, wanted, by).await?)
     }
 
     /// Whoever may open the database may do everything.

@@ -13,8 +13,9 @@ use shop::Shop;
 use super::failure::Failure;
 use super::globals::Globals;
 use super::progress::Bar;
-use super::task::Wanted;
+use super::task;
 use super::terminal::Terminal;
+use crate::people::{Invitation, Wanted};
 
 pub use local::{Local, config, opened};
 pub use remote::Remote;
@@ -139,7 +140,7 @@ impl Backend {
     pub async fn perform(
         &self,
         task: &'static TaskDef<Shop>,
-        wanted: Wanted,
+        wanted: task::Wanted,
         bar: &mut Bar,
     ) -> Result<Value, Failure> {
         match self {
@@ -161,6 +162,14 @@ impl Backend {
         match self {
             Backend::Local(local) => local.make_token(wanted).await,
             Backend::Remote(remote) => remote.make_token(&wanted).await,
+        }
+    }
+
+    /// Invites somebody to the console.
+    pub async fn invite(&self, wanted: Wanted) -> Result<Invitation, Failure> {
+        match self {
+            Backend::Local(local) => local.invite(wanted).await,
+            Backend::Remote(remote) => remote.invite(&wanted).await,
         }
     }
 

@@ -19,6 +19,7 @@ use crate::cli::progress::Bar;
 use crate::cli::task::Wanted;
 use crate::clock::SystemClock;
 use crate::http::routes::ADMIN;
+use crate::people;
 use crate::serve::asked_to_stop;
 
 /// After so many seconds we would rather see how far a task is than wait for its answer.
@@ -180,6 +181,12 @@ impl Remote {
     pub async fn make_token(&self, wanted: &WantedToken) -> Result<NewToken, Failure> {
         let answer = self.answer(self.request(Method::POST, &format!("{ADMIN}/tokens")).json(wanted)).await?;
         Ok(serde_json::from_value(answer)?)
+    }
+
+    /// Invites somebody to the console.
+    pub async fn invite(&self, wanted: &people::Wanted) -> Result<people::Invitation, Failure> {
+        let request = self.request(Method::POST, &format!("{ADMIN}/users/invite")).json(wanted);
+        Ok(serde_json::from_value(self.answer(request).await?)?)
     }
 
     /// Whose token this is, and what it may do.

@@ -11,6 +11,7 @@ mod health;
 mod sandbox;
 mod serve;
 mod token;
+mod user;
 
 use clap::{ArgMatches, Args, Command, FromArgMatches};
 
@@ -45,6 +46,8 @@ pub enum Own {
     DbGrant,
     /// `tokens create`
     TokensCreate,
+    /// `users invite`
+    UsersInvite,
     /// `bench`
     Bench,
     /// `whoami`
@@ -80,6 +83,7 @@ pub const OWN: &[Own] = &[
     Own::DbMigrate,
     Own::DbGrant,
     Own::TokensCreate,
+    Own::UsersInvite,
     Own::Bench,
     Own::WhoAmI,
     Own::ExplainError,
@@ -124,6 +128,7 @@ impl Own {
             Own::DbMigrate => &["db", "migrate"],
             Own::DbGrant => &["db", "grant"],
             Own::TokensCreate => &["tokens", "create"],
+            Own::UsersInvite => &["users", "invite"],
             Own::Bench => &["bench"],
             Own::WhoAmI => &["whoami"],
             Own::ExplainError => &["explain-error"],
@@ -155,6 +160,7 @@ impl Own {
             Own::DbMigrate => command.about("Bring the schema up to date"),
             Own::DbGrant => database::GrantArguments::augment_args(command),
             Own::TokensCreate => token::Arguments::augment_args(command),
+            Own::UsersInvite => user::Arguments::augment_args(command),
             Own::Bench => crate::bench::BenchArgs::augment_args(command)
                 .about("Measure this machine: what makegood does beside what the bare database does"),
             Own::WhoAmI => command.about("Say who you are here, and what you may do"),
@@ -183,6 +189,7 @@ impl Own {
             Own::DbMigrate => database::migrate(call).await,
             Own::DbGrant => database::grant(call, call.read()?).await,
             Own::TokensCreate => token::create(call, call.read()?).await,
+            Own::UsersInvite => user::invite(call, call.read()?).await,
             Own::Bench => bench::run(call, call.read()?).await,
             Own::WhoAmI => whoami(call).await,
             Own::OpenApi => openapi(call),
