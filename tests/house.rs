@@ -90,6 +90,8 @@ const TABLES: &[(&str, &[&str])] = &[
             "user_links",
             "user_sessions",
             "sign_in_attempts",
+            "check_results",
+            "check_turns",
         ],
     ),
     ("customers", &["profiles"]),

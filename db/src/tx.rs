@@ -27,6 +27,8 @@ pub struct Tx<'a> {
     setback: Option<Setback>,
     /// How many statements may still follow, if that was said.
     left: Option<u32>,
+    /// What was asked, where somebody wants to know.
+    asked: Option<Vec<(String, Vec<Value>)>>,
 }
 
 /// What makes another attempt worth while, whatever the closure made of it.
@@ -52,7 +54,7 @@ pub struct Inserted {
 
 impl<'a> Tx<'a> {
     pub(crate) fn new(side: Side<'a>) -> Self {
-        Tx { side, wakes: BTreeSet::new(), broken: None, setback: None, left: None }
+        Tx { side, wakes: BTreeSet::new(), broken: None, setback: None, left: None, asked: None }
     }
 
     /// Which engine speaks.
@@ -126,8 +128,25 @@ impl<'a> Tx<'a> {
         Ok(rows.iter().map(|row| matches!(row.first(), Some(Value::Text(key)) if new.remove(key))).collect())
     }
 
+    /// Everything that `work` queries in this transaction, with its parameters: for tests that ask how it is answered.
+    ///
+    /// # Errors
+    /// Whatever `work` says.
+    pub fn asked_by(
+        &mut self,
+        work: impl FnOnce(&mut Self) -> Result<()>,
+    ) -> Result<Vec<(String, Vec<Value>)>> {
+        self.asked = Some(Vec::new());
+        let done = work(self);
+        let asked = self.asked.take().unwrap_or_default();
+        done.map(|()| asked)
+    }
+
     /// Runs one statement and gives all its rows.
     pub fn query(&mut self, sql: &str, params: &[Value]) -> Result<Vec<Row>> {
+        if let Some(asked) = &mut self.asked {
+            asked.push((sql.to_owned(), params.to_vec()));
+        }
         self.step(sql)?;
         let result = match &mut self.side {
             Side::Sqlite(tx) => tx.query(sql, params),

@@ -11,4 +11,5 @@ pub mod metrics;
 pub mod people;
 pub mod serve;
 pub mod tasks;
+pub mod watching;
 pub mod worker;

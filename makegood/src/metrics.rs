@@ -8,8 +8,10 @@ use std::sync::{Arc, Mutex, MutexGuard, RwLock};
 
 use db::{PoolState, Tx};
 use kernel::{Duration, Result, Timestamp};
-use ops::Finding;
+use ops::results;
 use shop::{inbox, orders, refunds};
+
+use crate::watching::RUNBOOK_OF_CHECK;
 
 /// A number that only grows while this process lives.
 #[derive(Debug, Default)]
@@ -105,6 +107,7 @@ struct Rows {
     jobs_queued: i64,
     jobs_failed: i64,
     sums: Sums,
+    found: BTreeMap<String, Found>,
     reachable: bool,
 }
 
@@ -137,11 +140,13 @@ const FRESH: Duration = Duration::from_secs(10);
 /// A transaction that began this long ago has been committed or given up; its rows are counted.
 const SETTLED: Duration = Duration::from_secs(60);
 
-/// What one check found when it last ran.
+/// What one check found when it last ran, on whichever node that was.
 #[derive(Debug, Default, Clone, Copy)]
 struct Found {
-    count: u64,
+    count: i64,
     oldest: Option<Timestamp>,
+    /// Never, as far as we know.
+    checked_at: Option<Timestamp>,
 }
 
 /// Everything that is counted.
@@ -163,14 +168,12 @@ pub struct Metrics {
     pub connections_refused: Counter,
     http: RwLock<BTreeMap<Route, Arc<Histogram>>>,
     rows: Mutex<Rows>,
-    found: Mutex<BTreeMap<&'static str, Found>>,
     since: Timestamp,
 }
 
 impl Metrics {
     /// All at zero; counters that come from the rows count from `now` on.
     pub fn new(now: Timestamp) -> Self {
-        let found = shop::checks().iter().map(|check| (check.name, Found::default())).collect();
         Metrics {
             webhook_events: Labelled::new(&[
                 "received",
@@ -197,7 +200,6 @@ impl Metrics {
             connections_refused: Counter::default(),
             http: RwLock::default(),
             rows: Mutex::default(),
-            found: Mutex::new(found),
             since: now,
         }
     }
@@ -217,21 +219,6 @@ impl Metrics {
         if let ("refunds.create", "refund_exists" | "already_refunded") = (operation, code) {
             self.refund_duplicates.one();
         }
-    }
-
-    /// Writes down what the checks found.
-    pub fn found(&self, findings: &[Finding]) {
-        let mut all: BTreeMap<&'static str, Found> =
-            shop::checks().iter().map(|check| (check.name, Found::default())).collect();
-        for finding in findings {
-            let found = all.entry(finding.check).or_default();
-            found.count += 1;
-            found.oldest = match (found.oldest, finding.since) {
-                (Some(a), Some(b)) => Some(a.min(b)),
-                (a, b) => a.or(b),
-            };
-        }
-        *lock(&self.found) = all;
     }
 
     /// Reads the gauges from the rows when they are not fresh. A database that does not answer is a gauge, too.
@@ -325,6 +312,8 @@ impl Metrics {
         for (name, help, value) in [
             ("orders_paid_unconfirmed", "Orders that are paid and not confirmed.", rows.paid_unconfirmed),
             ("orders_requires_review", "Orders that wait for a person.", rows.requires_review),
+            ("invoices_failed", "Invoices that failed.", 0),
+            ("coupon_reservations_leaked", "Coupon reservations past their end.", 0),
             ("jobs_queued", "Jobs that are still to be done.", rows.jobs_queued),
             ("jobs_failed", "Jobs that have given up.", rows.jobs_failed),
         ] {
@@ -350,16 +339,41 @@ impl Metrics {
     }
 
     fn write_findings(&self, out: &mut String, now: Timestamp) {
-        let found = lock(&self.found).clone();
-        head(out, "check_findings", "gauge", "What the checks found when they last ran.");
-        for (check, found) in &found {
-            line(out, "check_findings", &format!("check=\"{check}\""), found.count);
-        }
-        head(out, "check_findings_oldest_seconds", "gauge", "Age of the oldest finding of each check.");
-        for (check, found) in &found {
-            let age = found.oldest.map_or(0.0, |since| now.since(since).as_secs_f64());
-            line(out, "check_findings_oldest_seconds", &format!("check=\"{check}\""), age);
-        }
+        let known = lock(&self.rows).found.clone();
+        let found = |check: &str| known.get(check).copied().unwrap_or_default();
+        let since = |at: Option<Timestamp>| at.map_or(0.0, |at| now.since(at).as_secs_f64());
+        let each = |out: &mut String, name: &str, help: &str, value: &dyn Fn(Found) -> f64| {
+            head(out, name, "gauge", help);
+            for check in shop::checks() {
+                line(out, name, &format!("check=\"{}\"", check.name), value(found(check.name)));
+            }
+        };
+        each(out, "check_findings", "What each check found when it last ran.", &|found| found.count as f64);
+        let oldest = "Age of the oldest finding of each check.";
+        each(out, "check_findings_oldest_seconds", oldest, &|found| since(found.oldest));
+        // A check that has never run is as old as this process.
+        let age = "How long ago each check ran, on whichever node.";
+        each(out, "check_age_seconds", age, &|found| since(found.checked_at.or(Some(self.since))));
+        write_runbooks(out, &found, now);
+    }
+}
+
+/// What the checks of each runbook found together.
+fn write_runbooks(out: &mut String, found: &dyn Fn(&str) -> Found, now: Timestamp) {
+    let mut all: BTreeMap<&str, (i64, f64)> = BTreeMap::new();
+    for (check, runbook) in RUNBOOK_OF_CHECK {
+        let found = found(check);
+        let oldest = found.oldest.map_or(0.0, |at| now.since(at).as_secs_f64());
+        let entry = all.entry(runbook).or_default();
+        *entry = (entry.0 + found.count, entry.1.max(oldest));
+    }
+    head(out, "runbook_findings", "gauge", "What the checks of each runbook found when they last ran.");
+    for (runbook, (count, _)) in &all {
+        line(out, "runbook_findings", &format!("runbook=\"{runbook}\""), count);
+    }
+    head(out, "runbook_oldest_seconds", "gauge", "Age of the oldest finding of each runbook.");
+    for (runbook, (_, oldest)) in &all {
+        line(out, "runbook_oldest_seconds", &format!("runbook=\"{runbook}\""), oldest);
     }
 }
 
@@ -386,8 +400,14 @@ fn read_rows(tx: &mut Tx<'_>, now: Timestamp, from: Timestamp) -> Result<Rows> {
         jobs_queued: jobs.queued,
         jobs_failed: jobs.failed,
         sums,
+        found: results::latest(tx)?.into_iter().map(found).collect(),
         reachable: true,
     })
+}
+
+fn found(result: results::CheckResult) -> (String, Found) {
+    let found = Found { count: result.count, oldest: result.oldest, checked_at: Some(result.checked_at) };
+    (result.check, found)
 }
 
 fn head(out: &mut String, name: &str, kind: &str, help: &str) {
@@ -434,6 +454,11 @@ mod tests {
             "db_pool_waiting 0",
             "stripe_event_lag_seconds 0",
             "check_findings{check=\"paid_not_confirmed\"} 0",
+            "check_age_seconds{check=\"paid_not_confirmed\"} 0",
+            "runbook_findings{runbook=\"stuck-paid-orders\"} 0",
+            "runbook_oldest_seconds{runbook=\"stuck-paid-orders\"} 0",
+            "invoices_failed 0",
+            "coupon_reservations_leaked 0",
         ] {
             assert!(text.contains(&format!("{name}\n")), "{name} is not in {text}");
         }

@@ -22,6 +22,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 const SWEEP: Duration = Duration::from_secs(60);
 /// Orders that nobody paid for are looked at so often.
 const CLEAN_UP: Duration = Duration::from_secs(300);
+/// So often it is looked which checks are due; each is about once a minute.
+const LOOK: Duration = Duration::from_secs(10);
 /// Stripe's list of events is read so often where webhooks bring most of them.
 const READ_SELDOM: Duration = Duration::from_secs(300);
 /// So often where nothing else brings them.
@@ -54,6 +56,7 @@ pub fn start(app: &Arc<App>) -> Workers {
         }
         tasks.spawn(repeat(app.clone(), app.shop.db.wakes().on(AUDIT), stopped.clone(), "seal", seal));
         tasks.spawn(sweep_forever(app.clone(), stopped.clone()));
+        tasks.spawn(regularly(app.clone(), stopped.clone(), Duration::ZERO, "checks", checks));
         tasks.spawn(regularly(app.clone(), stopped.clone(), CLEAN_UP, "cleanup", clean_up));
         if app.config.stripe_events != StripeEvents::Push {
             tasks.spawn(regularly(app.clone(), stopped, Duration::ZERO, "backfill", read_events));
@@ -127,6 +130,14 @@ async fn clean_up(app: Arc<App>) -> Result<Duration> {
         tracing::info!(cancelled, paid_after_all, "orders whose payment failed were looked at");
     }
     Ok(CLEAN_UP)
+}
+
+/// The checks, one process at a time.
+async fn checks(app: Arc<App>) -> Result<Duration> {
+    for (check, why) in app.shop.watch().await?.failed {
+        tracing::error!(check, why, "a check could not be run; its last result gets old");
+    }
+    Ok(LOOK)
 }
 
 /// Does something after `first`, and then again after the pause that it gives. When the process stops it is cut off between
@@ -220,7 +231,6 @@ fn around(app: &App, pause: Duration) -> Duration {
 async fn sweep_forever(app: Arc<App>, mut stopped: watch::Receiver<bool>) {
     let mut failures = 0;
     while !*stopped.borrow() {
-        let begun = tokio::time::Instant::now();
         match sweep(&app).await {
             Ok(()) => failures = 0,
             Err(error) => {
@@ -228,8 +238,7 @@ async fn sweep_forever(app: Arc<App>, mut stopped: watch::Receiver<bool>) {
                 tell("sweep", failures, &error);
             }
         }
-        // Checks that take long on a large shop are run less often, so that they never take more than a twentieth.
-        let pause = around(&app, SWEEP.max(begun.elapsed().saturating_mul(20)));
+        let pause = around(&app, SWEEP);
         tokio::select! {
             _ = stopped.changed() => {}
             () = tokio::time::sleep(pause) => {}
@@ -237,12 +246,10 @@ async fn sweep_forever(app: Arc<App>, mut stopped: watch::Receiver<bool>) {
     }
 }
 
-/// What is done every minute: events that named an unknown order, runs whose process died, and the checks behind the
-/// gauges.
+/// What is done every minute: events that named an unknown order, and runs whose process died.
 pub async fn sweep(app: &App) -> Result<()> {
     app.shop.sweep().await?;
     tidy_runs(app).await?;
-    app.metrics.found(&check(app).await?);
     Ok(())
 }
 

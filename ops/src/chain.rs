@@ -52,13 +52,13 @@ pub fn seal(tx: &mut Tx<'_>, most: i64) -> Result<u64> {
     let held = format!("SELECT seq, hash FROM audit_head WHERE id = 1{}", tx.dialect().skip_locked());
     let Some(row) = tx.query_opt(&held, &[])? else { return Ok(0) };
     let mut head = read_link(&row)?;
-    let entries = tx.query(
-        &format!(
-            "SELECT {} FROM audit_unchained q JOIN audit_logs a ON a.id = q.audit_id ORDER BY q.audit_id LIMIT $1",
-            columns()
-        ),
-        &[most.into()],
-    )?;
+    let noted =
+        tx.query("SELECT audit_id FROM audit_unchained ORDER BY audit_id LIMIT $1", &[most.into()])?;
+    let noted: Vec<Uuid> = noted.iter().map(Row::first).collect::<Result<_>>()?;
+    // By their ids, and not by a join: the log may hold millions.
+    let wanted =
+        format!("SELECT {} FROM audit_logs a WHERE {} ORDER BY a.id", columns(), tx.dialect().any("a.id", 1));
+    let entries = tx.query(&wanted, &[Value::array(noted)])?;
     let mut links = Vec::with_capacity(entries.len());
     let mut ids = Vec::with_capacity(entries.len());
     for entry in &entries {
@@ -102,8 +102,8 @@ pub struct Waiting {
 /// Up to `most` entries that wait to be chained, those with the oldest ids first.
 pub fn waiting(tx: &mut Tx<'_>, most: i64) -> Result<Vec<Waiting>> {
     let rows = tx.query(
-        "SELECT q.audit_id, a.at FROM audit_unchained q LEFT JOIN audit_logs a ON a.id = q.audit_id
-         ORDER BY q.audit_id LIMIT $1",
+        "SELECT q.audit_id, (SELECT a.at FROM audit_logs a WHERE a.id = q.audit_id) AS at
+         FROM audit_unchained q ORDER BY q.audit_id LIMIT $1",
         &[most.into()],
     )?;
     rows.iter().map(|row| Ok(Waiting { id: row.get("audit_id")?, at: row.get("at")? })).collect()

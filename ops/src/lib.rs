@@ -11,6 +11,7 @@ mod check;
 mod idempotency;
 mod operation;
 pub mod password;
+pub mod results;
 mod runner;
 pub mod runs;
 pub mod sessions;
@@ -44,6 +45,10 @@ pub const MIGRATION_RUNS: Migration =
 /// The chain over the audit log.
 pub const MIGRATION_CHAIN: Migration =
     Migration { version: 10, name: "audit chain", sql: include_str!("chain.sql") };
+
+/// What the checks found, and whose turn it is to run them.
+pub const MIGRATION_RESULTS: Migration =
+    Migration { version: 11, name: "check results", sql: include_str!("results.sql") };
 
 /// The tables of this crate that only grow: a program that runs may add to them, and nothing else.
 pub const ONLY_GROW: [&str; 2] = ["audit_logs", "audit_chain"];

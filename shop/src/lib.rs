@@ -56,6 +56,7 @@ pub const MIGRATIONS: &[Migration] = &[
     },
     Migration { version: 9, name: "reconciliations", sql: include_str!("../migrations/0006_reconcile.sql") },
     ops::MIGRATION_CHAIN,
+    ops::MIGRATION_RESULTS,
     ops::MIGRATION_USERS,
     Migration { version: 14, name: "lists of many years", sql: include_str!("../migrations/0007_lists.sql") },
     Migration {

@@ -131,6 +131,11 @@ impl Shop {
         office::seal::seal(self).await
     }
 
+    /// Runs the checks that are due and keeps what they find, unless another process does.
+    pub async fn watch(&self) -> Result<office::watch::Watched> {
+        office::watch::watch(self).await
+    }
+
     /// What is done every minute, besides events and jobs: events that named an unknown order are matched again.
     pub async fn sweep(&self) -> Result<u64> {
         self.rematcher.rematch(self).await

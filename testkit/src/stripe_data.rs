@@ -28,6 +28,6 @@ pub fn file(name: impl AsRef<Path>, what: &str) -> Option<PathBuf> {
 }
 
 /// Says it past the capture of the test runner, which hides what a passing test prints.
-pub(crate) fn say(line: &str) {
+pub fn say(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");
 }

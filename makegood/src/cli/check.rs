@@ -2,7 +2,7 @@
 
 use db::Tx;
 use kernel::{Result, Timestamp};
-use ops::{Check, Severity};
+use ops::Check;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -87,11 +87,7 @@ impl Report {
 
 fn checked(check: &Check, tx: &mut Tx<'_>, now: Timestamp) -> Result<Checked> {
     let findings = check.run(tx, now)?.iter().map(|finding| json!(finding)).collect();
-    let severity = match check.severity {
-        Severity::Page => "page",
-        Severity::Ticket => "ticket",
-    };
-    let (object, severity) = ("check".to_owned(), severity.to_owned());
+    let (object, severity) = ("check".to_owned(), check.severity.as_str().to_owned());
     let (name, must, means) = (check.name.to_owned(), check.must.to_owned(), check.means.to_owned());
     Ok(Checked { object, name, severity, must, means, findings })
 }

@@ -57,6 +57,8 @@ pub const GROUPS: &[Group] = &[
     group(CARE, "jobs", "Background work that waits or has given up"),
     group(CARE, "runs", "Long work that runs or has run: how far it is, how it ended"),
     group(CARE, "audit", "Who did what, when and why"),
+    group(CARE, "alerts", "Rules for Prometheus: who is called when what is wrong"),
+    group(CARE, "dashboards", "A dashboard for Grafana"),
     group(CARE, "tokens", "Tokens for the admin API"),
     group(CARE, "users", "People who sign in to the console"),
     group(CARE, "config", "The configuration: what counts, and where it came from"),

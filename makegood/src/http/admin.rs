@@ -13,7 +13,7 @@ use super::body;
 use super::call::{Answer, Call, json};
 use super::idempotency::{self, Turn};
 use super::problem::Problem;
-use crate::{people, worker};
+use crate::{people, watching, worker};
 
 /// Runs an operation: its inputs stand in the body, its subject in the path.
 pub(super) async fn operate(mut call: Call, def: &'static OperationDef) -> Answer {
@@ -212,7 +212,6 @@ fn whole_number(name: &str, text: &str, field: &Value) -> Result<i64, Problem> {
 /// Runs every check.
 pub(super) async fn checks(call: Call) -> Answer {
     let findings = worker::check(&call.app).await?;
-    call.app.metrics.found(&findings);
     let checks = shop::checks();
     let data: Vec<Value> = checks
         .iter()
@@ -228,6 +227,17 @@ pub(super) async fn checks(call: Call) -> Answer {
         "object": "list", "data": data, "has_more": false, "url": "/api/v1/admin/checks", "findings": findings.len(),
     });
     Ok(json(StatusCode::OK, &list))
+}
+
+/// The rules for Prometheus.
+pub(super) async fn alerts(call: Call) -> Answer {
+    let app_url = &call.app.config.app_url;
+    Ok(json(StatusCode::OK, &watching::alerts::rules(app_url, &format!("{app_url}/_/"))))
+}
+
+/// The dashboard for Grafana.
+pub(super) async fn dashboard(_: Call) -> Answer {
+    Ok(json(StatusCode::OK, &watching::dashboard::dashboard()))
 }
 
 /// Whose token this is.

@@ -195,6 +195,20 @@ fn written_by_hand() -> Vec<Route> {
             "Run every check and list what they find",
             hand!(admin::checks),
         ),
+        get(
+            "/api/v1/admin/alerts",
+            "alerts.export",
+            viewer,
+            "Give the alert and recording rules for Prometheus, as JSON, which it reads like YAML",
+            hand!(admin::alerts),
+        ),
+        get(
+            "/api/v1/admin/dashboards",
+            "dashboards.export",
+            viewer,
+            "Give the dashboard for Grafana",
+            hand!(admin::dashboard),
+        ),
         post(
             "/api/v1/admin/tokens",
             "tokens.create",

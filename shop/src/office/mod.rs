@@ -8,3 +8,4 @@ pub mod seal;
 pub mod tokens;
 pub mod users;
 pub mod verify;
+pub mod watch;

@@ -12,6 +12,7 @@ mod sandbox;
 mod serve;
 mod token;
 mod user;
+mod watching;
 
 use clap::{ArgMatches, Args, Command, FromArgMatches};
 
@@ -44,6 +45,10 @@ pub enum Own {
     DbMigrate,
     /// `db grant`
     DbGrant,
+    /// `alerts export`
+    AlertsExport,
+    /// `dashboards export`
+    DashboardsExport,
     /// `tokens create`
     TokensCreate,
     /// `users invite`
@@ -82,6 +87,8 @@ pub const OWN: &[Own] = &[
     Own::DbStatus,
     Own::DbMigrate,
     Own::DbGrant,
+    Own::AlertsExport,
+    Own::DashboardsExport,
     Own::TokensCreate,
     Own::UsersInvite,
     Own::Bench,
@@ -127,6 +134,8 @@ impl Own {
             Own::DbStatus => &["db", "status"],
             Own::DbMigrate => &["db", "migrate"],
             Own::DbGrant => &["db", "grant"],
+            Own::AlertsExport => &["alerts", "export"],
+            Own::DashboardsExport => &["dashboards", "export"],
             Own::TokensCreate => &["tokens", "create"],
             Own::UsersInvite => &["users", "invite"],
             Own::Bench => &["bench"],
@@ -159,6 +168,8 @@ impl Own {
             Own::DbStatus => command.about("Say which database this is and which migrations have run"),
             Own::DbMigrate => command.about("Bring the schema up to date"),
             Own::DbGrant => database::GrantArguments::augment_args(command),
+            Own::AlertsExport => watching::AlertsArguments::augment_args(command),
+            Own::DashboardsExport => watching::DashboardsArguments::augment_args(command),
             Own::TokensCreate => token::Arguments::augment_args(command),
             Own::UsersInvite => user::Arguments::augment_args(command),
             Own::Bench => crate::bench::BenchArgs::augment_args(command)
@@ -188,6 +199,8 @@ impl Own {
             Own::DbStatus => database::status(call).await,
             Own::DbMigrate => database::migrate(call).await,
             Own::DbGrant => database::grant(call, call.read()?).await,
+            Own::AlertsExport => watching::alerts(call, &call.read()?),
+            Own::DashboardsExport => watching::dashboards(call, &call.read()?),
             Own::TokensCreate => token::create(call, call.read()?).await,
             Own::UsersInvite => user::invite(call, call.read()?).await,
             Own::Bench => bench::run(call, call.read()?).await,
