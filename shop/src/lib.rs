@@ -74,6 +74,7 @@ pub const OPERATIONS: &[OperationDef] = &[
     OperationDef::of::<entitlements::ops::Revoke>(),
     OperationDef::of::<inbox::ops::Replay>(),
     OperationDef::of::<inventory::ops::Adjust>(),
+    OperationDef::of::<inventory::ops::Recount>(),
     OperationDef::of::<inventory::ops::Confirm>(),
     OperationDef::of::<inventory::ops::LetGo>(),
     OperationDef::of::<office::jobs::Retry>(),

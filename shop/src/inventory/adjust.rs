@@ -46,6 +46,15 @@ pub fn receive_first(tx: &mut Tx<'_>, cx: &Cx, sku: &str, pieces: i64) -> Result
     Ok(new)
 }
 
+/// What was counted does not suffice for what is set aside.
+pub(super) fn too_few(sku: &str, pieces: i64, reserved: i64) -> Refusal {
+    Refusal::new(
+        "stock_below_zero",
+        format!("{pieces} pieces of {sku} were counted, and {reserved} are set aside for orders"),
+    )
+    .fix("makegood reservations list --status reserved   (release what nobody will get, then count again)")
+}
+
 fn below_zero(level: &super::Level, change: i64) -> Refusal {
     Refusal::new(
         "stock_below_zero",

@@ -11,7 +11,8 @@ const LEDGER: Check = Check {
     name: "stock_differs_from_ledger",
     severity: Severity::Page,
     must: "stock_count is the sum of the ledger, for every sku",
-    means: "Someone changed stock without a ledger entry. Count the shelf, then correct by a ledger entry.",
+    means: "Someone changed stock without a ledger entry. Count the shelf, then recount: a ledger entry explains the \
+            difference.",
     find: |tx, _| {
         let rows = tx.query(
             "SELECT i.sku, i.stock_count, COALESCE(l.total, 0) AS total, i.updated_at FROM inventory i
@@ -28,7 +29,7 @@ const RESERVED: Check = Check {
     name: "reserved_differs_from_reservations",
     severity: Severity::Page,
     must: "reserved_count is the sum of live reservations, for every sku",
-    means: "The counter and the reservations disagree. Look at the reservations of this sku.",
+    means: "The counter and the reservations disagree. Look at the reservations of this sku, count the shelf, then recount.",
     find: |tx, _| {
         let rows = tx.query(
             "SELECT i.sku, i.reserved_count AS stock_count, COALESCE(r.total, 0) AS total, i.updated_at
@@ -87,9 +88,10 @@ fn differs(row: &db::Row, what: &str) -> Result<Found> {
         text: format!("{sku}: the counter says {count}, {what} {total}"),
         since: row.get("updated_at")?,
         mend: Some(Mend {
-            operation: "inventory.adjust",
-            input: serde_json::json!({ "sku": sku, "change": count - total }),
-            command: format!("makegood inventory list   # then: makegood inventory adjust {sku} CHANGE"),
+            operation: "inventory.recount",
+            // How many there are is known to whoever stands at the shelf.
+            input: serde_json::json!({ "sku": sku }),
+            command: format!("makegood inventory recount {sku} PIECES"),
         }),
         subject: sku,
     })

@@ -6,6 +6,7 @@
 mod adjust;
 pub mod checks;
 pub mod ops;
+mod recount;
 mod release;
 mod reservation;
 mod reserve;
@@ -13,6 +14,7 @@ pub(crate) mod store;
 mod take;
 
 pub use adjust::{adjust, receive_first};
+pub use recount::{Books, books, recount};
 pub use release::{Release, hold, release, release_one};
 pub use reservation::{Level, Reservation, ReservationStatus, Want};
 pub use reserve::{Reserved, reserve};

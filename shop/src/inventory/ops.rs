@@ -56,6 +56,66 @@ impl Operation for Adjust {
     }
 }
 
+/// Make a stock what was counted on the shelf: a ledger entry for what the books do not explain
+///
+/// For a stock whose counter and ledger disagree; a correction by so many pieces more or less would leave them apart.
+#[derive(Debug, Clone, clap::Args, Serialize, Deserialize, JsonSchema)]
+pub struct Recount {
+    /// Which stock
+    pub sku: String,
+    /// How many pieces lie there, those that are set aside included
+    pub pieces: i64,
+}
+
+impl Operation for Recount {
+    const NAME: &'static str = "inventory.recount";
+    const SUBJECT: Option<&'static str> = Some("sku");
+    const AUDIT: &'static str = "stock_recounted";
+    const RISK: Risk = Risk::Changes;
+    const ROLE: Role = Role::Operator;
+
+    fn plan(&self, tx: &mut Tx<'_>, _: &Cx) -> Result<Plan> {
+        let books = super::books(tx, &self.sku)?.ok_or_else(|| Error::not_found("stock", &self.sku))?;
+        let (sku, pieces) = (&self.sku, self.pieces);
+        Ok(Plan::default()
+            .guard(
+                "enough_was_counted",
+                pieces >= books.reserved,
+                format!("{pieces} were counted, {} are set aside for orders", books.reserved),
+            )
+            .guard("can_be_counted", pieces <= MOST_PIECES, format!("{pieces} of at most {MOST_PIECES}"))
+            .change(format!("stock of {sku}"), books.stock_count, pieces)
+            .change(format!("ledger of {sku}"), books.ledger, pieces)
+            .change(format!("pieces of {sku} that are set aside"), books.reserved_count, books.reserved))
+    }
+
+    fn apply(&self, tx: &mut Tx<'_>, cx: &Cx, by: &By) -> Result<()> {
+        super::recount(tx, cx, &self.sku, self.pieces, &by.actor.name)
+    }
+
+    fn verify(&self, tx: &mut Tx<'_>, _: &Cx) -> Result<Vec<Proof>> {
+        let books = super::books(tx, &self.sku)?.ok_or_else(|| Error::not_found("stock", &self.sku))?;
+        let (stock, ledger) = (books.stock_count, books.ledger);
+        Ok(vec![
+            Proof::new(
+                "stock_count is the sum of the ledger",
+                stock == ledger,
+                format!("{stock} and {ledger}"),
+            ),
+            Proof::new("stock_count is what was counted", stock == self.pieces, stock),
+            Proof::new(
+                "reserved_count is the sum of live reservations",
+                books.reserved_count == books.reserved,
+                books.reserved_count,
+            ),
+        ])
+    }
+
+    fn subject(&self) -> (&'static str, String) {
+        ("stock", self.sku.clone())
+    }
+}
+
 /// Confirm a live reservation: its pieces are sold
 #[derive(Debug, Clone, clap::Args, Serialize, Deserialize, JsonSchema)]
 pub struct Confirm {

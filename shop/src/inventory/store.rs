@@ -48,6 +48,29 @@ pub fn level(tx: &mut Tx<'_>, sku: &str) -> Result<Option<Level>> {
     row.as_ref().map(read_level).transpose()
 }
 
+/// What the ledger and the live reservations of a stock sum to.
+pub(super) fn sums(tx: &mut Tx<'_>, sku: &str) -> Result<(i64, i64)> {
+    let ledger = tx.count(
+        "SELECT COALESCE(CAST(SUM(quantity_change) AS bigint), 0) FROM inventory_ledger WHERE sku = $1",
+        &[sku.into()],
+    )?;
+    let reserved = tx.count(
+        "SELECT COALESCE(CAST(SUM(quantity) AS bigint), 0) FROM inventory_reservations
+         WHERE sku = $1 AND status = 'reserved'",
+        &[sku.into()],
+    )?;
+    Ok((ledger, reserved))
+}
+
+/// Sets the counters of a stock to what explains them. Only a recount does so; everything else goes by steps.
+pub(super) fn set_level(tx: &mut Tx<'_>, now: Timestamp, sku: &str, stock: i64, reserved: i64) -> Result<()> {
+    tx.execute(
+        "UPDATE inventory SET stock_count = $1, reserved_count = $2, updated_at = $3 WHERE sku = $4",
+        &[stock.into(), reserved.into(), now.into(), sku.into()],
+    )?;
+    Ok(())
+}
+
 pub(super) fn levels(tx: &mut Tx<'_>, after: &str, limit: i64) -> Result<Vec<Level>> {
     let rows = tx.query(
         "SELECT sku, stock_count, reserved_count FROM inventory WHERE sku > $1 ORDER BY sku LIMIT $2",

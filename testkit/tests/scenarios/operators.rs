@@ -92,6 +92,28 @@ testkit::on_both_engines! {
         world.close().await;
     }
 
+    /// A correction by so many pieces more or less leaves counter and ledger as far apart as they were.
+    async fn a_stock_that_has_drifted_is_recounted_and_never_below_what_is_set_aside(test: TestDb) {
+        let world = World::open(test).await;
+        world.check_out(&[("mug", 2)]).await.unwrap();
+        let by_hand = "UPDATE inventory SET stock_count = stock_count + 3, reserved_count = 1 WHERE sku = 'MUG'";
+        world.shop.db.write("test", move |tx| tx.execute(by_hand, &[]).map(drop)).await.unwrap();
+        let found: Vec<&str> = world.findings().await.iter().map(|found| found.check).collect();
+        assert_eq!(found, ["stock_differs_from_ledger", "reserved_differs_from_reservations"]);
+        let adjusted = world.operate("inventory.adjust", serde_json::json!({ "sku": "MUG", "change": -3 })).await.unwrap();
+        assert!(!adjusted.is_verified(), "{adjusted:?}");
+        let recount = |pieces: i64| serde_json::json!({ "sku": "MUG", "pieces": pieces });
+        assert_eq!(world.operate("inventory.recount", recount(1)).await.unwrap_err().code(), "refused_by_guard");
+        let done = world.operate("inventory.recount", recount(6)).await.unwrap();
+        assert!(done.is_verified() && done.status == ops::Status::Applied, "{done:?}");
+        assert_eq!(world.stock("MUG").await, (6, 4));
+        let again = world.operate("inventory.recount", recount(6)).await.unwrap();
+        assert_eq!(again.status, ops::Status::Already, "{again:?}");
+        let reason = "SELECT COUNT(*) FROM inventory_ledger WHERE reason = 'manual_correction'";
+        assert_eq!(world.count(reason).await, 2, "each correction has its entry");
+        world.close().await;
+    }
+
     async fn a_plan_whose_facts_have_changed_is_refused(test: TestDb) {
         let world = World::open(test).await;
         let definition = shop::OPERATIONS.iter().find(|def| def.name == "inventory.adjust").unwrap();

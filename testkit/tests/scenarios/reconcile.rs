@@ -688,7 +688,7 @@ testkit::on_both_engines! {
             assert_eq!(found(&done), [("room_disagrees".to_owned(), "MUG".to_owned(), false)]);
             let row = &done.answer["data"][0];
             assert_eq!((&row["safe"], &row["evidence"]["check"]), (&json!(false), &json!("stock_differs_from_ledger")));
-            assert_eq!(row["mend"]["operation"], "inventory.adjust");
+            assert_eq!(row["mend"]["operation"], "inventory.recount");
         }
         assert_healthy(&reconcile(&world, json!({ "area": "entitlements", "apply": true })).await);
         world.close_with(&["stock_differs_from_ledger"]).await;
