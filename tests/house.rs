@@ -30,6 +30,7 @@ const NOT_FROM_OUTSIDE: &[(&str, &[&str])] = &[
 
 /// The rooms of the shop, the highest shelf first. Uses run down, never up, never between neighbours.
 const SHELVES: &[&[&str]] = &[
+    &["runbooks"],
     &["reconcile", "cases", "import", "office"],
     &["inbox"],
     &["checkout", "refunds", "disputes", "privacy"],
@@ -40,6 +41,20 @@ const SHELVES: &[&[&str]] = &[
 
 /// Who asks whom.
 const ARROWS: &[(&str, &[&str])] = &[
+    (
+        "runbooks",
+        &[
+            "reconcile",
+            "cases",
+            "inbox",
+            "checkout",
+            "refunds",
+            "disputes",
+            "orders",
+            "entitlements",
+            "inventory",
+        ],
+    ),
     (
         "cases",
         &[
@@ -72,6 +87,9 @@ const WHOLE: &str = "shop";
 
 /// Benchmarks stand beside bare SQL on the same tables: that is what they are for.
 const BENCHMARKS: &str = "makegood/src/bench/";
+
+/// Drills do in a shop that is thrown away what a hand in the database does: that is the fault.
+const DRILLS: &str = "makegood/src/drill/";
 
 /// Whose table it is. A room's SQL names only its own; `jobs` and `ops` are crates.
 const TABLES: &[(&str, &[&str])] = &[
@@ -277,7 +295,7 @@ fn wrong_list(arrows: &[(&str, &[&str])]) -> Vec<String> {
 }
 
 fn wrong_tables(file: &str, source: &str) -> Vec<String> {
-    if file.starts_with(BENCHMARKS) {
+    if file.starts_with(BENCHMARKS) || file.starts_with(DRILLS) {
         return Vec::new();
     }
     let room = room_of(file).unwrap_or_else(|| "a file outside of the rooms".into());

@@ -2,7 +2,7 @@
 //!
 //! An [`Operation`] is said once; the command line, the API and the forms follow from [`OperationDef`]. The runner
 //! plans, checks who may, applies and audits in one transaction, and then reads back what must now be true.
-//! A [`View`] is a read that is said once, a [`Task`] work that talks to the world between its transactions; a [`Check`] is something that must be true of the rows.
+//! A [`Runbook`] is a fault with its causes and what mends each. A [`View`] is a read that is said once, a [`Task`] work that talks to the world between its transactions; a [`Check`] is something that must be true of the rows.
 
 mod access;
 pub mod audit;
@@ -12,6 +12,7 @@ mod idempotency;
 mod operation;
 pub mod password;
 pub mod results;
+mod runbook;
 mod runner;
 pub mod runs;
 pub mod sessions;
@@ -30,7 +31,8 @@ pub use idempotency::{
     Idempotent, Key, UNDER_WAY, begin as begin_idempotent, end as end_idempotent, forget as forget_idempotent,
 };
 pub use operation::{Change, Guard, Operation, OperationDef, Plan, Proof, Risk};
-pub use runner::{Applied, Mode, Receipt, Runner, Status};
+pub use runbook::{Cause, Look, Picked, Quote, Reads, Runbook, Standing};
+pub use runner::{Applied, Mode, Receipt, RunKind, Runner, Status, plan_id};
 pub use task::{Asked, Changing, Done, Effect, FINDINGS, Progress, Running, Task, TaskDef};
 pub use view::{Page, RowJson, View, ViewDef, page};
 

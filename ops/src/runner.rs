@@ -261,7 +261,12 @@ fn entry(
 }
 
 fn fingerprint(name: &str, operation: &dyn AnyOperation, plan: &Plan) -> String {
-    let text = serde_json::json!([name, operation.input(), plan]).to_string();
+    plan_id(name, &operation.input(), plan)
+}
+
+/// The fingerprint of what would be done with these inputs: another plan has another one.
+pub fn plan_id(name: &str, input: &serde_json::Value, plan: &Plan) -> String {
+    let text = serde_json::json!([name, input, plan]).to_string();
     format!("plan_{}", &hex(&Sha256::digest(text.as_bytes()))[..24])
 }
 

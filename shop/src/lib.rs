@@ -18,6 +18,7 @@ pub mod office;
 pub mod orders;
 pub mod reconcile;
 pub mod refunds;
+pub mod runbooks;
 pub mod seam;
 mod shop;
 mod view;
@@ -122,6 +123,8 @@ pub const VIEWS: &[ViewDef] = &[
     ViewDef::of::<reconcile::views::Findings>(),
     ViewDef::of::<refunds::views::List>(),
     ViewDef::of::<refunds::views::Show>(),
+    ViewDef::of::<runbooks::views::List>(),
+    ViewDef::of::<runbooks::views::Show>(),
 ];
 
 /// Everything that talks to the world and may take long. The doors are made from this list.
@@ -132,6 +135,29 @@ pub const TASKS: &[TaskDef<Shop>] = &[
     TaskDef::of::<inbox::tasks::FindGaps>(),
     TaskDef::of::<office::verify::Verify>(),
     TaskDef::of::<reconcile::ops::Reconcile>(),
+    TaskDef::of::<runbooks::tasks::Detect>(),
+    TaskDef::of::<runbooks::tasks::Explain>(),
+    TaskDef::of::<runbooks::tasks::Preview>(),
+    TaskDef::of::<runbooks::tasks::Apply>(),
+    TaskDef::of::<runbooks::tasks::Verify>(),
+    TaskDef::of::<runbooks::tasks::Reply>(),
+];
+
+/// Every runbook there is. Commands, pages and documents are made from this list.
+pub const RUNBOOKS: &[runbooks::Runbook] = &[
+    runbooks::pages::paid_no_access::RUNBOOK,
+    runbooks::pages::webhook_downtime::RUNBOOK,
+    runbooks::pages::webhook_failed::RUNBOOK,
+    runbooks::pages::stuck_paid_orders::RUNBOOK,
+    runbooks::pages::refund_downgrade::RUNBOOK,
+    runbooks::pages::missed_refund::RUNBOOK,
+    runbooks::pages::refund_spike::RUNBOOK,
+    runbooks::pages::dispute::RUNBOOK,
+    runbooks::pages::inventory_drift::RUNBOOK,
+    runbooks::pages::stale_payments::RUNBOOK,
+    runbooks::pages::review_hold::RUNBOOK,
+    runbooks::pages::payment_intent_backfill::RUNBOOK,
+    runbooks::pages::checkout_failures::RUNBOOK,
 ];
 
 /// Tables that only grow: a program that runs may add to them, and nothing else.

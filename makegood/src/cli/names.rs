@@ -5,6 +5,14 @@ pub const RENAMED: &[(&str, &[&str])] = &[
     ("audit-logs.list", &["audit", "list"]),
     ("audit-logs.verify", &["audit", "verify"]),
     ("search", &["find"]),
+    ("runbooks.list", &["runbook", "list"]),
+    ("runbooks.show", &["runbook", "show"]),
+    ("runbooks.detect", &["runbook", "detect"]),
+    ("runbooks.explain", &["runbook", "explain"]),
+    ("runbooks.preview", &["runbook", "preview"]),
+    ("runbooks.apply", &["runbook", "apply"]),
+    ("runbooks.verify", &["runbook", "verify"]),
+    ("runbooks.reply", &["runbook", "reply"]),
 ];
 
 /// Second ways to the same command.
@@ -40,6 +48,11 @@ pub const GROUPS: &[Group] = &[
     group(RUN, "serve", "Serve webhooks, the API and the workers"),
     group(RUN, "health", "Ask a running server how it is"),
     group(SHOP, "case", "Why somebody has no access: one line, the evidence, what mends it"),
+    group(
+        SHOP,
+        "runbook",
+        "What is wrong, why, and what mends it: detect, explain, preview, apply, verify, reply",
+    ),
     group(SHOP, "find", "Anything by its id, Stripe's or ours, or by an email"),
     group(SHOP, "orders", "Purchases: where each stands, why, and what to do"),
     group(SHOP, "events", "Stripe's events: received, processed, to be replayed"),

@@ -33,6 +33,9 @@ pub async fn task(
     task: &'static TaskDef<Shop>,
     input: Value,
 ) -> Result<Exit, Failure> {
+    if has_plan(task) {
+        return with_plan(terminal, globals, backend, task, input).await;
+    }
     if globals.plan.is_some() {
         return Err(Failure::usage(format!("{} has no plan; --dry-run says what it would do", task.name)));
     }
@@ -52,6 +55,52 @@ pub async fn task(
     };
     let mut bar = Bar::new(terminal);
     let answer = backend.perform(task, Wanted { input, dry_run, reason }, &mut bar).await;
+    bar.clear();
+    show(terminal, &answer?, task.columns, Look::of_results(terminal, backend.now()))
+}
+
+/// Whether the task is told which plan was approved.
+pub fn has_plan(task: &TaskDef<Shop>) -> bool {
+    !(task.schema)()["properties"][PLAN_ID].is_null()
+}
+
+const PLAN_ID: &str = "plan_id";
+
+/// Shows the plan, asks, and has exactly that plan applied.
+async fn with_plan(
+    terminal: &Terminal,
+    globals: &Globals,
+    backend: &Backend,
+    task: &'static TaskDef<Shop>,
+    mut input: Value,
+) -> Result<Exit, Failure> {
+    let Some(changing) = task.effect.changing() else {
+        return Err(Failure::usage(format!("{} changes nothing", task.name)));
+    };
+    if !globals.dry_run {
+        must_be_answerable(terminal, globals, task.name, changing)?;
+    }
+    let mut bar = Bar::new(terminal);
+    let wanted = Wanted { input: input.clone(), dry_run: true, reason: None };
+    let seen = backend.perform(task, wanted, &mut bar).await;
+    bar.clear();
+    let seen = seen?;
+    if globals.dry_run || seen["status"] == "already" {
+        return show(terminal, &seen, task.columns, Look::of_results(terminal, backend.now()));
+    }
+    if !globals.yes {
+        terminal.say(&text(&seen, task.columns, Look::of_talk(terminal, backend.now())));
+    }
+    let reason = reason(terminal, globals, &format!("{} changes things", task.name))?;
+    if !globals.yes {
+        go_ahead(terminal, "Apply?")?;
+    }
+    // What was shown, or what was approved before, is all that may be applied.
+    let shown = || seen[PLAN_ID].as_str().map(str::to_owned);
+    input[PLAN_ID] = globals.plan.clone().or_else(shown).into();
+    let mut bar = Bar::new(terminal);
+    let answer =
+        backend.perform(task, Wanted { input, dry_run: false, reason: Some(reason) }, &mut bar).await;
     bar.clear();
     show(terminal, &answer?, task.columns, Look::of_results(terminal, backend.now()))
 }
@@ -102,7 +151,11 @@ fn show(terminal: &Terminal, answer: &Value, columns: &[&str], look: Look) -> Re
     if answer["data"].as_array().is_some_and(Vec::is_empty) {
         terminal.say(if findings.is_some() { "nothing found" } else { "nothing there" });
     }
-    Ok(if findings.unwrap_or(0) > 0 { Exit::Findings } else { Exit::Ok })
+    Ok(match findings.unwrap_or(0) {
+        _ if answer["verified"] == false => Exit::Unverified,
+        0 => Exit::Ok,
+        _ => Exit::Findings,
+    })
 }
 
 /// The answer for people: a list, and below it what is said beside its rows.

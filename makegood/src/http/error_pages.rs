@@ -18,6 +18,8 @@ pub struct ErrorPage {
     pub means: &'static str,
     /// What to do, ending with a command where there is one.
     pub next: &'static str,
+    /// The runbook that explains what lies behind it, where one does.
+    pub runbook: Option<&'static str>,
 }
 
 impl ErrorPage {
@@ -44,12 +46,15 @@ impl ErrorPage {
              <style>body{{font:16px/1.6 system-ui,sans-serif;max-width:40rem;margin:3rem auto;padding:0 1rem;\
              color-scheme:light dark}}code{{background:rgba(127,127,127,.15);padding:.1em .3em;border-radius:4px}}\
              </style></head>\n<body><main><p><code>{code}</code> · HTTP {status}</p><h1>{title}</h1>\n<p>{means}</p>\n\
-             <h2>What to do</h2>\n<p>{next}</p>\n<p>{retry}</p></main></body></html>\n",
+             <h2>What to do</h2>\n<p>{next}</p>\n<p>{retry}</p>\n{runbook}</main></body></html>\n",
             title = escape(self.title),
             code = escape(self.code),
             status = self.status,
             means = marked(self.means),
             next = marked(self.next),
+            runbook = self.runbook.map_or(String::new(), |id| {
+                format!("<p>Runbook: <code>makegood runbook show {}</code></p>", escape(id))
+            }),
         )
     }
 }
@@ -78,7 +83,10 @@ const fn page(
     means: &'static str,
     next: &'static str,
 ) -> ErrorPage {
-    ErrorPage { code, status, title, retryable: false, means, next }
+    ErrorPage { code, status, title, retryable: false, means, next, runbook: None }
+}
+const fn explained_by(runbook: &'static str, page: ErrorPage) -> ErrorPage {
+    ErrorPage { runbook: Some(runbook), ..page }
 }
 const fn later(page: ErrorPage) -> ErrorPage {
     ErrorPage { retryable: true, ..page }
@@ -94,19 +102,25 @@ pub const PAGES: &[ErrorPage] = &[
         "The body is not the JSON that this route takes: it is cut off, not UTF-8, nested too deeply, or no JSON at all. The detail says where.",
         "Send one JSON object with `Content-Type: application/json`. `GET /openapi.json` describes it.",
     ),
-    page(
-        "signature_missing",
-        400,
-        "No signature",
-        "A request to the webhook had no `Stripe-Signature` header, or no body. Stripe always sends both; something between Stripe and makegood took them away, or someone else is calling.",
-        "Check that the proxy passes headers and the raw body on unchanged.",
+    explained_by(
+        "webhook-failed",
+        page(
+            "signature_missing",
+            400,
+            "No signature",
+            "A request to the webhook had no `Stripe-Signature` header, or no body. Stripe always sends both; something between Stripe and makegood took them away, or someone else is calling.",
+            "Check that the proxy passes headers and the raw body on unchanged.",
+        ),
     ),
-    page(
-        "not_an_event",
-        400,
-        "Not an event",
-        "The signature is right, but the body is not an event of Stripe's.",
-        "Check what signs with this secret. Stripe's own events carry `id`, `object`, `type`, `created` and `livemode`.",
+    explained_by(
+        "webhook-failed",
+        page(
+            "not_an_event",
+            400,
+            "Not an event",
+            "The signature is right, but the body is not an event of Stripe's.",
+            "Check what signs with this secret. Stripe's own events carry `id`, `object`, `type`, `created` and `livemode`.",
+        ),
     ),
     page(
         "unauthenticated",
@@ -115,12 +129,15 @@ pub const PAGES: &[ErrorPage] = &[
         "The request has no `Authorization: Bearer` header, or its token is unknown, revoked or expired.",
         "Send a token, or make one: `makegood tokens create NAME --role ROLE`.",
     ),
-    page(
-        "signature_invalid",
-        401,
-        "Invalid signature",
-        "Stripe signature verification failed: the header is malformed, was made with another secret or over other bytes, or is older than 300 seconds.",
-        "Compare `STRIPE_WEBHOOK_SECRET` with the endpoint's page at Stripe, check that a proxy does not change the body, and that the machine's clock is right. During a roll both secrets may stand there, separated by a comma.",
+    explained_by(
+        "webhook-failed",
+        page(
+            "signature_invalid",
+            401,
+            "Invalid signature",
+            "Stripe signature verification failed: the header is malformed, was made with another secret or over other bytes, or is older than 300 seconds.",
+            "Compare `STRIPE_WEBHOOK_SECRET` with the endpoint's page at Stripe, check that a proxy does not change the body, and that the machine's clock is right. During a roll both secrets may stand there, separated by a comma.",
+        ),
     ),
     page(
         "forbidden",
@@ -214,54 +231,75 @@ pub const PAGES: &[ErrorPage] = &[
         "Every change by hand is written into the audit log with its reason.",
         "Add `\"reason\"` to the request, or `--reason TEXT` on the command line.",
     ),
-    later(page(
-        "backfill_under_way",
-        409,
-        "Stripe's events are being read already",
-        "Another process reads Stripe's list of events at this moment: the schedule of a node, or somebody else's backfill.",
-        "Wait until it has ended, a few seconds mostly, then look with `makegood events gaps`.",
+    later(explained_by(
+        "webhook-downtime",
+        page(
+            "backfill_under_way",
+            409,
+            "Stripe's events are being read already",
+            "Another process reads Stripe's list of events at this moment: the schedule of a node, or somebody else's backfill.",
+            "Wait until it has ended, a few seconds mostly, then look with `makegood events gaps`.",
+        ),
     )),
-    page(
-        "refund_exists",
-        409,
-        "A refund was asked for already",
-        "An order is refunded at most once. The refund that exists is under way or done; only when it has failed may another be asked for.",
-        "Look at it: `makegood refunds show ID`.",
+    explained_by(
+        "refund-spike",
+        page(
+            "refund_exists",
+            409,
+            "A refund was asked for already",
+            "An order is refunded at most once. The refund that exists is under way or done; only when it has failed may another be asked for.",
+            "Look at it: `makegood refunds show ID`.",
+        ),
     ),
-    page(
-        "already_refunded",
-        409,
-        "It is refunded",
-        "All the money of this order went back already, here or in Stripe's dashboard.",
-        "Nothing is left to do. To see how: `makegood orders explain ORDER`.",
+    explained_by(
+        "missed-refund",
+        page(
+            "already_refunded",
+            409,
+            "It is refunded",
+            "All the money of this order went back already, here or in Stripe's dashboard.",
+            "Nothing is left to do. To see how: `makegood orders explain ORDER`.",
+        ),
     ),
-    page(
-        "payment_disputed",
-        409,
-        "A bank decides about the payment",
-        "The buyer's bank has taken the money and decides who gets it. A refund now would pay the buyer twice.",
-        "Answer the dispute, or accept it, in Stripe's dashboard: `makegood disputes list` says until when.",
+    explained_by(
+        "dispute",
+        page(
+            "payment_disputed",
+            409,
+            "A bank decides about the payment",
+            "The buyer's bank has taken the money and decides who gets it. A refund now would pay the buyer twice.",
+            "Answer the dispute, or accept it, in Stripe's dashboard: `makegood disputes list` says until when.",
+        ),
     ),
-    page(
-        "payment_unknown",
-        409,
-        "Nobody knows the payment",
-        "The order is paid, and no payment intent is kept with it, so Stripe cannot be told what to send back.",
-        "If its timeline names one: `makegood orders backfill-payment-intents --reason TEXT`; then ask for the refund again.",
+    explained_by(
+        "payment-intent-backfill",
+        page(
+            "payment_unknown",
+            409,
+            "Nobody knows the payment",
+            "The order is paid, and no payment intent is kept with it, so Stripe cannot be told what to send back.",
+            "If its timeline names one: `makegood orders backfill-payment-intents --reason TEXT`; then ask for the refund again.",
+        ),
     ),
-    page(
-        "nothing_paid",
-        409,
-        "Nothing was paid",
-        "No money has come for this order, so none can go back.",
-        "Look at it: `makegood orders explain ORDER`. A pending order can be cancelled: `makegood orders cancel ORDER --reason TEXT`.",
+    explained_by(
+        "paid-no-access",
+        page(
+            "nothing_paid",
+            409,
+            "Nothing was paid",
+            "No money has come for this order, so none can go back.",
+            "Look at it: `makegood orders explain ORDER`. A pending order can be cancelled: `makegood orders cancel ORDER --reason TEXT`.",
+        ),
     ),
-    page(
-        "money_may_go_back",
-        409,
-        "The money may go back",
-        "The payment is disputed, or its refund is under way. What is shipped now may be gone together with the money.",
-        "Wait until it is decided: `makegood orders explain ORDER` says what it waits for, `makegood disputes list` until when.",
+    explained_by(
+        "dispute",
+        page(
+            "money_may_go_back",
+            409,
+            "The money may go back",
+            "The payment is disputed, or its refund is under way. What is shipped now may be gone together with the money.",
+            "Wait until it is decided: `makegood orders explain ORDER` says what it waits for, `makegood disputes list` until when.",
+        ),
     ),
     page(
         "reconcile_taken_over",
@@ -299,11 +337,21 @@ pub const PAGES: &[ErrorPage] = &[
         "Look at the guards of a preview, and at the thing itself: `makegood orders explain ID`.",
     ),
     page(
-        "out_of_stock",
+        "nothing_mends_it",
         409,
-        "Out of stock",
-        "Fewer pieces are free than the basket wants. What is reserved by checkouts that are under way counts as taken.",
-        "Order fewer, or add stock: `makegood inventory adjust SKU CHANGE --reason TEXT`.",
+        "Nothing here mends it",
+        "The runbook has found the cause, and no operation of this shop mends it: somebody has to act elsewhere, like in Stripe's dashboard, or to wait. The detail says what was found.",
+        "Read what the cause means and what to do: `makegood runbook show ID`. What to tell the customer: `makegood runbook reply ID SUBJECT`.",
+    ),
+    explained_by(
+        "inventory-drift",
+        page(
+            "out_of_stock",
+            409,
+            "Out of stock",
+            "Fewer pieces are free than the basket wants. What is reserved by checkouts that are under way counts as taken.",
+            "Order fewer, or add stock: `makegood inventory adjust SKU CHANGE --reason TEXT`.",
+        ),
     ),
     page(
         "not_on_offer",
@@ -312,33 +360,45 @@ pub const PAGES: &[ErrorPage] = &[
         "The product is unknown, inactive, or has no price in this currency.",
         "See what is on offer with `makegood products list`, or add it: `makegood catalog import FILE`.",
     ),
-    page(
-        "checkout_over",
-        409,
-        "The checkout is over",
-        "It was paid, has expired, or failed; it cannot be opened again.",
-        "Start a new checkout. To see what happened: `makegood orders explain ID`.",
+    explained_by(
+        "stale-payments",
+        page(
+            "checkout_over",
+            409,
+            "The checkout is over",
+            "It was paid, has expired, or failed; it cannot be opened again.",
+            "Start a new checkout. To see what happened: `makegood orders explain ID`.",
+        ),
     ),
-    page(
-        "no_open_review",
-        409,
-        "No review is open",
-        "The order is not under review, so there is nothing to clear.",
-        "Look at it: `makegood orders explain ID`.",
+    explained_by(
+        "review-hold",
+        page(
+            "no_open_review",
+            409,
+            "No review is open",
+            "The order is not under review, so there is nothing to clear.",
+            "Look at it: `makegood orders explain ID`.",
+        ),
     ),
-    page(
-        "order_under_review",
-        409,
-        "The order is under review",
-        "Money came that does not fit the order, or someone flagged it. Nothing is handed over until a person has looked.",
-        "Look at it: `makegood orders explain ID`; then `makegood orders review clear ID --reason TEXT`, or refund.",
+    explained_by(
+        "review-hold",
+        page(
+            "order_under_review",
+            409,
+            "The order is under review",
+            "Money came that does not fit the order, or someone flagged it. Nothing is handed over until a person has looked.",
+            "Look at it: `makegood orders explain ID`; then `makegood orders review clear ID --reason TEXT`, or refund.",
+        ),
     ),
-    page(
-        "order_not_confirmed",
-        409,
-        "The order is not confirmed",
-        "Only an order whose payment is proven and settled can be shipped.",
-        "See what it waits for: `makegood orders explain ID`.",
+    explained_by(
+        "stuck-paid-orders",
+        page(
+            "order_not_confirmed",
+            409,
+            "The order is not confirmed",
+            "Only an order whose payment is proven and settled can be shipped.",
+            "See what it waits for: `makegood orders explain ID`.",
+        ),
     ),
     page(
         "user_exists",
@@ -354,19 +414,25 @@ pub const PAGES: &[ErrorPage] = &[
         "Somebody who was kept out cannot be invited again by a link.",
         "Let them in again first: `makegood users enable NAME`.",
     ),
-    page(
-        "reservation_not_live",
-        409,
-        "The reservation is over",
-        "It was confirmed, released or has expired; the pieces may belong to someone else by now.",
-        "See where it stands: `makegood reservations list`.",
+    explained_by(
+        "stale-payments",
+        page(
+            "reservation_not_live",
+            409,
+            "The reservation is over",
+            "It was confirmed, released or has expired; the pieces may belong to someone else by now.",
+            "See where it stands: `makegood reservations list`.",
+        ),
     ),
-    page(
-        "stock_below_zero",
-        409,
-        "Stock would fall below what is reserved",
-        "The correction would leave fewer pieces than live reservations hold.",
-        "See the counts with `makegood inventory list`, and release reservations first: `makegood reservations release ID`.",
+    explained_by(
+        "inventory-drift",
+        page(
+            "stock_below_zero",
+            409,
+            "Stock would fall below what is reserved",
+            "The correction would leave fewer pieces than live reservations hold.",
+            "See the counts with `makegood inventory list`, and release reservations first: `makegood reservations release ID`.",
+        ),
     ),
     page(
         "migration_changed",
@@ -440,12 +506,15 @@ pub const PAGES: &[ErrorPage] = &[
         "Begin anew with `makegood dev --reset --script first-ten-minutes`; if it is stuck again, report it.",
     ),
     // Not now --------------------------------------------------------------------------------------------------
-    page(
-        "stripe_refused",
-        502,
-        "Stripe refused",
-        "Stripe answered with an error that trying again does not change; the detail carries Stripe's words and request id. What was reserved for it is free again.",
-        "Read Stripe's message; check the key with `makegood config check`.",
+    explained_by(
+        "checkout-failures",
+        page(
+            "stripe_refused",
+            502,
+            "Stripe refused",
+            "Stripe answered with an error that trying again does not change; the detail carries Stripe's words and request id. What was reserved for it is free again.",
+            "Read Stripe's message; check the key with `makegood config check`.",
+        ),
     ),
     page(
         "stripe_key_missing",
@@ -513,6 +582,7 @@ mod tests {
             assert_eq!(page.means.matches('`').count() % 2, 0, "{}", page.code);
             assert_eq!(page.next.matches('`').count() % 2, 0, "{}", page.code);
             assert!(page.html().contains(page.code) && !page.html().contains("<script"));
+            assert!(page.runbook.is_none_or(|id| shop::runbooks::find(id).is_ok()), "{}", page.code);
         }
     }
 }

@@ -15,6 +15,7 @@ use super::call::{Answer, Call, json};
 use super::idempotency::{self, Turn};
 use super::problem::Problem;
 use super::routes::ADMIN;
+use crate::cli::task::has_plan;
 use crate::tasks::{self, Started};
 
 /// How long a caller waits for the answer at most. Behind a proxy that cuts at 30 seconds there is still an answer.
@@ -39,9 +40,13 @@ pub(super) async fn look(call: Call, def: &'static TaskDef<Shop>) -> Answer {
 /// Runs a task that may change things: its fields stand in the body.
 pub(super) async fn act(mut call: Call, def: &'static TaskDef<Shop>) -> Answer {
     let bytes = call.bytes().await?;
-    let asked = Asked::read(call.object(&bytes)?, call.id.as_deref(), def.subject, &(def.schema)())?;
-    if asked.plan_id.is_some() {
-        return Err(Problem::invalid("/plan_id", "a task has no plan; dry_run says what it would do"));
+    let mut asked = Asked::read(call.object(&bytes)?, call.id.as_deref(), def.subject, &(def.schema)())?;
+    match asked.plan_id.take() {
+        Some(plan_id) if has_plan(def) => drop(asked.input.insert("plan_id".into(), plan_id.into())),
+        Some(_) => {
+            return Err(Problem::invalid("/plan_id", "a task has no plan; dry_run says what it would do"));
+        }
+        None => {}
     }
     let owner = call.caller()?.actor.name.clone();
     match idempotency::begin(&call, &owner, &bytes).await? {

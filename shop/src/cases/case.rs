@@ -36,15 +36,30 @@ impl<C: Deref<Target = Seam> + Send + Sync + 'static> Task<C> for Case {
 
     fn run<'a>(&'a self, on: &'a C, _: &'a By, progress: &'a dyn Progress) -> Running<'a> {
         Box::pin(async move {
-            let seam: &Seam = on;
-            let key = Key::parse(&self.who)?;
-            let mut evidence = gather(seam, &key, self.course.as_deref(), progress).await?;
-            progress.at(1, None, "Stripe is asked");
-            ask::ask(seam, &mut evidence).await;
-            let (verdict, goods) = judge(&evidence, seam.now());
+            let (evidence, verdict, goods) =
+                verdict_on(on, &self.who, self.course.as_deref(), progress).await?;
             Ok(Done::new(shown(&evidence, &verdict, &goods)).findings(u64::from(!verdict.is_fine())))
         })
     }
+}
+
+/// Gathers what is known of somebody or something, asks Stripe for what is not, and judges: the verdict as a whole, and on
+/// each good.
+///
+/// # Errors
+/// Invalid when `who` is empty, or begins like an id of ours and is none.
+pub async fn verdict_on(
+    seam: &Seam,
+    who: &str,
+    course: Option<&str>,
+    progress: &dyn Progress,
+) -> Result<(Evidence, Verdict, Vec<Verdict>)> {
+    let key = Key::parse(who)?;
+    let mut evidence = gather(seam, &key, course, progress).await?;
+    progress.at(1, None, "Stripe is asked");
+    ask::ask(seam, &mut evidence).await;
+    let (verdict, goods) = judge(&evidence, seam.now());
+    Ok((evidence, verdict, goods))
 }
 
 /// From this database; and where it knows nothing, from whatever order Stripe says is meant.

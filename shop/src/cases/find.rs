@@ -56,6 +56,12 @@ pub(super) fn nothing(key: &Key) -> Error {
     Error::not_found("trace of", format!("{}; {}{elsewhere}", key.shown(), key.looked()))
 }
 
+/// The orders to which something leads, the newest first; none where it leads to none.
+pub fn orders_behind(tx: &mut Tx<'_>, key: &Key) -> Result<Vec<OrderId>> {
+    let all: BTreeSet<OrderId> = look_up(tx, key)?.into_iter().filter_map(|hit| hit.order).collect();
+    Ok(all.into_iter().rev().collect())
+}
+
 /// How many orders of one buyer are shown.
 const ORDERS: i64 = 50;
 

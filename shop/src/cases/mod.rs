@@ -12,9 +12,9 @@ mod next;
 mod remedy;
 mod verdict;
 
-pub use case::Case;
+pub use case::{Case, verdict_on};
 pub use explain::Explain;
-pub use find::Find;
+pub use find::{Find, orders_behind};
 pub use hit::Hit;
 pub use key::{Key, Object};
 pub use next::{Situation, next};

@@ -18,6 +18,13 @@ pub struct Remedy {
     pub api: String,
 }
 
+impl From<Remedy> for ops::Mend {
+    fn from(remedy: Remedy) -> Self {
+        let Remedy { operation, input, command, .. } = remedy;
+        ops::Mend { operation, input, command }
+    }
+}
+
 impl Remedy {
     /// Processes the event again.
     pub fn replay(event: &str) -> Remedy {

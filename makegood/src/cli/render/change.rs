@@ -104,7 +104,7 @@ fn guards(guards: &[Guard], look: Look) -> String {
     marked(rows.collect(), look)
 }
 
-fn proofs(proofs: &[Proof], look: Look) -> String {
+pub(super) fn proofs(proofs: &[Proof], look: Look) -> String {
     let rows = proofs.iter().map(|proof| judged(proof.holds, &proof.must, &proof.seen));
     marked(rows.collect(), look)
 }

@@ -4,6 +4,7 @@ mod case;
 mod cell;
 mod change;
 mod fields;
+mod runbook;
 mod story;
 mod table;
 
@@ -47,6 +48,7 @@ pub fn answer(answer: &Value, columns: &[&str], look: Look) -> String {
         (Some("list"), Some(rows)) => table(columns, rows, look),
         (Some("explanation"), _) => story::story(answer, look),
         (Some("case"), _) => case::case(answer, look),
+        (Some(object), _) if object.starts_with("runbook") => runbook::runbook(answer, look),
         _ => fields(answer, look),
     }
 }

@@ -1,0 +1,85 @@
+//! Looks for the fault of a runbook: its checks, and what they cannot see.
+
+use db::Tx;
+use kernel::{Error, Result, Timestamp};
+use ops::{By, FINDINGS, Finding, Progress};
+use serde_json::{Value, json};
+
+use super::Runbook;
+use super::act::{Means, means};
+use super::gather::ALL;
+use super::tasks::On;
+
+/// What the checks of a runbook find.
+pub(super) fn findings(tx: &mut Tx<'_>, runbook: &Runbook, now: Timestamp) -> Result<Vec<Finding>> {
+    let mut all = Vec::new();
+    for check in crate::checks().iter().filter(|check| runbook.checks.contains(&check.name)) {
+        all.extend(check.run(tx, now)?);
+    }
+    Ok(all)
+}
+
+/// Everything that is found, a row for each.
+pub(super) async fn detect<C: On>(
+    on: &C,
+    runbook: &'static Runbook,
+    by: &By,
+    progress: &dyn Progress,
+) -> Result<Vec<Value>> {
+    let now = on.now();
+    let found = on.db.read("runbooks.detect", move |tx| findings(tx, runbook, now)).await?;
+    let mut rows: Vec<Value> = found.iter().map(|found| of_check(runbook, found)).collect();
+    for look in runbook.looks {
+        let input = serde_json::from_str(look.input).map_err(|e| Error::Bug(Box::new(e)))?;
+        let Means::Task(task) = means::<C>(look.task)? else {
+            return Err(Error::bug(format!("{} is no task", look.task)));
+        };
+        let done = task.read(input)?.run(on, by, progress).await?;
+        let answer = done.shown();
+        match look.task {
+            "events.gaps" => rows.extend(of_gaps(runbook, &answer)),
+            _ => rows.extend(of_comparison(runbook, look.causes, &answer)),
+        }
+    }
+    Ok(rows)
+}
+
+fn row(runbook: &Runbook, source: &str, subject: &str, text: &str, since: Value) -> Value {
+    json!({
+        "object": "runbook_finding",
+        "runbook": runbook.id,
+        "source": source,
+        "subject": subject,
+        "text": text,
+        "since": since,
+        "command": runbook.explain(subject),
+    })
+}
+
+fn of_check(runbook: &Runbook, found: &Finding) -> Value {
+    row(runbook, found.check, &found.subject, &found.text, json!(found.since))
+}
+
+fn of_comparison(runbook: &Runbook, causes: &[&str], answer: &Value) -> Vec<Value> {
+    let rows = answer["data"].as_array().cloned().unwrap_or_default();
+    let text = |row: &Value, name: &str| row[name].as_str().unwrap_or_default().to_owned();
+    let ours = rows.into_iter().filter(|found| {
+        let cause = text(found, "cause");
+        causes.is_empty() || causes.contains(&cause.as_str()) || cause == "not_finished"
+    });
+    ours.map(|found| {
+        let subject = found["order"].as_str().map_or_else(|| text(&found, "subject"), str::to_owned);
+        row(runbook, &text(&found, "cause"), &subject, &text(&found, "text"), Value::Null)
+    })
+    .collect()
+}
+
+/// Many events may be missing, and they have one cause.
+fn of_gaps(runbook: &Runbook, answer: &Value) -> Option<Value> {
+    let missing = answer[FINDINGS].as_u64().filter(|missing| *missing > 0)?;
+    let text = format!(
+        "Stripe has {missing} events since {} that are not here",
+        answer["since"].as_str().unwrap_or("then")
+    );
+    Some(row(runbook, "events.gaps", ALL, &text, Value::Null))
+}

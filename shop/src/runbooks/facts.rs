@@ -1,0 +1,217 @@
+//! The facts by which the cause of a fault is picked. This file decides nothing but how they are shown; plain values only.
+
+use kernel::Timestamp;
+use ops::{Finding, Mend};
+use serde::Serialize;
+use serde_json::{Value, json};
+use stripe::DisputeFact;
+
+use crate::cases::{Remedy, Verdict};
+use crate::entitlements::OrderGrant;
+use crate::ids::OrderId;
+use crate::inbox::StoredEvent;
+use crate::inventory::{Books, Reservation};
+use crate::orders::{Order, State};
+use crate::refunds::Refund;
+
+/// Something that is at Stripe otherwise than here.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Difference {
+    /// Why it differs, as the comparison calls it.
+    pub cause: String,
+    /// The object at Stripe.
+    pub subject: String,
+    /// What was seen.
+    pub text: String,
+    /// The order that it concerns.
+    pub order: Option<OrderId>,
+}
+
+/// Events that Stripe has and the inbox has not.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Missing {
+    /// How many.
+    pub count: u64,
+    /// Since when was looked, as it is typed.
+    pub since: &'static str,
+    /// A few of them.
+    pub newest: Vec<String>,
+}
+
+/// Background work.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct JobSeen {
+    /// Its id.
+    pub id: String,
+    /// What it does.
+    pub kind: String,
+    /// `queued` or `failed`.
+    pub status: String,
+    /// How often it was tried.
+    pub attempts: i64,
+    /// What went wrong last.
+    pub last_error: Option<String>,
+}
+
+/// Everything that was read about a subject.
+#[derive(Debug, Clone)]
+pub struct Facts {
+    /// What was asked about.
+    pub asked: String,
+    /// When.
+    pub now: Timestamp,
+    /// What the checks of the runbook find of it.
+    pub findings: Vec<Finding>,
+    /// The order that it leads to.
+    pub order: Option<Order>,
+    /// The payment that the order's timeline knows.
+    pub told_intent: Option<String>,
+    /// Until when the buyer may pay.
+    pub page_until: Option<Timestamp>,
+    /// The event that was asked about.
+    pub event: Option<StoredEvent>,
+    /// The refund that was asked for last.
+    pub refund: Option<Refund>,
+    /// The order's disputes.
+    pub disputes: Vec<DisputeFact>,
+    /// What the order has granted.
+    pub grants: Vec<OrderGrant>,
+    /// What is or was set aside for the order.
+    pub reservations: Vec<Reservation>,
+    /// The job that was asked about, unless it is done: then it is gone.
+    pub job: Option<JobSeen>,
+    /// The books of the stock that was asked about.
+    pub stock: Option<(String, Books)>,
+    /// The verdict on the buyer's case, where it was asked for.
+    pub case: Option<Verdict>,
+    /// What Stripe's objects show otherwise, where they were compared.
+    pub differs: Vec<Difference>,
+    /// Why Stripe could not be compared with.
+    pub not_compared: Option<String>,
+    /// Events that are missing, where Stripe's list was read.
+    pub missing: Option<Missing>,
+}
+
+impl Facts {
+    /// The first finding of this check.
+    pub fn found(&self, check: &str) -> Option<&Finding> {
+        self.findings.iter().find(|finding| finding.check == check)
+    }
+
+    /// The first difference with one of these causes.
+    pub fn differs_by(&self, causes: &[&str]) -> Option<&Difference> {
+        self.differs.iter().find(|difference| causes.contains(&difference.cause.as_str()))
+    }
+
+    /// What mends a difference: to compare the whole order, or the object where no order is known, and learn it.
+    pub fn learn(&self, difference: &Difference) -> Mend {
+        match difference.order.or(self.order.as_ref().map(|order| order.id)) {
+            Some(order) => Remedy::compare(order).into(),
+            None => Mend {
+                operation: "reconcile",
+                input: json!({ "only": difference.subject, "apply": true }),
+                command: format!("makegood reconcile --only {} --apply", difference.subject),
+            },
+        }
+    }
+
+    /// The order's state in a few words.
+    pub fn standing(&self) -> String {
+        let Some(order) = &self.order else { return "no order is known".to_owned() };
+        let waits = match &order.state {
+            State::Paid { waits_for } => format!(", waits for {}", waits_for.as_str()),
+            State::Cancelled { reason, .. } => format!(" ({})", reason.as_str()),
+            _ => String::new(),
+        };
+        let (status, money) = (order.state.status(), order.payment_status.as_str());
+        format!("order {} is {status}{waits}; payment {money}", order.id)
+    }
+
+    /// What was seen, a line for each fact.
+    pub fn shown(&self) -> Vec<Value> {
+        let mut lines = Lines::default();
+        lines.of_order(self);
+        if let Some(event) = &self.event {
+            let why = event.last_error.as_deref().map_or(String::new(), |why| format!(": {why}"));
+            let (id, kind, attempts) = (&event.id, &event.kind, event.attempts);
+            lines.add(
+                "event",
+                format!("{id} ({kind}) is {}, {attempts} attempts{why}", event.status.as_str()),
+            );
+        }
+        if let Some(job) = &self.job {
+            let why = job.last_error.as_deref().map_or(String::new(), |why| format!(": {why}"));
+            lines.add(
+                "job",
+                format!("{} ({}) is {}, {} attempts{why}", job.id, job.kind, job.status, job.attempts),
+            );
+        }
+        if let Some((sku, books)) = &self.stock {
+            lines.add(
+                "stock",
+                format!(
+                    "{sku}: the counter says {}, the ledger {}; set aside {}, reservations {}",
+                    books.stock_count, books.ledger, books.reserved_count, books.reserved
+                ),
+            );
+        }
+        if let Some(missing) = &self.missing {
+            let (count, since) = (missing.count, missing.since);
+            lines.add("events", format!("Stripe has {count} of the last {since} that are not here"));
+        }
+        if let Some(case) = &self.case {
+            lines.add("case", format!("{}: {}", case.place.as_str(), case.says));
+        }
+        self.differs.iter().for_each(|d| lines.add("stripe", format!("{}: {}", d.cause, d.text)));
+        self.not_compared.iter().for_each(|why| lines.add("stripe", format!("could not be asked: {why}")));
+        self.findings.iter().for_each(|f| lines.add("check", format!("{}: {}", f.check, f.text)));
+        lines.0
+    }
+}
+
+/// Facts as they are shown.
+#[derive(Default)]
+struct Lines(Vec<Value>);
+
+impl Lines {
+    fn add(&mut self, fact: &str, seen: String) {
+        self.0.push(json!({ "fact": fact, "seen": seen }));
+    }
+
+    fn of_order(&mut self, facts: &Facts) {
+        let Some(order) = &facts.order else { return };
+        self.add("order", facts.standing());
+        let back = order.refunded_amount;
+        let paid = order.paid_amount.map_or("nothing".to_owned(), |paid| paid.to_string());
+        let currency = order.amounts.currency;
+        self.add(
+            "money",
+            format!(
+                "expects {}, got {paid}, gave back {back} (minor units, {currency})",
+                order.amounts.total()
+            ),
+        );
+        for review in order.reviews.iter().filter(|review| review.is_open()) {
+            self.add("review", format!("{}: {}", review.kind.as_str(), review.detail));
+        }
+        for grant in &facts.grants {
+            self.add("access", format!("{} is {}", grant.product, grant.grant.status));
+        }
+        for held in &facts.reservations {
+            self.add(
+                "reservation",
+                format!("{}: {} × {} is {}", held.id, held.quantity, held.sku, held.status.as_str()),
+            );
+        }
+        if let Some(refund) = &facts.refund {
+            self.add(
+                "refund",
+                format!("{} is {}, asked for by {}", refund.id, refund.status.as_str(), refund.actor),
+            );
+        }
+        for dispute in &facts.disputes {
+            let state = dispute.state.now().map_or("unknown", |state| state.status.as_str());
+            self.add("dispute", format!("{} is {state}", dispute.id));
+        }
+    }
+}

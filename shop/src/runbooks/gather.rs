@@ -1,0 +1,211 @@
+//! Reads the facts about a subject, in one place: rows first, then what only Stripe knows.
+
+use std::collections::BTreeSet;
+
+use db::Tx;
+use kernel::{Error, Result};
+use ops::{By, Done, Finding, Progress, Reads, Task};
+use serde_json::Value;
+use stripe::Fact;
+
+use super::facts::{Difference, Facts, JobSeen, Missing};
+use super::{Runbook, tasks::On};
+use crate::cases::{Key, orders_behind, verdict_on};
+use crate::ids::OrderId;
+use crate::inbox::tasks::FindGaps;
+use crate::orders::Order;
+use crate::reconcile::ops::Reconcile;
+use crate::{checkout, entitlements, inbox, inventory, orders, refunds};
+
+/// Whatever is wrong, not one thing: for runbooks about the shop as a whole.
+pub(super) const ALL: &str = "all";
+/// Back to when Stripe's list of events is read.
+const SINCE: &str = "24h";
+/// So many missing events are named.
+const NAMED: usize = 5;
+
+/// Everything about a subject that the runbook picks its cause by.
+pub(super) async fn gather<C: On>(
+    on: &C,
+    runbook: &'static Runbook,
+    asked: &str,
+    by: &By,
+    progress: &dyn Progress,
+) -> Result<Facts> {
+    let seam = &**on;
+    let key = Key::parse(asked)?;
+    progress.at(0, None, "what is here is gathered");
+    let mut facts = rows(on, runbook, &key, asked, None).await?;
+    match runbook.reads {
+        Reads::Rows => {}
+        Reads::Case => facts.case = Some(verdict_on(seam, asked, None, progress).await?.1),
+        Reads::Events => facts.missing = Some(missing(on, by, progress).await?),
+        Reads::Stripe => {
+            let only = facts.order.as_ref().map(|order| order.id.to_string()).or_else(|| object(&key));
+            if let Some(only) = only {
+                progress.at(1, None, "Stripe's objects are looked at");
+                let (differs, not_compared) = compare(on, &only, by, progress).await?;
+                let named = differs.iter().find_map(|difference| difference.order);
+                if let (None, Some(order)) = (&facts.order, named) {
+                    facts = rows(on, runbook, &key, asked, Some(order)).await?;
+                }
+                (facts.differs, facts.not_compared) = (differs, not_compared);
+            }
+        }
+    }
+    let knows = facts.order.is_some()
+        || facts.event.is_some()
+        // What is done is gone.
+        || matches!(key, Key::Job(_))
+        || facts.stock.is_some()
+        || !facts.differs.is_empty()
+        || !facts.findings.is_empty()
+        || matches!(runbook.reads, Reads::Case | Reads::Events);
+    if knows { Ok(facts) } else { Err(Error::not_found("trace of", asked)) }
+}
+
+fn object(key: &Key) -> Option<String> {
+    match key {
+        Key::Object(_, id) => Some(id.clone()),
+        _ => None,
+    }
+}
+
+async fn rows<C: On>(
+    on: &C,
+    runbook: &'static Runbook,
+    key: &Key,
+    asked: &str,
+    order: Option<OrderId>,
+) -> Result<Facts> {
+    let (key, asked, now) = (key.clone(), asked.to_owned(), on.now());
+    on.db
+        .read("runbooks.facts", move |tx| {
+            let order = match order {
+                Some(order) => Some(order),
+                None => orders_behind(tx, &key)?.into_iter().next(),
+            };
+            let mut facts = empty(&asked, now);
+            if let Some(order) = order.map(|id| orders::find(tx, id)).transpose()?.flatten() {
+                of_order(tx, order, &mut facts)?;
+            }
+            match &key {
+                Key::Event(id) => facts.event = inbox::find(tx, id)?,
+                Key::Job(id) => facts.job = jobs::find(tx, *id)?.as_ref().map(job).transpose()?,
+                _ => {}
+            }
+            facts.stock = inventory::books(tx, &asked)?.map(|books| (asked.clone(), books));
+            facts.findings = findings(tx, runbook, &facts)?;
+            if facts.order.is_none() {
+                let named =
+                    facts.findings.iter().find_map(|found| found.mend.as_ref()?.input["order"].as_str());
+                let named: Option<OrderId> = named.and_then(|id| id.parse().ok());
+                if let Some(order) = named.map(|id| orders::find(tx, id)).transpose()?.flatten() {
+                    of_order(tx, order, &mut facts)?;
+                }
+            }
+            Ok(facts)
+        })
+        .await
+}
+
+fn empty(asked: &str, now: kernel::Timestamp) -> Facts {
+    Facts {
+        asked: asked.to_owned(),
+        now,
+        findings: Vec::new(),
+        order: None,
+        told_intent: None,
+        page_until: None,
+        event: None,
+        refund: None,
+        disputes: Vec::new(),
+        grants: Vec::new(),
+        reservations: Vec::new(),
+        job: None,
+        stock: None,
+        case: None,
+        differs: Vec::new(),
+        not_compared: None,
+        missing: None,
+    }
+}
+
+fn of_order(tx: &mut Tx<'_>, order: Order, facts: &mut Facts) -> Result<()> {
+    let id = order.id;
+    let timeline = orders::timeline(tx, id)?;
+    let told = timeline.iter().filter(|entry| entry.kind == "payment_succeeded");
+    facts.told_intent =
+        told.filter_map(|entry| entry.meta["paymentIntentId"].as_str()).next_back().map(str::to_owned);
+    facts.page_until = checkout::find(tx, id)?.map(|checkout| checkout.expires_at);
+    facts.refund = refunds::of_order(tx, id)?.into_iter().next_back();
+    facts.disputes = orders::facts_of(tx, id)?
+        .into_iter()
+        .filter_map(|known| match known.fact {
+            Fact::Dispute(dispute) => Some(dispute),
+            _ => None,
+        })
+        .collect();
+    facts.grants = entitlements::grants_of_order(tx, id)?;
+    facts.reservations = inventory::reservations_of(tx, id)?;
+    facts.order = Some(order);
+    Ok(())
+}
+
+fn job(row: &db::Row) -> Result<JobSeen> {
+    Ok(JobSeen {
+        id: row.get::<jobs::JobId>("id")?.to_string(),
+        kind: row.get("kind")?,
+        status: row.get("status")?,
+        attempts: row.get("attempts")?,
+        last_error: row.get("last_error")?,
+    })
+}
+
+/// What the runbook's checks find of the subject, or of anything that belongs to its order.
+fn findings(tx: &mut Tx<'_>, runbook: &Runbook, facts: &Facts) -> Result<Vec<Finding>> {
+    let mut ids: BTreeSet<String> = BTreeSet::from([facts.asked.clone()]);
+    ids.extend(facts.order.iter().map(|order| order.id.to_string()));
+    ids.extend(facts.reservations.iter().map(|held| held.id.to_string()));
+    ids.extend(facts.refund.iter().map(|refund| refund.id.to_string()));
+    ids.extend(facts.disputes.iter().map(|dispute| dispute.id.clone()));
+    ids.extend(facts.grants.iter().map(|grant| grant.entitlement.to_string()));
+    let mut all = Vec::new();
+    for check in crate::checks().iter().filter(|check| runbook.checks.contains(&check.name)) {
+        all.extend(check.run(tx, facts.now)?);
+    }
+    all.retain(|found| facts.asked == ALL || ids.contains(&found.subject));
+    Ok(all)
+}
+
+/// What Stripe's objects show otherwise, and why the comparison did not come to its end, if it did not.
+async fn compare<C: On>(
+    on: &C,
+    only: &str,
+    by: &By,
+    progress: &dyn Progress,
+) -> Result<(Vec<Difference>, Option<String>)> {
+    let task = Reconcile { only: Some(only.to_owned()), ..Reconcile::default() };
+    let done: Done = Task::<C>::run(&task, on, by, progress).await?;
+    let rows = done.answer["data"].as_array().cloned().unwrap_or_default();
+    let stopped = done.answer["stopped_by"].as_str().map(str::to_owned);
+    Ok((rows.iter().filter(|row| row["cause"] != "not_finished").map(difference).collect(), stopped))
+}
+
+fn difference(row: &Value) -> Difference {
+    let text = |name: &str| row[name].as_str().unwrap_or_default().to_owned();
+    Difference {
+        cause: text("cause"),
+        subject: text("subject"),
+        text: text("text"),
+        order: row["order"].as_str().and_then(|id| id.parse().ok()),
+    }
+}
+
+async fn missing<C: On>(on: &C, by: &By, progress: &dyn Progress) -> Result<Missing> {
+    let task = FindGaps { since: SINCE.to_owned() };
+    let done = Task::<C>::run(&task, on, by, progress).await?;
+    let rows = done.answer["data"].as_array().cloned().unwrap_or_default();
+    let newest = rows.iter().filter_map(|row| row["id"].as_str()).take(NAMED).map(str::to_owned);
+    Ok(Missing { count: done.findings.unwrap_or_default(), since: SINCE, newest: newest.collect() })
+}

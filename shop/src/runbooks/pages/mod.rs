@@ -1,0 +1,52 @@
+//! The definitions, one in each file. Each file decides by facts alone.
+
+pub mod checkout_failures;
+pub mod dispute;
+pub mod inventory_drift;
+pub mod missed_refund;
+pub mod paid_no_access;
+pub mod payment_intent_backfill;
+pub mod refund_downgrade;
+pub mod refund_spike;
+pub mod review_hold;
+pub mod stale_payments;
+pub mod stuck_paid_orders;
+pub mod webhook_downtime;
+pub mod webhook_failed;
+
+use ops::{Cause, Mend, Standing};
+
+use crate::ids::OrderId;
+
+/// A fault, and what may mend it.
+const fn broken(
+    name: &'static str,
+    means: &'static str,
+    mend: &'static [&'static str],
+    reply: &'static str,
+) -> Cause {
+    Cause { name, means, standing: Standing::Broken, mend, reply }
+}
+
+/// Nothing is wrong.
+const fn fine(name: &'static str, means: &'static str, reply: &'static str) -> Cause {
+    Cause { name, means, standing: Standing::Fine, mend: &[], reply }
+}
+
+/// What mends an order, by an operation whose only input it is.
+fn of_order(operation: &'static str, words: &str, order: OrderId) -> Mend {
+    Mend {
+        operation,
+        input: serde_json::json!({ "order": order }),
+        command: format!("makegood {words} {order}"),
+    }
+}
+
+fn refund(order: OrderId) -> Mend {
+    of_order("refunds.create", "refunds create", order)
+}
+
+/// For a subject that leads to no order, where only an order has an answer.
+fn no_order(cause: &'static str) -> ops::Picked {
+    ops::Picked::new(cause, "it leads to no order here")
+}

@@ -1,0 +1,113 @@
+//! An event came and was not acted on. This file decides by where the event stands; plain values only.
+
+use ops::{Cause, Mend, Picked, Quote, Reads};
+use serde_json::json;
+
+use super::{broken, fine};
+use crate::cases::Remedy;
+use crate::inbox::{EventStatus, StoredEvent};
+use crate::runbooks::{Facts, Runbook};
+
+/// The definition.
+pub const RUNBOOK: Runbook = Runbook {
+    id: "webhook-failed",
+    title: "An event was not acted on",
+    symptom: "A webhook was taken and its processing failed, is tried again and again, or was given up.",
+    seed: &[
+        Quote {
+            from: "seed 001, Investigate Failed Webhook",
+            text: "\"Profile not found\": Check metadata.profileId is valid UUID",
+        },
+        Quote {
+            from: "seed 004, Stripe webhook retries / partial processing",
+            text: "Webhook event records with status != processed.",
+        },
+        Quote {
+            from: "seed 004, Operational Principles",
+            text: "Prefer Stripe event replay over manual DB edits.",
+        },
+    ],
+    rows: &["V4", "L4", "M3", "B1", "E10", "E15"],
+    checks: &["events_not_finalized", "events_unmatched"],
+    alerts: &["MakegoodWebhookFailures", "MakegoodWebhookRetries"],
+    looks: &[],
+    subject: "Stripe's id of the event, evt_…",
+    reads: Reads::Rows,
+    causes: CAUSES,
+    operations: &["events.replay", "reconcile"],
+    pick,
+};
+
+const CAUSES: &[Cause] = &[
+    broken(
+        "waits_for_its_turn",
+        "It is stored and was not processed yet: workers do not run, or cannot keep up.",
+        &["events.replay"],
+        "Your payment has arrived and your order is about to be completed. It takes a little longer than usual; you need to do nothing.",
+    ),
+    broken(
+        "tried_again",
+        "Processing failed for a reason that may pass, and is tried again by itself.",
+        &["events.replay"],
+        "Your payment has arrived, and completing your order takes a little longer than usual. You need to do nothing, and you were charged once.",
+    ),
+    broken(
+        "gave_up",
+        "Processing failed for good, or too often. When the cause is gone, it may be replayed at any time.",
+        &["events.replay"],
+        "Your payment has arrived, and our shop stumbled when it wanted to complete your order. We are repeating that step now; you were charged once.",
+    ),
+    broken(
+        "field_missing",
+        "The event lacks a field that is needed. It is never guessed: the object is asked of Stripe, as it is now.",
+        &["reconcile"],
+        "Your payment has arrived, and we could not read all of what the payment service told us. We are asking it again and complete your order with that.",
+    ),
+    broken(
+        "order_unknown",
+        "It names an order that this database does not know: another environment with the same account, or a restored backup. It is matched by itself when the order appears.",
+        &[],
+        "We have received a payment that names an order which we cannot find. Please send us the receipt, so that we can find out where it belongs.",
+    ),
+    fine(
+        "finished",
+        "It is processed, or there was nothing to do for it.",
+        "The message from the payment service was processed. If something is still missing in your account, please send us your order number.",
+    ),
+    fine(
+        "no_such_event",
+        "No event with this id is here. The runbook webhook-downtime finds what never came.",
+        "We have no message from the payment service with this number. Please send us your order number or receipt.",
+    ),
+];
+
+/// What kind of error a missing field is, as the inbox stores it.
+const MISSING_FIELD: &str = "missing_field";
+
+fn pick(facts: &Facts) -> Picked {
+    let Some(event) = &facts.event else {
+        return Picked::new("no_such_event", format!("no event {} is here", facts.asked));
+    };
+    let why = event.last_error.as_deref().unwrap_or("no error is known");
+    let because = format!("event {} ({}) is {}: {why}", event.id, event.kind, event.status.as_str());
+    let replay = || Remedy::replay(&event.id);
+    match event.status {
+        EventStatus::Received => Picked::new("waits_for_its_turn", because).mend(Mend::from(replay())),
+        EventStatus::Retry => Picked::new("tried_again", because).mend(Mend::from(replay())),
+        EventStatus::Error if event.last_error_kind.as_deref() == Some(MISSING_FIELD) => {
+            Picked::new("field_missing", because).mend(look_at(event))
+        }
+        EventStatus::Error => Picked::new("gave_up", because).mend(Mend::from(replay())),
+        EventStatus::Unmatched => Picked::new("order_unknown", because),
+        EventStatus::Processed | EventStatus::Ignored => Picked::new("finished", because),
+    }
+}
+
+fn look_at(event: &StoredEvent) -> Option<Mend> {
+    let object = event.object_id.as_deref()?;
+    Some(Mend {
+        operation: "reconcile",
+        input: json!({ "only": object, "apply": true }),
+        command: format!("makegood reconcile --only {object} --apply"),
+    })
+}
