@@ -6,6 +6,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod dev;
+pub mod drill;
 pub mod http;
 pub mod metrics;
 pub mod people;

@@ -6,7 +6,7 @@ mod console;
 mod drain;
 mod events;
 mod ingest;
-mod place;
+pub(crate) mod place;
 mod report;
 mod reserve;
 mod rounds;

@@ -42,7 +42,8 @@ impl Place {
     /// A new one on this engine.
     pub async fn new(engine: &Engine) -> Result<Place> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("makegood_bench_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let name =
+            format!("makegood_throwaway_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         match engine {
             Engine::Sqlite(parent) => {
                 let folder = parent.join(format!(".{name}"));

@@ -43,6 +43,7 @@ fn json(page: &ErrorPage) -> Value {
     json!({
         "object": "error_page", "code": page.code, "title": page.title, "status": page.status,
         "exit_code": Exit::of(page.code) as u8, "retryable": page.retryable, "means": page.means, "next": page.next,
+        "runbook": page.runbook,
     })
 }
 
@@ -50,8 +51,9 @@ fn text(page: &ErrorPage, look: Look) -> String {
     let wrapped = |text: &str| wrap(text, look.width.unwrap_or(100).min(100)).join("\n");
     let retry = if page.retryable { "The same may succeed later." } else { "Trying again changes nothing." };
     let codes = format!("{} · HTTP {} · exit code {}", page.code, page.status, Exit::of(page.code) as u8);
+    let runbook = page.runbook.map_or(String::new(), |id| format!("\nmakegood runbook show {id}\n"));
     format!(
-        "{}\n{}\n\n{}\n\n{}\n{}\n\n{retry}\n",
+        "{}\n{}\n\n{}\n\n{}\n{}\n\n{retry}\n{runbook}",
         look.paint.tone(Tone::Bold, page.title),
         look.paint.tone(Tone::Dim, &codes),
         wrapped(page.means),

@@ -6,6 +6,7 @@ mod completion;
 mod configuration;
 mod database;
 mod dev;
+mod drill;
 mod explain;
 mod health;
 mod sandbox;
@@ -33,6 +34,8 @@ pub enum Own {
     Health,
     /// `check`
     Check,
+    /// `runbook drill`
+    RunbookDrill,
     /// `config show`
     ConfigShow,
     /// `config check`
@@ -81,6 +84,7 @@ pub const OWN: &[Own] = &[
     Own::Serve,
     Own::Health,
     Own::Check,
+    Own::RunbookDrill,
     Own::ConfigShow,
     Own::ConfigCheck,
     Own::ConfigEnv,
@@ -128,6 +132,7 @@ impl Own {
             Own::Serve => &["serve"],
             Own::Health => &["health"],
             Own::Check => &["check"],
+            Own::RunbookDrill => &["runbook", "drill"],
             Own::ConfigShow => &["config", "show"],
             Own::ConfigCheck => &["config", "check"],
             Own::ConfigEnv => &["config", "env"],
@@ -160,6 +165,7 @@ impl Own {
             Own::Serve => command.about("Serve webhooks, the API and the workers until asked to stop"),
             Own::Health => health::Arguments::augment_args(command),
             Own::Check => command.about("Run every check; ends with exit code 3 when one finds something"),
+            Own::RunbookDrill => drill::Arguments::augment_args(command),
             Own::ConfigShow => configuration::ShowArguments::augment_args(command),
             Own::ConfigCheck => command.about("Say what is wrong with the configuration, all at once"),
             Own::ConfigEnv => {
@@ -193,6 +199,7 @@ impl Own {
             Own::Serve => serve::run(call).await,
             Own::Health => health::run(call, call.read()?).await,
             Own::Check => check::run(call).await,
+            Own::RunbookDrill => drill::run(call, call.read()?).await,
             Own::ConfigShow => configuration::show(call, &call.read()?),
             Own::ConfigCheck => configuration::check(call),
             Own::ConfigEnv => configuration::env(call),
