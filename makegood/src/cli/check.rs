@@ -23,6 +23,9 @@ pub struct Checked {
     pub must: String,
     /// What a finding means and what mends it.
     pub means: String,
+    /// The runbook to which its findings lead.
+    #[serde(default)]
+    pub runbook: Option<String>,
     /// What was found.
     pub findings: Vec<Value>,
 }
@@ -86,10 +89,11 @@ impl Report {
 }
 
 fn checked(check: &Check, tx: &mut Tx<'_>, now: Timestamp) -> Result<Checked> {
-    let findings = check.run(tx, now)?.iter().map(|finding| json!(finding)).collect();
+    let findings = check.run(tx, now)?.iter().map(shop::runbooks::shown).collect();
     let (object, severity) = ("check".to_owned(), check.severity.as_str().to_owned());
     let (name, must, means) = (check.name.to_owned(), check.must.to_owned(), check.means.to_owned());
-    Ok(Checked { object, name, severity, must, means, findings })
+    let runbook = shop::runbooks::of_check(check.name).map(|runbook| runbook.id.to_owned());
+    Ok(Checked { object, name, severity, must, means, runbook, findings })
 }
 
 fn line(check: &Checked, widest: usize, look: Look) -> String {
@@ -125,8 +129,13 @@ fn details(check: &Checked, look: Look) -> String {
             text.push_str(&look.paint.tone(Tone::Dim, &format!(" ({})", said("since"))));
         }
         text.push('\n');
-        if let Some(command) = finding["mend"]["command"].as_str() {
-            text.push_str(&format!("    {} {command}\n", look.paint.tone(Tone::Good, "mend:")));
+        for (title, command) in [("why:", &finding["explain"]), ("mend:", &finding["mend"]["command"])] {
+            if let Some(command) = command.as_str() {
+                text.push_str(&format!(
+                    "    {} {command}\n",
+                    look.paint.tone(Tone::Good, &format!("{title:>5}"))
+                ));
+            }
         }
     }
     text

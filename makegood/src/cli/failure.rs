@@ -73,10 +73,14 @@ impl Failure {
 
     /// As problem JSON, for `--json`.
     pub fn problem(&self) -> Value {
-        json!({
+        let mut problem = json!({
             "type": format!("/docs/errors/{}", self.code), "title": self.title, "detail": self.detail,
             "code": self.code, "hint": self.fix, "exit_code": self.exit as u8,
-        })
+        });
+        if let Some(runbook) = ErrorPage::find(&self.code).and_then(|page| page.runbook) {
+            problem["runbook"] = runbook.into();
+        }
+        problem
     }
 }
 

@@ -216,10 +216,12 @@ pub(super) async fn checks(call: Call) -> Answer {
     let data: Vec<Value> = checks
         .iter()
         .map(|check| {
-            let found: Vec<_> = findings.iter().filter(|finding| finding.check == check.name).collect();
+            let found = findings.iter().filter(|finding| finding.check == check.name);
+            let found: Vec<Value> = found.map(shop::runbooks::shown).collect();
             json!({
                 "object": "check", "name": check.name, "severity": check.severity, "must": check.must,
-                "means": check.means, "findings": found,
+                "means": check.means, "runbook": shop::runbooks::of_check(check.name).map(|runbook| runbook.id),
+                "findings": found,
             })
         })
         .collect();

@@ -207,6 +207,7 @@ fn problem() -> Value {
             "type": { "type": "string", "format": "uri" }, "title": text(), "status": { "type": "integer" },
             "detail": text(), "instance": text(), "code": { "type": "string", "enum": codes },
             "request_id": text(), "retryable": { "type": "boolean" }, "hint": text(),
+            "runbook": { "type": "string", "description": "The runbook that explains what lies behind it" },
             "errors": { "type": "array", "items": {
                 "type": "object", "properties": { "pointer": text(), "detail": text() },
             } },

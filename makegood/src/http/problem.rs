@@ -87,7 +87,7 @@ impl Problem {
     /// The answer, for the request with this id at this path of the shop at `app_url`.
     pub fn render(&self, app_url: &str, path: &str, request_id: &str) -> Response<Body> {
         let hint = if self.hint.is_empty() { self.page().map_or("", |page| page.next) } else { &self.hint };
-        let body = json!({
+        let mut body = json!({
             "type": format!("{app_url}/docs/errors/{}", self.code),
             "title": self.page().map_or("Refused", |page| page.title),
             "status": self.status().as_u16(),
@@ -99,6 +99,9 @@ impl Problem {
             "hint": hint,
             "errors": self.errors,
         });
+        if let Some(runbook) = self.page().and_then(|page| page.runbook) {
+            body["runbook"] = runbook.into();
+        }
         let mut response = Response::new(Body::from(body.to_string()));
         *response.status_mut() = self.status();
         let headers = response.headers_mut();

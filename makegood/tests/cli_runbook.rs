@@ -1,0 +1,161 @@
+//! The runbooks at the doors: exit codes, statuses, roles and plans are the same for a person, a script and a program.
+
+#![allow(clippy::unwrap_used, reason = "a test says by a panic that it failed")]
+
+mod cli_stage;
+mod doors;
+
+use cli_stage::Stage;
+use db::TxResult;
+use doors::{ADMIN_TOKEN, Server};
+use ops::Role;
+use serde_json::{Value, json};
+use testkit::World;
+
+const PATH: &str = "/api/v1/admin/runbooks/inventory-drift";
+
+/// A hand in the database has made mugs of nothing.
+async fn drifted(world: &World) {
+    let sql = "UPDATE inventory SET stock_count = stock_count + 3 WHERE sku = 'MUG'";
+    world.shop.db.write("test", move |tx| tx.execute(sql, &[]).map(drop)).await.must_be_looked_up().unwrap();
+}
+
+testkit::on_both_engines! {
+    migrated by shop::MIGRATIONS;
+
+    async fn a_script_goes_the_whole_loop_by_exit_codes(test: TestDb) {
+        let world = World::open(test).await;
+        let stage = Stage::on(&world.test);
+        stage.type_in("runbook detect inventory-drift").ends(0);
+        drifted(&world).await;
+        let list = stage.type_in("runbook list --json").ends(0).json();
+        let row = list["data"].as_array().unwrap().iter().find(|row| row["id"] == "inventory-drift").unwrap().clone();
+        assert_eq!(row["findings"], 1, "{row}");
+        let found = stage.type_in("runbook detect inventory-drift --json").ends(3).json();
+        assert_eq!((&found["findings"], &found["data"][0]["subject"]), (&json!(1), &json!("MUG")), "{found}");
+        let checked = stage.type_in("check").ends(3);
+        assert!(checked.out.contains("why: makegood runbook explain inventory-drift MUG"), "{checked:?}");
+        let explained = stage.type_in("runbook explain inventory-drift MUG").ends(0);
+        let first = explained.out.lines().next().unwrap();
+        assert_eq!(first, "✗ changed_past_the_ledger — the counter of MUG says 8, its ledger sums to 5");
+        let reply = stage.type_in("runbook reply inventory-drift MUG").ends(0);
+        assert!(reply.out.starts_with("We are counting"), "{reply:?}");
+        stage.type_in("runbook verify inventory-drift MUG").ends(3);
+
+        let uncounted = stage.type_in("runbook preview inventory-drift MUG").ends(2);
+        assert!(uncounted.err.contains("--with NAME=VALUE"), "{uncounted:?}");
+        let apply = "runbook apply inventory-drift MUG --with pieces=7";
+        stage.type_in(apply).ends(2);
+        stage.type_in(&format!("{apply} --yes")).ends(2);
+        let plan = stage.type_in(&format!("{apply} --dry-run --json")).ends(0).json()["plan_id"].as_str().unwrap().to_owned();
+        let same = stage.type_in("runbook preview inventory-drift MUG --with pieces=7 --json").ends(0).json();
+        assert_eq!(same["plan_id"], plan.as_str());
+        stage.type_in(&format!("{apply} --yes --reason counted --plan plan_of_yesterday")).ends(6);
+        stage.type_in("inventory adjust MUG 1 --yes --reason found").ends(9);
+        stage.type_in(&format!("{apply} --yes --reason counted --plan {plan}")).ends(6);
+        let done = stage.type_in(&format!("{apply} --yes --reason counted")).ends(0);
+        assert!(done.out.contains("✓ inventory.recount applied"), "{done:?}");
+        stage.type_in("runbook verify inventory-drift MUG").ends(0);
+        stage.type_in("runbook detect inventory-drift").ends(0);
+        stage.type_in(&format!("{apply} --yes --reason counted")).ends(0);
+        assert_eq!(world.stock("MUG").await, (7, 7));
+        assert_eq!(world.findings().await.len(), 0);
+    }
+
+    async fn what_is_not_there_ends_with_5_and_what_nothing_mends_with_8(test: TestDb) {
+        let world = World::open(test).await;
+        let stage = Stage::on(&world.test);
+        stage.type_in("runbook show no-such-runbook").ends(5);
+        stage.type_in("runbook explain inventory-drift NOTHING").ends(5);
+        stage.type_in("runbook explain review-hold ord_1").ends(2);
+        let nothing = stage.type_in("runbook preview paid-no-access nobody@example.com").ends(8);
+        assert!(nothing.err.contains("no_such_purchase") && nothing.err.contains("runbook reply"), "{nothing:?}");
+        let page = stage.type_in("runbook show stuck-paid-orders").ends(0);
+        assert!(page.out.contains("seed 004") && page.out.contains("waits_for_stock"), "{page:?}");
+        stage.type_in("runbook drill no-such-runbook").ends(5);
+        stage.type_in("runbook drill").ends(2);
+    }
+
+    async fn a_drill_touches_nothing_of_the_shop_that_is_configured(test: TestDb) {
+        let world = World::open(test).await;
+        let stage = Stage::on(&world.test).with("TMPDIR", std::env::temp_dir().display().to_string());
+        let before = world.count("SELECT COUNT(*) FROM audit_logs").await;
+        let drilled = stage.type_in("runbook drill review-hold").ends(0);
+        assert!(drilled.out.contains("✓ verify holds") && !drilled.out.contains('✗'), "{drilled:?}");
+        let told = stage.type_in("runbook drill review-hold --json").ends(0).json();
+        assert_eq!(told["data"][0]["ok"], true, "{told}");
+        assert_eq!(world.count("SELECT COUNT(*) FROM audit_logs").await, before);
+        assert_eq!(world.count("SELECT COUNT(*) FROM orders").await, 0);
+    }
+
+    async fn each_role_does_over_http_what_it_may_and_a_plan_that_nobody_saw_is_refused(test: TestDb) {
+        let world = World::open(test).await;
+        drifted(&world).await;
+        let server = Server::start(&world.test).await;
+        let (viewer, support) = (server.token(Role::Viewer).await, server.token(Role::Support).await);
+        assert_eq!(server.get("/api/v1/admin/runbooks", None).await.status, 401);
+        let list = server.get("/api/v1/admin/runbooks", Some(&viewer)).await;
+        assert_eq!(list.body["data"].as_array().unwrap().len(), shop::RUNBOOKS.len(), "{}", list.text);
+        assert_eq!(server.get(PATH, Some(&viewer)).await.body["causes"].as_array().unwrap().len(), 4);
+        for verb in ["detect", "explain?subject=MUG", "reply?subject=MUG", "verify?subject=MUG"] {
+            assert_eq!(server.get(&format!("{PATH}/{verb}"), Some(&viewer)).await.status, 403, "{verb}");
+            assert_eq!(server.get(&format!("{PATH}/{verb}"), Some(&support)).await.status, 200, "{verb}");
+        }
+        let preview = format!("{PATH}/preview?subject=MUG&with=pieces%3D7");
+        assert_eq!(server.get(&preview, Some(&support)).await.code(), "forbidden", "the operation's own role counts");
+        let planned = server.get(&preview, Some(ADMIN_TOKEN)).await;
+        assert_eq!((planned.status, &planned.body["status"]), (200, &json!("previewed")), "{}", planned.text);
+
+        let path = format!("{PATH}/apply");
+        let body = |plan: &Value| json!({ "subject": "MUG", "with": "pieces=7", "plan_id": plan, "reason": "counted" });
+        let (good, wrong) = (body(&planned.body["plan_id"]), body(&json!("plan_of_yesterday")));
+        assert_eq!(server.post(&path, Some(&support), &good).await.status, 403);
+        let silent = server.post(&path, Some(ADMIN_TOKEN), &json!({ "subject": "MUG", "with": "pieces=7" })).await;
+        assert_eq!(silent.code(), "reason_required", "{}", silent.text);
+        let stale = server.post(&path, Some(ADMIN_TOKEN), &wrong).await;
+        assert_eq!((stale.status, stale.code()), (409, "stale_plan"), "{}", stale.text);
+        let done = server.post(&path, Some(ADMIN_TOKEN), &good).await;
+        assert_eq!((done.status, &done.body["verified"]), (200, &json!(true)), "{}", done.text);
+        assert_eq!(done.body["plan_id"], planned.body["plan_id"]);
+        let kept = server.get("/api/v1/admin/audit-logs?limit=5", Some(ADMIN_TOKEN)).await;
+        let kept: Vec<(&str, &str)> = kept.body["data"].as_array().unwrap().iter()
+            .map(|row| (row["event_type"].as_str().unwrap(), row["reason"].as_str().unwrap_or_default())).collect();
+        for event in ["stock_recounted", "runbook_applied"] {
+            assert!(kept.contains(&(event, "counted")), "{kept:?}");
+        }
+    }
+
+    async fn through_a_server_the_same_plan_is_shown_and_applied(test: TestDb) {
+        let world = World::open(test).await;
+        drifted(&world).await;
+        let server = Server::start(&world.test).await;
+        let stage = Stage::bare().with("MAKEGOOD_URL", server.url.clone()).with("MAKEGOOD_TOKEN", ADMIN_TOKEN);
+        let said = tokio::task::spawn_blocking(move || {
+            stage.type_in("runbook detect inventory-drift").ends(3);
+            let apply = "runbook apply inventory-drift MUG --with pieces=7 --yes --reason counted";
+            stage.type_in(&format!("{apply} --plan plan_of_yesterday")).ends(6);
+            let done = stage.type_in(apply).ends(0);
+            stage.type_in("runbook verify inventory-drift MUG").ends(0);
+            done
+        });
+        let done = said.await.unwrap();
+        assert!(done.out.contains("✓ inventory.recount applied"), "{done:?}");
+        assert_eq!(world.stock("MUG").await, (7, 7));
+        server.stop().await;
+    }
+
+    async fn a_problem_names_the_runbook_that_explains_it(test: TestDb) {
+        let world = World::open(test).await;
+        let started = world.check_out(&[("mug", 1)]).await.unwrap();
+        let server = Server::start(&world.test).await;
+        let ship = format!("/api/v1/admin/orders/{}/ship", started.order);
+        let refused = server.post(&ship, Some(ADMIN_TOKEN), &json!({ "reason": "x" })).await;
+        let page = makegood::http::error_pages::ErrorPage::find(refused.code()).unwrap();
+        assert_eq!(refused.body["runbook"].as_str(), page.runbook, "{}", refused.text);
+        let released = json!({ "sku": "MUG", "change": -9, "reason": "x" });
+        let stale = server.post("/webhooks/stripe", None, &released).await;
+        assert_eq!((stale.code(), &stale.body["runbook"]), ("signature_missing", &json!("webhook-failed")), "{}", stale.text);
+        let gone = server.get("/api/v1/admin/orders/ord_1", Some(ADMIN_TOKEN)).await;
+        assert!(gone.body["runbook"].is_null(), "{}", gone.text);
+    }
+}
