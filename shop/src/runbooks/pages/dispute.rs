@@ -81,9 +81,10 @@ const CAUSES: &[Cause] = &[
         &[],
         "We are checking with the payment service, and will write to you.",
     ),
-    fine(
+    broken(
         "no_such_order",
         "It leads to no order here.",
+        &[],
         "We cannot find this payment. Please send us the receipt.",
     ),
 ];

@@ -48,9 +48,10 @@ const CAUSES: &[Cause] = &[
     ),
     fine("known", "The order knows its payment.", "The payment of order {order} is known to us."),
     fine("never_paid", "Nobody has paid, so there is no payment to know.", "Order {order} was never paid."),
-    fine(
+    broken(
         "no_such_order",
         "It leads to no order here.",
+        &[],
         "We cannot find this order. Please send us the receipt.",
     ),
 ];

@@ -73,9 +73,10 @@ const CAUSES: &[Cause] = &[
         "Nobody has paid, so nothing goes back.",
         "Order {order} was never paid, so there is nothing to send back.",
     ),
-    fine(
+    broken(
         "no_such_order",
         "It leads to no order here.",
+        &[],
         "We cannot find this order. Please send us the receipt.",
     ),
 ];

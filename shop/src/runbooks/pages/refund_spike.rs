@@ -76,9 +76,10 @@ const CAUSES: &[Cause] = &[
         "Nothing went back.",
         "The payment for order {order} was not sent back. If you want to return the order, tell us.",
     ),
-    fine(
+    broken(
         "no_such_order",
         "It leads to no order here.",
+        &[],
         "We cannot find this payment. Please send us the receipt.",
     ),
 ];

@@ -75,9 +75,10 @@ const CAUSES: &[Cause] = &[
         "Order {order} was looked at and is right; it is completed now.",
     ),
     fine("no_flag", "No flag is open.", "Nothing holds order {order} up."),
-    fine(
+    broken(
         "no_such_order",
         "It leads to no order here.",
+        &[],
         "We cannot find this order. Please send us the receipt.",
     ),
 ];

@@ -80,9 +80,10 @@ const CAUSES: &[Cause] = &[
         "Order {order} was cancelled because it was not paid. You were not charged; you can simply order again.",
     ),
     fine("paid", "It was paid.", "Order {order} was paid; nothing is open."),
-    fine(
+    broken(
         "no_such_order",
         "It leads to no order here.",
+        &[],
         "We cannot find this order. Please send us the receipt.",
     ),
 ];

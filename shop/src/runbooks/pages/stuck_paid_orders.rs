@@ -94,9 +94,10 @@ const CAUSES: &[Cause] = &[
         "It was refunded or cancelled.",
         "Order {order} was cancelled or refunded; nothing is open.",
     ),
-    fine(
+    broken(
         "no_such_order",
         "It leads to no order here.",
+        &[],
         "We cannot find this order. Please send us the receipt.",
     ),
 ];

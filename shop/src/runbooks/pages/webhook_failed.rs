@@ -74,9 +74,10 @@ const CAUSES: &[Cause] = &[
         "It is processed, or there was nothing to do for it.",
         "The message from the payment service was processed. If something is still missing in your account, please send us your order number.",
     ),
-    fine(
+    broken(
         "no_such_event",
         "No event with this id is here. The runbook webhook-downtime finds what never came.",
+        &[],
         "We have no message from the payment service with this number. Please send us your order number or receipt.",
     ),
 ];
