@@ -36,6 +36,16 @@ impl Leaf {
         self.path.join(" ")
     }
 
+    /// The name in the registry; none for what the command line does by itself.
+    pub fn name(&self) -> Option<&'static str> {
+        match self.does {
+            Does::Operation(definition) => Some(definition.name),
+            Does::View(definition) => Some(definition.name),
+            Does::Task(definition) => Some(definition.name),
+            Does::Own(_) => None,
+        }
+    }
+
     fn command(&self) -> Command {
         let name = self.path.last().copied().unwrap_or_default();
         let empty = Command::new(name);

@@ -333,3 +333,13 @@ fn read(row: &Row) -> Result<StoredEvent> {
         processed_at: row.get("processed_at")?,
     })
 }
+
+/// The newest events since then, at most so many, by when they came and what became of them: the newest first.
+pub fn pulse(tx: &mut Tx<'_>, since: Timestamp, most: i64) -> Result<Vec<(Timestamp, EventStatus)>> {
+    let sql = "SELECT received_at, status FROM stripe_events WHERE received_at >= $1
+               ORDER BY received_at DESC, stripe_event_id DESC LIMIT $2";
+    let rows = tx.query(sql, &[since.into(), most.into()])?;
+    rows.iter()
+        .map(|row| Ok((row.get("received_at")?, EventStatus::parse(&row.get::<String>("status")?)?)))
+        .collect()
+}

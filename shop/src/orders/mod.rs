@@ -33,7 +33,8 @@ pub use review::{clear_review, flag_for_review};
 pub use settle::{Learned, Settled, learn, settle};
 pub use store::{
     Counts, KnownFact, LateFacts, counts, fact, facts_of, find, find_by_intent, find_by_session, find_many,
-    happened, late_facts, match_references, of_email, of_profile, timeline, undecided, unfinished_facts,
+    happened, late_facts, match_references, newest_by_status, of_email, of_profile, oldest_unconfirmed,
+    timeline, undecided, unfinished_facts,
 };
 pub use store::{Unpaid, first_placed_at, unpaid_since};
 pub use verdict::{Verdict, decide};

@@ -785,3 +785,17 @@ pub fn happened(tx: &mut Tx<'_>, kind: &str, from: Timestamp, to: Timestamp) -> 
     let bounds = [first(from).into(), first(to).into(), kind.into()];
     tx.count("SELECT COUNT(*) FROM order_timeline WHERE id >= $1 AND id < $2 AND type = $3", &bounds)
 }
+
+/// How many of the newest orders, at most so many, are in which state; by state.
+pub fn newest_by_status(tx: &mut Tx<'_>, most: i64) -> Result<BTreeMap<String, i64>> {
+    let sql = "SELECT status, COUNT(*) AS number FROM (SELECT status FROM orders ORDER BY id DESC LIMIT $1) AS newest
+               GROUP BY status";
+    tx.query(sql, &[most.into()])?.iter().map(|row| Ok((row.get("status")?, row.get("number")?))).collect()
+}
+
+/// Since when the longest waiting order is paid and not confirmed.
+pub fn oldest_unconfirmed(tx: &mut Tx<'_>) -> Result<Option<(OrderId, Timestamp)>> {
+    let sql = "SELECT id, updated_at FROM orders WHERE status = 'paid' ORDER BY updated_at LIMIT 1";
+    let row = tx.query_opt(sql, &[])?;
+    row.map(|row| Ok((row.get("id")?, row.get("updated_at")?))).transpose()
+}

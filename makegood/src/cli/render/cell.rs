@@ -71,7 +71,8 @@ fn money(name: &str, object: &Value) -> Option<String> {
     is_sum.then(|| Money::new(minor, currency).to_string())
 }
 
-fn tone_of_bool(name: &str, is: bool) -> Option<Tone> {
+/// How a truth is shown, by its name.
+pub fn tone_of_bool(name: &str, is: bool) -> Option<Tone> {
     match (name, is) {
         ("requires_review", true) => Some(Tone::Warn),
         ("active" | "holds", true) => Some(Tone::Good),
@@ -80,7 +81,8 @@ fn tone_of_bool(name: &str, is: bool) -> Option<Tone> {
     }
 }
 
-fn tone_of_word(name: &str, word: &str) -> Option<Tone> {
+/// How a word is shown, by the name of its field.
+pub fn tone_of_word(name: &str, word: &str) -> Option<Tone> {
     if !name.ends_with("status") {
         return matches!(name, "last_error" | "review_reason").then_some(Tone::Bad);
     }

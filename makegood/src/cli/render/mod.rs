@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::terminal::{Paint, Terminal};
 
-pub use cell::{Cell, ago, cut};
+pub use cell::{Cell, ago, cut, exact, is_time, one_line, short, span, titled, tone_of_bool, tone_of_word};
 pub use change::{Shown, plan, receipt};
 pub use fields::fields;
 pub use table::{table, wrap};

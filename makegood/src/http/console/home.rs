@@ -1,19 +1,188 @@
-//! The home page.
+//! The home page: is everything as it must be, and if not, what first.
+
+use std::collections::BTreeMap;
 
 use askama::Template;
 use axum::http::StatusCode;
+use db::Tx;
+use kernel::{Result, Timestamp};
+use ops::{Check, Finding, Severity};
+use shop::{inbox, orders};
 
 use super::Shown;
+use super::cell::Cell;
+use super::chart::{Bars, Columns};
+use super::checks::{money, severity};
 use super::frame::{Frame, html};
 use super::visit::Visit;
+use crate::app::App;
+use crate::cli::render::ago;
+use crate::http::problem::Problem;
+use crate::worker;
+
+/// So many of the newest orders are counted by state: a shop with a million is as fast as one with ten.
+const NEWEST_ORDERS: i64 = 1_000;
+/// So many of the newest events are drawn.
+const NEWEST_EVENTS: i64 = 2_000;
 
 #[derive(Template)]
 #[template(path = "console/home.html")]
 struct Home {
     frame: Frame,
+    found: Vec<Found>,
+    checks: usize,
+    worst: &'static str,
+    checked: Cell,
+    tiles: Vec<Tile>,
+    events: Columns,
+    orders: Bars,
+}
+
+/// A check that found something.
+struct Found {
+    check: &'static str,
+    must: &'static str,
+    severity: Cell,
+    count: String,
+    oldest: Option<Cell>,
+    money: String,
+}
+
+/// One number that people look for.
+struct Tile {
+    title: &'static str,
+    figure: String,
+    href: &'static str,
+    about: String,
+    is_bad: bool,
+}
+
+/// What the rows say for this page.
+struct Rows {
+    waiting: Option<Timestamp>,
+    unconfirmed: Option<Timestamp>,
+    counts: orders::Counts,
+    jobs: jobs::Counts,
+    pulse: Vec<(Timestamp, inbox::EventStatus)>,
+    by_status: BTreeMap<String, i64>,
+}
+
+fn read(tx: &mut Tx<'_>, now: Timestamp) -> Result<Rows> {
+    Ok(Rows {
+        waiting: inbox::oldest_waiting(tx)?,
+        unconfirmed: orders::oldest_unconfirmed(tx)?.map(|(_, since)| since),
+        counts: orders::counts(tx)?,
+        jobs: jobs::counts(tx)?,
+        pulse: inbox::pulse(tx, Columns::since(now), NEWEST_EVENTS)?,
+        by_status: orders::newest_by_status(tx, NEWEST_ORDERS)?,
+    })
 }
 
 /// `/_/`
 pub(super) async fn page(visit: &mut Visit) -> Shown {
-    Ok(html(StatusCode::OK, &Home { frame: Frame::of(visit, "Home") }))
+    let (app, now) = (&visit.app, visit.now);
+    let rows = app.shop.db.read("console.home", move |tx| read(tx, now)).await?;
+    let (results, checked_at) = results(app, now).await?;
+    let checks = shop::checks();
+    let mut found = Vec::new();
+    for check in &checks {
+        let of: Vec<&Finding> = results.iter().filter(|finding| finding.check == check.name).collect();
+        if !of.is_empty() {
+            found.push(told(visit, check, &of).await?);
+        }
+    }
+    // What wakes somebody stands first.
+    let is_page =
+        |name: &str| checks.iter().any(|check| check.name == name && check.severity == Severity::Page);
+    found.sort_by_key(|found| !is_page(found.check));
+    let worst = match found.first().map(|found| is_page(found.check)) {
+        Some(true) => "bad",
+        Some(false) => "heed",
+        None => "good",
+    };
+    let page = Home {
+        frame: Frame::of(visit, "Home"),
+        found,
+        checks: checks.len(),
+        worst,
+        checked: Cell::time(checked_at, now),
+        tiles: tiles(app, &rows, now),
+        events: Columns::of_events(&rows.pulse, now),
+        orders: Bars::of_orders(&rows.by_status, NEWEST_ORDERS),
+    };
+    Ok(html(StatusCode::OK, &page))
+}
+
+/// What the checks found, and when.
+async fn results(app: &App, now: Timestamp) -> Result<(Vec<Finding>, Timestamp), Problem> {
+    Ok((worker::check(app).await?, now))
+}
+
+async fn told(visit: &Visit, check: &Check, of: &[&Finding]) -> Result<Found, Problem> {
+    let oldest = of.iter().filter_map(|finding| finding.since).min();
+    Ok(Found {
+        check: check.name,
+        must: check.must,
+        severity: severity(check.severity),
+        count: match of.len() {
+            count @ 200.. => format!("{count}+"),
+            count => count.to_string(),
+        },
+        oldest: oldest.map(|since| Cell::time(since, visit.now)),
+        money: money(visit, of.iter().map(|finding| finding.subject.as_str())).await?,
+    })
+}
+
+fn tiles(app: &App, rows: &Rows, now: Timestamp) -> Vec<Tile> {
+    let tile = |title, figure, href, about: &str, is_bad| Tile {
+        title,
+        figure,
+        href,
+        about: about.to_owned(),
+        is_bad,
+    };
+    let late = rows.waiting.filter(|since| now.since(*since).as_secs() > 60);
+    let waiting = rows.waiting.map_or("none".to_owned(), |since| ago(since, now));
+    let unconfirmed =
+        rows.unconfirmed.map_or(String::new(), |since| format!("the oldest {}", ago(since, now)));
+    let pool = app.shop.db.pool();
+    let database = if app.shop.db.is_healthy() { "healthy" } else { "disk failed" };
+    vec![
+        tile("Oldest event that waits", waiting, "/_/events", "not processed yet", late.is_some()),
+        tile(
+            "Paid, not confirmed",
+            rows.counts.paid_unconfirmed.to_string(),
+            "/_/orders?status=paid",
+            &unconfirmed,
+            false,
+        ),
+        tile(
+            "In review",
+            rows.counts.requires_review.to_string(),
+            "/_/reviews",
+            "wait for a person",
+            rows.counts.requires_review > 0,
+        ),
+        tile(
+            "Jobs queued",
+            rows.jobs.queued.to_string(),
+            "/_/jobs?status=queued",
+            "work that is still to be done",
+            false,
+        ),
+        tile(
+            "Jobs failed",
+            rows.jobs.failed.to_string(),
+            "/_/jobs?status=failed",
+            "gave up",
+            rows.jobs.failed > 0,
+        ),
+        tile(
+            "Database",
+            database.to_owned(),
+            "/readyz?verbose=1",
+            &format!("{} of {} connections busy", pool.busy, pool.size),
+            !app.shop.db.is_healthy(),
+        ),
+    ]
 }

@@ -3,12 +3,25 @@
 //!
 //! [`faces`] is the table of its pages. Each request comes through [`answer`]: who is it, may they, is the form ours.
 
+mod acts;
 mod asset;
+mod cell;
+mod chart;
+mod checks;
 mod door;
+mod event;
 pub mod faces;
+mod form;
 mod frame;
 mod home;
+mod order;
+mod parts;
+mod people;
+mod settings;
 mod sign_in;
+mod tasks;
+mod twins;
+mod views;
 mod visit;
 
 use std::sync::Arc;
@@ -22,6 +35,7 @@ use axum::http::{HeaderValue, Method, Request, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 
+use self::acts::Act;
 use self::faces::{Behind, FACES, Face, Need};
 use self::frame::Message;
 use self::visit::Visit;
@@ -108,5 +122,24 @@ async fn shown(visit: &mut Visit) -> Shown {
     }
     match visit.face.behind {
         Behind::Page(page) => page(visit).await,
+        Behind::View(def) => views::view(visit, def).await,
+        Behind::Operation(def) => acts::operate(visit, def).await,
+        Behind::Task(def) => tasks::perform(visit, def).await,
     }
+}
+
+/// What can be done in a room by pages of their own: what they make is shown once, so no operation makes it.
+fn own_acts(visit: &Visit, resource: &str) -> Vec<Act> {
+    let (name, title) = match resource {
+        "tokens" => ("tokens.create", "Make a token"),
+        "users" => ("users.invite", "Invite somebody"),
+        _ => return Vec::new(),
+    };
+    let act = Act::to(name, title.into(), "Shown this one time".into(), None, &[]);
+    act.filter(|_| visit.may(ops::Role::Admin)).into_iter().collect()
+}
+
+/// There is nothing.
+async fn nothing(_: &mut Visit) -> Shown {
+    Err(Problem::new("no_such_route", "there is nothing at this path"))
 }

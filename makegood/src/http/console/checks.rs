@@ -1,0 +1,171 @@
+//! Checks: what must be true, what is not, and the form that mends it.
+
+use std::collections::BTreeMap;
+
+use askama::Template;
+use axum::http::StatusCode;
+use kernel::{Currency, Money, Timestamp};
+use ops::{Check, Finding, Severity};
+use serde_json::json;
+use shop::ids::OrderId;
+use shop::orders;
+
+use super::Shown;
+use super::acts::Act;
+use super::cell::{Cell, Shape, leads_to};
+use super::frame::{Frame, html};
+use super::people::remedy;
+use super::visit::Visit;
+use crate::http::problem::Problem;
+use crate::worker;
+
+/// How bad the findings of a check are, as a badge.
+pub(super) fn severity(severity: Severity) -> Cell {
+    match severity {
+        Severity::Page => Cell::new("page", Shape::Badge("bad")),
+        Severity::Ticket => Cell::new("ticket", Shape::Badge("heed")),
+    }
+}
+
+/// What the orders among these things cost, together; in each currency.
+pub(super) async fn money(visit: &Visit, subjects: impl Iterator<Item = &str>) -> Result<String, Problem> {
+    let ids: Vec<OrderId> = subjects.filter_map(|subject| subject.parse().ok()).take(200).collect();
+    if ids.is_empty() {
+        return Ok(String::new());
+    }
+    let found = visit.app.shop.db.read("console.money", move |tx| orders::find_many(tx, &ids)).await?;
+    let mut sums: BTreeMap<Currency, i64> = BTreeMap::new();
+    for order in found.values() {
+        *sums.entry(order.amounts.currency).or_default() += order.amounts.total().minor;
+    }
+    Ok(sums.into_iter().map(|(currency, sum)| Money::new(sum, currency).tag()).collect::<Vec<_>>().join(", "))
+}
+
+#[derive(Template)]
+#[template(path = "console/checks.html")]
+struct Checks {
+    frame: Frame,
+    rows: Vec<One>,
+}
+
+struct One {
+    name: &'static str,
+    must: &'static str,
+    state: Cell,
+    oldest: Option<Cell>,
+}
+
+/// `/_/checks`
+pub(super) async fn list(visit: &mut Visit) -> Shown {
+    let findings = worker::check(&visit.app).await?;
+    visit.app.metrics.found(&findings);
+    let checks = shop::checks();
+    let rows = checks.iter().map(|check| {
+        let of: Vec<&Finding> = findings.iter().filter(|finding| finding.check == check.name).collect();
+        let tone = match (of.len(), check.severity) {
+            (0, _) => "good",
+            (_, Severity::Page) => "bad",
+            (_, Severity::Ticket) => "heed",
+        };
+        let text = match of.len() {
+            0 => "holds".to_owned(),
+            1 => "1 finding".to_owned(),
+            count => format!("{count} findings"),
+        };
+        One {
+            name: check.name,
+            must: check.must,
+            state: Cell::new(text, Shape::Badge(tone)),
+            oldest: of
+                .iter()
+                .filter_map(|finding| finding.since)
+                .min()
+                .map(|since| Cell::time(since, visit.now)),
+        }
+    });
+    let mut rows: Vec<One> = rows.collect();
+    rows.sort_by_key(|row| row.state.text == "holds");
+    Ok(html(StatusCode::OK, &Checks { frame: Frame::of(visit, "Checks"), rows }))
+}
+
+#[derive(Template)]
+#[template(path = "console/check.html")]
+struct Page {
+    frame: Frame,
+    title: String,
+    must: &'static str,
+    means: &'static str,
+    severity: Cell,
+    findings: Vec<Shows>,
+    money: String,
+    good: &'static str,
+    room: (&'static str, &'static str),
+    command: String,
+}
+
+/// One finding, and what mends it.
+struct Shows {
+    subject: Cell,
+    text: String,
+    since: Option<Cell>,
+    mend: Option<Act>,
+    command: String,
+}
+
+/// `/_/checks/{id}`
+pub(super) async fn show(visit: &mut Visit) -> Shown {
+    let checks = shop::checks();
+    let Some(check) = checks.into_iter().find(|check| check.name == visit.id()) else {
+        return Err(Problem::new("not_found", format!("no check is called {}", visit.id())));
+    };
+    page(visit, check, check.name.to_owned(), "Everything is as it must be.", ("Checks", "/_/checks")).await
+}
+
+/// `/_/reviews`: orders that wait for a person.
+pub(super) async fn reviews(visit: &mut Visit) -> Shown {
+    let checks = shop::checks();
+    let Some(check) = checks.into_iter().find(|check| check.name == "orders_in_review") else {
+        return Err(Problem::new("not_found", "nothing looks for reviews"));
+    };
+    let good = "No order waits for a person. An order comes here when the money does not fit, when a bank or Radar \
+                warns, or when somebody flags it.";
+    page(visit, check, "Reviews".into(), good, ("Orders", "/_/orders")).await
+}
+
+async fn page(
+    visit: &Visit,
+    check: Check,
+    title: String,
+    good: &'static str,
+    room: (&'static str, &'static str),
+) -> Shown {
+    let now: Timestamp = visit.now;
+    let found = visit.app.shop.db.read("console.check", move |tx| check.run(tx, now)).await?;
+    let money = money(visit, found.iter().map(|finding| finding.subject.as_str())).await?;
+    let findings = found.iter().map(|finding| {
+        let mend = finding.mend.as_ref().map(|mend| json!(mend));
+        Shows {
+            subject: Cell {
+                href: leads_to("subject", &finding.subject),
+                ..Cell::new(finding.subject.clone(), Shape::Id)
+            },
+            text: finding.text.clone(),
+            since: finding.since.map(|since| Cell::time(since, now)),
+            mend: mend.as_ref().and_then(|mend| remedy(visit, mend)),
+            command: finding.mend.as_ref().map(|mend| mend.command.clone()).unwrap_or_default(),
+        }
+    });
+    let page = Page {
+        frame: Frame::of(visit, title.clone()),
+        title,
+        must: check.must,
+        means: check.means,
+        severity: severity(check.severity),
+        findings: findings.collect(),
+        money,
+        good,
+        room,
+        command: "makegood check".into(),
+    };
+    Ok(html(StatusCode::OK, &page))
+}
