@@ -34,7 +34,9 @@ impl Account {
         let named = |(name, _): &&(String, String)| name.eq_ignore_ascii_case("Request-Id");
         let request_id = response.headers.iter().find(named).map(|(_, id)| id.clone());
         match response.answer {
-            Answer::Delivered | Answer::Late(_) => answered(response.status, response.body, request_id, None),
+            Answer::Delivered | Answer::Late(_) => {
+                answered(call, response.status, response.body, request_id, None)
+            }
             Answer::Lost => Err(CallError::Unknown("no answer: the connection broke".into())),
         }
     }

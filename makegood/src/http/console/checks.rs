@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use askama::Template;
 use axum::http::StatusCode;
 use kernel::{Currency, Money, Timestamp};
-use ops::{Check, Finding, Severity};
+use ops::{Check, Severity, results};
 use serde_json::json;
 use shop::ids::OrderId;
 use shop::orders;
@@ -17,7 +17,6 @@ use super::frame::{Frame, html};
 use super::people::remedy;
 use super::visit::Visit;
 use crate::http::problem::Problem;
-use crate::worker;
 
 /// How bad the findings of a check are, as a badge.
 pub(super) fn severity(severity: Severity) -> Cell {
@@ -53,34 +52,30 @@ struct One {
     must: &'static str,
     state: Cell,
     oldest: Option<Cell>,
+    checked: Option<Cell>,
 }
 
 /// `/_/checks`
 pub(super) async fn list(visit: &mut Visit) -> Shown {
-    let findings = worker::check(&visit.app).await?;
-    visit.app.metrics.found(&findings);
+    let results = visit.app.shop.db.read("console.checks", results::latest).await?;
     let checks = shop::checks();
     let rows = checks.iter().map(|check| {
-        let of: Vec<&Finding> = findings.iter().filter(|finding| finding.check == check.name).collect();
-        let tone = match (of.len(), check.severity) {
-            (0, _) => "good",
-            (_, Severity::Page) => "bad",
-            (_, Severity::Ticket) => "heed",
+        let result = results.iter().find(|result| result.check == check.name);
+        let (text, tone) = match (result.map(|result| result.count), check.severity) {
+            (None, _) => ("not run yet".to_owned(), "quiet"),
+            (Some(0), _) => ("holds".to_owned(), "good"),
+            (Some(count), severity) => {
+                let tone = if severity == Severity::Page { "bad" } else { "heed" };
+                (format!("{count} finding{}", if count == 1 { "" } else { "s" }), tone)
+            }
         };
-        let text = match of.len() {
-            0 => "holds".to_owned(),
-            1 => "1 finding".to_owned(),
-            count => format!("{count} findings"),
-        };
+        let time = |at: Timestamp| Cell::time(at, visit.now);
         One {
             name: check.name,
             must: check.must,
             state: Cell::new(text, Shape::Badge(tone)),
-            oldest: of
-                .iter()
-                .filter_map(|finding| finding.since)
-                .min()
-                .map(|since| Cell::time(since, visit.now)),
+            oldest: result.and_then(|result| result.oldest).map(time),
+            checked: result.map(|result| time(result.checked_at)),
         }
     });
     let mut rows: Vec<One> = rows.collect();

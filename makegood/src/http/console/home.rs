@@ -6,7 +6,8 @@ use askama::Template;
 use axum::http::StatusCode;
 use db::Tx;
 use kernel::{Result, Timestamp};
-use ops::{Check, Finding, Severity};
+use ops::results::{self, CheckResult};
+use ops::{Check, Severity};
 use shop::{inbox, orders};
 
 use super::Shown;
@@ -18,7 +19,6 @@ use super::visit::Visit;
 use crate::app::App;
 use crate::cli::render::ago;
 use crate::http::problem::Problem;
-use crate::worker;
 
 /// So many of the newest orders are counted by state: a shop with a million is as fast as one with ten.
 const NEWEST_ORDERS: i64 = 1_000;
@@ -65,6 +65,7 @@ struct Rows {
     jobs: jobs::Counts,
     pulse: Vec<(Timestamp, inbox::EventStatus)>,
     by_status: BTreeMap<String, i64>,
+    results: Vec<CheckResult>,
 }
 
 fn read(tx: &mut Tx<'_>, now: Timestamp) -> Result<Rows> {
@@ -75,6 +76,7 @@ fn read(tx: &mut Tx<'_>, now: Timestamp) -> Result<Rows> {
         jobs: jobs::counts(tx)?,
         pulse: inbox::pulse(tx, Columns::since(now), NEWEST_EVENTS)?,
         by_status: orders::newest_by_status(tx, NEWEST_ORDERS)?,
+        results: results::latest(tx)?,
     })
 }
 
@@ -82,15 +84,18 @@ fn read(tx: &mut Tx<'_>, now: Timestamp) -> Result<Rows> {
 pub(super) async fn page(visit: &mut Visit) -> Shown {
     let (app, now) = (&visit.app, visit.now);
     let rows = app.shop.db.read("console.home", move |tx| read(tx, now)).await?;
-    let (results, checked_at) = results(app, now).await?;
     let checks = shop::checks();
     let mut found = Vec::new();
-    for check in &checks {
-        let of: Vec<&Finding> = results.iter().filter(|finding| finding.check == check.name).collect();
-        if !of.is_empty() {
-            found.push(told(visit, check, &of).await?);
+    for result in rows.results.iter().filter(|result| result.count > 0) {
+        if let Some(check) = checks.iter().find(|check| check.name == result.check) {
+            found.push(told(visit, check, result).await?);
         }
     }
+    // What was looked at longest ago says how old this page's word is.
+    let checked = match rows.results.iter().map(|result| result.checked_at).min() {
+        Some(at) => Cell::time(at, now),
+        None => Cell::text("not yet: the first round comes within a minute"),
+    };
     // What wakes somebody stands first.
     let is_page =
         |name: &str| checks.iter().any(|check| check.name == name && check.severity == Severity::Page);
@@ -105,7 +110,7 @@ pub(super) async fn page(visit: &mut Visit) -> Shown {
         found,
         checks: checks.len(),
         worst,
-        checked: Cell::time(checked_at, now),
+        checked,
         tiles: tiles(app, &rows, now),
         events: Columns::of_events(&rows.pulse, now),
         orders: Bars::of_orders(&rows.by_status, NEWEST_ORDERS),
@@ -113,23 +118,17 @@ pub(super) async fn page(visit: &mut Visit) -> Shown {
     Ok(html(StatusCode::OK, &page))
 }
 
-/// What the checks found, and when.
-async fn results(app: &App, now: Timestamp) -> Result<(Vec<Finding>, Timestamp), Problem> {
-    Ok((worker::check(app).await?, now))
-}
-
-async fn told(visit: &Visit, check: &Check, of: &[&Finding]) -> Result<Found, Problem> {
-    let oldest = of.iter().filter_map(|finding| finding.since).min();
+async fn told(visit: &Visit, check: &Check, result: &CheckResult) -> Result<Found, Problem> {
     Ok(Found {
         check: check.name,
         must: check.must,
         severity: severity(check.severity),
-        count: match of.len() {
+        count: match result.count {
             count @ 200.. => format!("{count}+"),
             count => count.to_string(),
         },
-        oldest: oldest.map(|since| Cell::time(since, visit.now)),
-        money: money(visit, of.iter().map(|finding| finding.subject.as_str())).await?,
+        oldest: result.oldest.map(|since| Cell::time(since, visit.now)),
+        money: money(visit, result.findings.iter().filter_map(|found| found["subject"].as_str())).await?,
     })
 }
 

@@ -81,6 +81,12 @@ const CAUSES: &[Cause] = &[
         "Your payment has arrived. Something in order {order} is out of stock at the moment, and the order is completed as soon as it is back. If you would rather have your money back, tell us.",
     ),
     broken(
+        "waits_for_refund",
+        "All the money is on its way back, and nothing is handed over meanwhile.",
+        &[],
+        "The payment for order {order} is on its way back to you, so nothing more is handed over. Depending on your bank it takes some days until you see the money.",
+    ),
+    broken(
         "refunded",
         "The money went back, and what was bought with it.",
         &[],
@@ -121,6 +127,7 @@ fn name(place: Place) -> &'static str {
         Place::EventFailed => "event_failed",
         Place::UnderReview => "under_review",
         Place::WaitsForStock => "waits_for_stock",
+        Place::WaitsForRefund => "waits_for_refund",
         Place::Refunded => "refunded",
         Place::Disputed => "disputed",
         Place::AccessRemoved => "access_removed",
