@@ -111,7 +111,8 @@ pub fn retrieve_session(id: &str) -> Call {
 
 /// Reads a session together with its payment, as both are at this moment.
 pub fn retrieve_session_with_payment(id: &str) -> Call {
-    retrieve_session(id).with("expand[]", "payment_intent")
+    let whole = ["payment_intent", "payment_intent.latest_charge", "payment_intent.latest_charge.refunds"];
+    whole.into_iter().fold(retrieve_session(id), |call, name| call.with("expand[]", name))
 }
 
 /// Reads what a session sells, which no event carries; a hundred lines, which is all that a session takes.

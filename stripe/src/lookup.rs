@@ -1,5 +1,7 @@
 //! Calls that only read, and pages of lists.
 
+use std::collections::BTreeSet;
+
 use kernel::Timestamp;
 use serde_json::Value;
 
@@ -8,9 +10,27 @@ use crate::client::{Call, segment};
 use crate::facts::Target;
 use crate::fields::Fields;
 
-/// Reads a payment intent.
+/// Reads a payment intent, with its charge and what of it went back: who hears that money came must hear that it went.
 pub fn retrieve_payment_intent(id: &str) -> Call {
-    Call::get(format!("/v1/payment_intents/{}", segment(id)))
+    Target::Intent(id.to_owned()).call()
+}
+
+/// Lists the disputes of a charge. A charge says only that there are some.
+pub fn list_disputes(charge: &str) -> Call {
+    Call::get("/v1/disputes").with("charge", charge).with("limit", 100)
+}
+
+/// The disputed charges in an object that was fetched, itself among them.
+pub fn disputed_charges(object: &Value) -> BTreeSet<String> {
+    match object {
+        Value::Object(fields) => {
+            let is_charge = object["object"] == "charge" && object["disputed"] == true;
+            let own = object["id"].as_str().filter(|_| is_charge).map(str::to_owned);
+            fields.values().flat_map(disputed_charges).chain(own).collect()
+        }
+        Value::Array(items) => items.iter().flat_map(disputed_charges).collect(),
+        _ => BTreeSet::new(),
+    }
 }
 
 /// Reads an event. Its payload is in the version in which it was made, whatever we ask for.
@@ -72,7 +92,7 @@ pub fn list_events(query: EventQuery) -> Call {
 /// A kind of object that is listed whole, of any age.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Listed {
-    /// Checkout sessions, each with its payment.
+    /// Checkout sessions, each with its payment, that one's charge and its refunds.
     Sessions,
     /// Payment intents, each with its charge, that charge's refunds, and its review: closed reviews are found nowhere else.
     Intents,
@@ -101,7 +121,9 @@ impl Listed {
     /// What is to stand in each object instead of its id: what names the order, and what else it proves.
     fn expanded(self) -> &'static [&'static str] {
         match self {
-            Listed::Sessions => &["payment_intent"],
+            Listed::Sessions => {
+                &["payment_intent", "payment_intent.latest_charge", "payment_intent.latest_charge.refunds"]
+            }
             Listed::Intents => &["latest_charge", "latest_charge.refunds", "review"],
             Listed::Refunds | Listed::Disputes | Listed::Warnings | Listed::Reviews => {
                 &["charge", "payment_intent"]
@@ -193,7 +215,8 @@ mod tests {
     #[test]
     fn an_object_is_asked_for_by_its_id_alone() {
         let asked = |id| retrieve_object(id).map(|call| said(&call));
-        let session = "/v1/checkout/sessions/cs_test_1?expand[]=payment_intent";
+        let session = "/v1/checkout/sessions/cs_test_1?expand[]=payment_intent&\
+                       expand[]=payment_intent.latest_charge&expand[]=payment_intent.latest_charge.refunds";
         assert_eq!(asked("cs_test_1").as_deref(), Some(session));
         let refund = "/v1/refunds/re_1?expand[]=charge&expand[]=payment_intent";
         assert_eq!(asked("re_1").as_deref(), Some(refund));
@@ -202,6 +225,16 @@ mod tests {
         for no_object in ["", "pi", "cus_1", "evt_1", "ord_1"] {
             assert_eq!(asked(no_object), None, "{no_object}");
         }
+    }
+
+    #[test]
+    fn a_disputed_charge_is_seen_wherever_it_stands() {
+        let charge = |id: &str, disputed: bool| json!({"object": "charge", "id": id, "disputed": disputed});
+        let session = json!({"object": "checkout.session", "payment_intent":
+            {"object": "payment_intent", "latest_charge": charge("ch_1", true)}});
+        assert_eq!(disputed_charges(&session), BTreeSet::from(["ch_1".to_owned()]));
+        assert_eq!(disputed_charges(&json!([charge("ch_2", false), charge("ch_3", true)])).len(), 1);
+        assert!(disputed_charges(&charge("ch_4", false)).is_empty());
     }
 
     #[test]

@@ -4,8 +4,8 @@ use db::TxResult;
 use kernel::{Duration, Error, Result, Timestamp};
 use ops::Actor;
 use serde_json::Value;
-use stripe::checkout::{expire_session, retrieve_session, retrieve_session_with_payment};
-use stripe::{Asked, CallError, Reading, SessionStatus, read_object};
+use stripe::checkout::{expire_session, retrieve_session_with_payment};
+use stripe::{Asked, CallError, SessionStatus};
 
 use super::{Checkout, CheckoutState, store};
 use crate::fetch;
@@ -110,7 +110,7 @@ pub async fn sync(seam: &Seam, order: OrderId) -> Result<()> {
     let found = seam.db.read("checkout.find", move |tx| store::find(tx, order)).await?;
     let Some(session) = found.and_then(|checkout| checkout.session) else { return Ok(()) };
     let asked = fetch::question(seam).await?;
-    let seen = seam.stripe.call(retrieve_session(&session)).await?;
+    let seen = seam.stripe.call(retrieve_session_with_payment(&session)).await?;
     learn(seam, order, (asked, seen), Page::GoesOn, &Actor::system("checkout")).await
 }
 
@@ -131,10 +131,7 @@ pub(super) async fn learn(
     page: Page,
     cause: &Actor,
 ) -> Result<()> {
-    let proof = match read_object(&object, asked).map_err(|e| Error::Bug(Box::new(e)))? {
-        Reading::Proof(proof) => proof,
-        Reading::NotHandled => return Err(Error::bug("Stripe answered something else than was asked for")),
-    };
+    let proof = fetch::whole(seam, &object, asked).await?;
     let (cx, cause) = (seam.cx(), cause.clone());
     seam.db
         .write("checkout.learn", move |tx| {

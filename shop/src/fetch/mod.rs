@@ -12,7 +12,8 @@ use futures_util::stream;
 use jobs::NewJob;
 use kernel::{Error, Refusal, Result, Timestamp};
 use serde_json::Value;
-use stripe::{Asked, Call, CallError, KeyTrouble, Proof, Reading, Target, key_trouble, read_object};
+use stripe::lookup::{Page, disputed_charges, list_disputes};
+use stripe::{Asked, Call, CallError, Fact, KeyTrouble, Proof, Reading, Target, key_trouble, read_object};
 
 use crate::seam::Seam;
 
@@ -95,12 +96,45 @@ pub async fn one(seam: &Seam, target: &Target) -> Result<Proof> {
 
 async fn answer(seam: &Seam, target: &Target, asked: Asked) -> Result<Proof> {
     let object = object(seam, target.id(), target.call()).await?;
-    match read_object(&object, asked).map_err(|e| Error::Bug(Box::new(e)))? {
-        Reading::Proof(proof) => Ok(proof),
-        Reading::NotHandled => {
-            Err(Error::bug(format!("Stripe answered something else than {}", target.id())))
+    whole(seam, &object, asked).await
+}
+
+/// What an object proves that was fetched, and the disputes of the charges in it: whoever hands over because money came
+/// must know in the same moment that a bank has taken it back.
+///
+/// # Errors
+/// As [`one`].
+pub async fn whole(seam: &Seam, object: &Value, asked: Asked) -> Result<Proof> {
+    match read_object(object, asked).map_err(|e| Error::Bug(Box::new(e)))? {
+        Reading::Proof(mut proof) => {
+            proof.facts.extend(disputes(seam, object, asked).await?);
+            Ok(proof)
+        }
+        Reading::NotHandled => Err(Error::bug(format!(
+            "Stripe answered something else than was asked for: {}",
+            object["object"]
+        ))),
+    }
+}
+
+/// The disputes of the charges in an object that was fetched.
+///
+/// # Errors
+/// As [`one`].
+pub async fn disputes(seam: &Seam, object: &Value, asked: Asked) -> Result<Vec<Fact>> {
+    let mut facts = Vec::new();
+    // A dispute is what is asked for; its own charge says nothing new.
+    let charges = if object["object"] == "dispute" { BTreeSet::new() } else { disputed_charges(object) };
+    for charge in charges {
+        let list = self::object(seam, &charge, list_disputes(&charge)).await?;
+        let page = Page::read(&list).map_err(|e| Error::Bug(Box::new(e)))?;
+        for dispute in page.items {
+            if let Ok(Reading::Proof(proof)) = read_object(dispute, asked) {
+                facts.extend(proof.facts);
+            }
         }
     }
+    Ok(facts)
 }
 
 /// The object as Stripe shows it.

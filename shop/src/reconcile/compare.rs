@@ -42,6 +42,14 @@ impl Shown {
         }
     }
 
+    /// The same with what else is known of it.
+    pub(super) fn with(mut self, more: Vec<Fact>) -> Shown {
+        if let Ok(Some(proof)) = &mut self.read {
+            proof.facts.extend(more);
+        }
+        self
+    }
+
     fn proof(&self) -> Option<&Proof> {
         self.read.as_ref().ok()?.as_ref()
     }

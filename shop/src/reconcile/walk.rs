@@ -8,9 +8,9 @@ use std::sync::Arc;
 use db::{Tx, TxResult};
 use kernel::{Cx, Duration, Error, Refusal, Result, Timestamp};
 use ops::{Actor, By};
-use serde_json::json;
-use stripe::CallError;
+use serde_json::{Value, json};
 use stripe::lookup::{Listed, Page, list_objects, retrieve_object};
+use stripe::{Asked, CallError};
 
 use super::compare::{self, Looked, Shown, in_words, plain};
 use super::stage::Stage;
@@ -94,7 +94,10 @@ impl Walk<'_> {
         let answer = self.seam.stripe.call(list_objects(listed, self.run.since, place)).await;
         let list = answer.map_err(|error| halted(error, place))?;
         let page = Page::read(&list).map_err(|e| Error::Bug(Box::new(e)))?;
-        let shown: Vec<Shown> = page.items.iter().map(|item| Shown::read(item, asked)).collect();
+        let mut shown = Vec::with_capacity(page.items.len());
+        for item in page.items {
+            shown.push(self.whole(item, asked).await?);
+        }
         let last = shown.last().map(|shown| shown.id.clone());
         let done = !page.more || last.is_none();
         Ok(Step { count: self.compare(shown, Some(young_from)).await?, place: last, done })
@@ -170,7 +173,8 @@ impl Walk<'_> {
         let asked = fetch::question(self.seam).await?;
         match fetch::object(self.seam, object, call).await {
             Ok(seen) => {
-                let seen = self.compare(vec![Shown::read(&seen, asked)], None).await?;
+                let shown = self.whole(&seen, asked).await?;
+                let seen = self.compare(vec![shown], None).await?;
                 count.looked_at += seen.looked_at;
                 count.strange += seen.strange;
                 Ok(())
@@ -180,6 +184,15 @@ impl Walk<'_> {
                 let finding = plain(Cause::NotAtStripe, object.to_owned(), order, text);
                 Ok(self.record(vec![finding.with(json!({ "asked_at": asked.at }), Vec::new())]).await?)
             }
+            Err(Error::Busy(why) | Error::Unknown(why)) => Err(Halt::NotNow(why)),
+            Err(error) => Err(Halt::Failed(error)),
+        }
+    }
+
+    /// An object with the disputes of the charges in it: what it brings and what a bank has taken of it are learned at once.
+    async fn whole(&self, object: &Value, asked: Asked) -> Result<Shown, Halt> {
+        match fetch::disputes(self.seam, object, asked).await {
+            Ok(disputes) => Ok(Shown::read(object, asked).with(disputes)),
             Err(Error::Busy(why) | Error::Unknown(why)) => Err(Halt::NotNow(why)),
             Err(error) => Err(Halt::Failed(error)),
         }

@@ -12,6 +12,7 @@ mod doubles;
 mod events;
 mod findings;
 mod fixpoint;
+mod gone_again;
 mod keys;
 mod operators;
 mod outage;
