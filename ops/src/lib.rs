@@ -33,7 +33,7 @@ pub use idempotency::{
 pub use operation::{Change, Guard, Operation, OperationDef, Plan, Proof, Risk};
 pub use runbook::{Cause, Look, Picked, Quote, Reads, Runbook, Standing};
 pub use runner::{Applied, Mode, Receipt, RunKind, Runner, Status, plan_id};
-pub use task::{Asked, Changing, Done, Effect, FINDINGS, Progress, Running, Task, TaskDef};
+pub use task::{Asked, Changing, Done, Effect, FINDINGS, PLAN_ID, Progress, Running, Task, TaskDef};
 pub use view::{Page, RowJson, View, ViewDef, page};
 
 /// The tables of this crate.

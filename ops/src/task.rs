@@ -104,6 +104,9 @@ impl Done {
 /// The field in which an answer says how many findings there are.
 pub const FINDINGS: &str = "findings";
 
+/// The field of a task that applies a plan: the plan that was seen and approved.
+pub const PLAN_ID: &str = "plan_id";
+
 /// A task at work.
 pub type Running<'a> = Pin<Box<dyn Future<Output = Result<Done>> + Send + 'a>>;
 
@@ -203,6 +206,11 @@ impl<C: Send + Sync + 'static> TaskDef<C> {
     /// Its verb: the words after the resource; none for a task of one word.
     pub fn verbs(&self) -> Vec<&'static str> {
         self.name.split('.').skip(1).collect()
+    }
+
+    /// Whether it is told which plan was approved: by its field [`PLAN_ID`], which no flag fills.
+    pub fn has_plan(&self) -> bool {
+        !(self.schema)()["properties"][PLAN_ID].is_null()
     }
 
     /// What is asked for.

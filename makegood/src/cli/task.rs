@@ -1,7 +1,7 @@
 //! A command that talks to the world and may take long: ask why where it changes something, show how far it is, print the
 //! answer.
 
-use ops::{Changing, FINDINGS, Risk, TaskDef};
+use ops::{Changing, FINDINGS, PLAN_ID, Risk, TaskDef};
 use serde_json::{Map, Value};
 use shop::Shop;
 
@@ -33,7 +33,7 @@ pub async fn task(
     task: &'static TaskDef<Shop>,
     input: Value,
 ) -> Result<Exit, Failure> {
-    if has_plan(task) {
+    if task.has_plan() {
         return with_plan(terminal, globals, backend, task, input).await;
     }
     if globals.plan.is_some() {
@@ -58,13 +58,6 @@ pub async fn task(
     bar.clear();
     show(terminal, &answer?, task.columns, Look::of_results(terminal, backend.now()))
 }
-
-/// Whether the task is told which plan was approved.
-pub fn has_plan(task: &TaskDef<Shop>) -> bool {
-    !(task.schema)()["properties"][PLAN_ID].is_null()
-}
-
-const PLAN_ID: &str = "plan_id";
 
 /// Shows the plan, asks, and has exactly that plan applied.
 async fn with_plan(

@@ -5,7 +5,7 @@ use axum::http::header::LOCATION;
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode};
 use kernel::{Duration, Error};
 use ops::runs::{self, RunId, Told};
-use ops::{Key, TaskDef};
+use ops::{Key, PLAN_ID, TaskDef};
 use serde_json::Value;
 use shop::Shop;
 use tokio::time::Instant;
@@ -15,7 +15,6 @@ use super::call::{Answer, Call, json};
 use super::idempotency::{self, Turn};
 use super::problem::Problem;
 use super::routes::ADMIN;
-use crate::cli::task::has_plan;
 use crate::tasks::{self, Started};
 
 /// How long a caller waits for the answer at most. Behind a proxy that cuts at 30 seconds there is still an answer.
@@ -42,7 +41,7 @@ pub(super) async fn act(mut call: Call, def: &'static TaskDef<Shop>) -> Answer {
     let bytes = call.bytes().await?;
     let mut asked = Asked::read(call.object(&bytes)?, call.id.as_deref(), def.subject, &(def.schema)())?;
     match asked.plan_id.take() {
-        Some(plan_id) if has_plan(def) => drop(asked.input.insert("plan_id".into(), plan_id.into())),
+        Some(plan_id) if def.has_plan() => drop(asked.input.insert(PLAN_ID.into(), plan_id.into())),
         Some(_) => {
             return Err(Problem::invalid("/plan_id", "a task has no plan; dry_run says what it would do"));
         }
