@@ -1,7 +1,9 @@
 //! Mends what was explained: exactly the plan that was seen, by the operation's or task's own runner.
 
+use db::TxResult;
 use kernel::{Refusal, Result};
-use ops::{By, Mode, Plan, Progress, Receipt, Runner, TaskDef};
+use ops::audit::{self, Entry};
+use ops::{By, Done, Mode, Plan, Progress, Receipt, Runner, TaskDef};
 use serde_json::{Value, json};
 
 use super::act::{Explained, Means, Planned};
@@ -88,7 +90,12 @@ async fn of_task<C: On>(
             .fix("look at a new preview, then apply that plan")
             .into());
     }
-    let done = task.read(input.clone())?.run(on, by, progress).await?;
+    let asked = task.read(input.clone())?;
+    let audit = asked.changing.map(|changing| changing.audit);
+    let done = asked.run(on, by, progress).await?;
+    if let Some(audit) = audit {
+        written_down(on, audit, task.name, (input, &id), by, &done).await?;
+    }
     let mut shown = receipt(&id, "applied", plan, plan_id);
     let left = done.findings.unwrap_or_default();
     shown["verify"] = json!([{ "must": format!("{} leaves nothing to mend", task.name), "holds": left == 0,
@@ -96,6 +103,26 @@ async fn of_task<C: On>(
     shown["verified"] = (left == 0).into();
     shown["answer"] = done.summary();
     Ok(shown)
+}
+
+/// The task's own entry in the audit log, as where it is run by itself. What it has changed is written down by the rooms, in
+/// the same transactions.
+async fn written_down<C: On>(
+    on: &C,
+    kind: &'static str,
+    task: &'static str,
+    (input, id): (&Value, &str),
+    by: &By,
+    done: &Done,
+) -> Result<()> {
+    let cx = on.cx();
+    let mut entry = Entry::new(kind, by.actor.clone(), "runbook", id)
+        .because(by.reason.as_deref())
+        .with(json!({ "task": task, "input": input, "answer": done.summary(), "role": by.role }));
+    entry.request_id = by.request_id.clone();
+    let written =
+        on.db.write("runbooks.audit", move |tx| audit::record(tx, &cx, vec![entry.clone()]).map(drop));
+    written.await.must_be_looked_up()
 }
 
 fn about(explained: &Explained, operation: &str, input: &Value) -> Value {
