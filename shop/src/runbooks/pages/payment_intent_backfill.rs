@@ -47,7 +47,11 @@ const CAUSES: &[Cause] = &[
         "We are looking for the payment of order {order}. The last four digits of the card and the day of the payment help us.",
     ),
     fine("known", "The order knows its payment.", "The payment of order {order} is known to us."),
-    fine("never_paid", "Nobody has paid, so there is no payment to know.", "Order {order} was never paid."),
+    fine(
+        "never_paid",
+        "Nobody has paid, so there is no payment to know.",
+        "Order {order} was never paid, so nothing of it is open.",
+    ),
     broken(
         "no_such_order",
         "It leads to no order here.",
