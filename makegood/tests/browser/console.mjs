@@ -118,7 +118,7 @@ async function tabTo(page, locator) {
   assert.fail("the keyboard does not reach it");
 }
 
-const heading = (page, name) => page.getByRole("heading", { level: 1, name }).waitFor();
+const reads = (page, name) => page.getByRole("heading", { level: 1, name }).waitFor();
 
 const paid = await buy("ada@example.com");
 const open_ = await buy("grace@example.com", false);
@@ -180,7 +180,7 @@ const stories = {
   "whoever is not known is told nothing, and signs in with the right password": async () => {
     const page = await open();
     await page.goto(`${shop}/_/orders/${paid}`);
-    await heading(page, "Sign in");
+    await reads(page, "Sign in");
     await page.screenshot({ path: join(shots, "console-sign-in-light.png") });
     await isAccessible(page, "the sign-in page");
     await signIn(page, "dev", "not the password");
@@ -247,7 +247,7 @@ const stories = {
     const invited = await api("POST", "/api/v1/admin/users/invite", { name: "vera", reason: "her link was lost" });
     const page = await open();
     await page.goto(invited.link);
-    await heading(page, "Welcome, vera");
+    await reads(page, "Welcome, vera");
     await isAccessible(page, "the welcome page");
     await page.getByLabel("Password").fill("vera looks at everything");
     await page.getByLabel("The same again").fill("vera looks at everything");
@@ -308,22 +308,27 @@ const stories = {
   "whoever signs out is out": async () => {
     const page = await signedIn();
     await page.getByRole("button", { name: "Sign out" }).click();
-    await heading(page, "Sign in");
+    await reads(page, "Sign in");
     await page.goto(`${shop}/_/orders`);
-    await heading(page, "Sign in");
+    await reads(page, "Sign in");
     await leave(page);
   },
 };
 
-const only = process.env.STORY;
-try {
-  for (const [name, story] of Object.entries(stories).filter(([name]) => !only || name.includes(only))) {
+for (const [name, story] of Object.entries(stories)) {
+  const began = performance.now();
+  try {
     await story();
-    console.log(`ok    ${name}`);
+    console.log(`ok      ${name} (${((performance.now() - began) / 1000).toFixed(1)} s)`);
+  } catch (error) {
+    console.log(`failed  ${name}\n${error.stack}`);
+    const page = browser.contexts().at(-1)?.pages().at(-1);
+    if (page) {
+      await page.screenshot({ path: join(shots, "console-failed.png"), fullPage: true });
+      console.log(`at ${page.url()} (${join(shots, "console-failed.png")})`);
+    }
+    process.exitCode = 1;
+    break;
   }
-} catch (error) {
-  console.log(`FAILED  ${error.stack}`);
-  process.exitCode = 1;
-} finally {
-  await browser.close();
 }
+await browser.close();

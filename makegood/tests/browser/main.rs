@@ -1,4 +1,5 @@
-//! People in the demo shop, in a real Chromium. The stories stand in `shop.mjs`; here the tools are found, the shop is
+//! People in the demo shop, and operators in the console, in a real Chromium. The stories stand in `shop.mjs` and
+//! `console.mjs`; here the tools are found, the shop is
 //! started as the real binary, and the browser is let in.
 
 #![allow(clippy::unwrap_used, reason = "a test says by a panic that it failed")]
@@ -6,6 +7,7 @@
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
 
 const PACKAGES: [&str; 2] = ["playwright-core@1.65.1", "axe-core@4.14.1"];
 const BROWSERS: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
@@ -61,6 +63,8 @@ fn in_ci() -> bool {
 struct Shop {
     process: Child,
     address: String,
+    /// Of the operator `dev`, in the console.
+    password: String,
     token: String,
     _folder: tempfile::TempDir,
 }
@@ -83,10 +87,12 @@ impl Shop {
             let line =
                 banner.find(|line| line.as_ref().is_ok_and(|line| line.trim_start().starts_with(label)));
             let line = line.expect("the shop did not start").unwrap();
-            line.split_whitespace().nth(1).unwrap().to_owned()
+            line.split_whitespace().map(str::to_owned).collect::<Vec<String>>()
         };
-        let (address, token) = (said("Shop"), said("Token"));
-        Shop { process, address, token, _folder: folder }
+        let (address, console, token) = (said("Shop")[1].clone(), said("Console"), said("Token")[1].clone());
+        // Console  http://…/_/  sign in as dev with PASSWORD
+        let password = console.last().unwrap().clone();
+        Shop { process, address, password, token, _folder: folder }
     }
 }
 
@@ -97,25 +103,43 @@ impl Drop for Shop {
     }
 }
 
+/// The packages are installed by one of the tests that run at once.
+static INSTALLING: Mutex<()> = Mutex::new(());
+
 #[test]
 fn people_buy_in_a_real_browser() {
-    let browser = match tools() {
+    tell("shop.mjs", |shop| vec![shop.address.clone(), shop.token.clone()]);
+}
+
+#[test]
+fn operators_work_in_a_real_browser() {
+    tell("console.mjs", |shop| vec![shop.address.clone(), shop.token.clone(), shop.password.clone()]);
+}
+
+/// Runs the stories of one script in a shop of their own.
+fn tell(stories: &str, arguments: impl Fn(&Shop) -> Vec<String>) {
+    let tools = {
+        let _one_at_a_time = INSTALLING.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        tools()
+    };
+    let browser = match tools {
         Ok(browser) => browser,
         Err(missing) => {
             assert!(!in_ci(), "{missing}");
-            println!("not run: the demo shop in a real browser, because there is {missing}");
+            println!("not run: {stories} in a real browser, because there is {missing}");
             return;
         }
     };
     let shots = Path::new(env!("CARGO_TARGET_TMPDIR")).join("screenshots");
     std::fs::create_dir_all(&shots).unwrap();
     // Node looks for packages beside the script, so the script goes to where they are.
-    let script = modules().join("shop.mjs");
-    std::fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/browser/shop.mjs"), &script).unwrap();
+    let script = modules().join(stories);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/browser");
+    std::fs::copy(folder.join(stories), &script).unwrap();
     let shop = Shop::start();
     let told = Command::new("node")
         .arg(script)
-        .args([&shop.address, &shop.token])
+        .args(arguments(&shop))
         .args([&shots, &browser])
         .stdin(Stdio::null())
         .output()

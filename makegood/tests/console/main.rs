@@ -5,4 +5,5 @@
 mod browser;
 #[path = "../doors/mod.rs"]
 mod doors;
+mod pages;
 mod signing_in;

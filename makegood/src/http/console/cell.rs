@@ -28,7 +28,7 @@ pub(super) enum Shape {
 #[derive(Debug, Clone, PartialEq, Eq, Template)]
 #[template(
     ext = "html",
-    source = r#"{% if let Some(href) = href %}<a href="{{ href }}">{% endif %}{% match shape %}{% when Shape::Text %}{{ text }}{% when Shape::Dim %}<span class="quiet">{{ text }}</span>{% when Shape::Number %}<span class="sum">{{ text }}</span>{% when Shape::Badge(tone) %}<span class="badge {{ tone }}">{{ text }}</span>{% when Shape::Time(at, exact) %}<time datetime="{{ at }}" title="{{ exact }}">{{ text }}</time>{% when Shape::Id %}<span class="id">{{ text }}</span>{% endmatch %}{% if href.is_some() %}</a>{% endif %}"#
+    source = r#"{% if let Some(href) = href %}<a href="{{ href }}">{% endif %}{% match shape %}{% when Shape::Text %}{{ text }}{% when Shape::Dim %}<span class="quiet">{{ text }}</span>{% when Shape::Number %}<span class="sum">{{ text }}</span>{% when Shape::Badge(tone) %}<span class="badge {{ tone }}">{{ text }}</span>{% when Shape::Time(at, exact) %}<time datetime="{{ at }}" title="{{ exact }}">{{ text }}</time>{% when Shape::Id %}<span class="id" title="{{ text }}">{{ text }}</span>{% endmatch %}{% if href.is_some() %}</a>{% endif %}"#
 )]
 pub(super) struct Cell {
     pub(super) text: String,

@@ -8,8 +8,8 @@ use kernel::Timestamp;
 use shop::inbox::EventStatus;
 
 const MINUTES: i64 = 30;
-const WIDTH: f64 = 600.0;
-const HEIGHT: f64 = 130.0;
+const WIDTH: f64 = 380.0;
+const HEIGHT: f64 = 110.0;
 
 /// Columns over time, each of parts that lie upon each other.
 #[derive(Template)]
@@ -135,14 +135,14 @@ impl Bars {
         let top = by_status.values().max().copied().unwrap_or_default().max(1);
         let count = |state: &str| by_status.get(state).copied().unwrap_or_default();
         let rows = STATES.iter().enumerate().map(|(place, (state, class))| {
-            let width = 400.0 * count(state) as f64 / top as f64;
+            let width = 270.0 * count(state) as f64 / top as f64;
             Beam {
                 title: (*state).to_owned(),
                 href: format!("/_/orders?status={state}"),
-                y: place * 26,
-                middle: place * 26 + 14,
+                y: place * 22,
+                middle: place * 22 + 11,
                 width: format!("{width:.1}"),
-                after: format!("{:.1}", 106.0 + width),
+                after: format!("{:.1}", 80.0 + width),
                 count: count(state),
                 class,
             }
@@ -159,7 +159,7 @@ impl Bars {
                 "Orders by state".into()
             },
             says: if said.is_empty() { "No orders yet.".into() } else { format!("{}.", said.join(", ")) },
-            height: STATES.len() * 26,
+            height: STATES.len() * 22,
             rows: rows.collect(),
         }
     }

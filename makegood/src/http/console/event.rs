@@ -83,7 +83,12 @@ async fn effects(visit: &Visit, event: &str, order: Option<&str>) -> Vec<Line> {
     let input = Map::from_iter([("order".to_owned(), order.into())]);
     let Ok(explanation) = ask(visit, explain, input).await else { return Vec::new() };
     let lines = story(&explanation, visit.now).into_iter();
-    lines
-        .filter(|line| line.source != "event" && (line.cause.ends_with(event) || line.detail == event))
-        .collect()
+    let caused =
+        |line: &Line| line.source != "event" && (line.cause.ends_with(event) || line.detail == event);
+    let mut effects: Vec<Line> = lines.filter(caused).collect();
+    // What was left out stands before it; the first line says when.
+    if let Some(first) = effects.first_mut() {
+        first.after.clone_from(&first.exact);
+    }
+    effects
 }

@@ -43,12 +43,13 @@ use super::Origin;
 use super::problem::Problem;
 use super::routes::RouteLabel;
 use crate::app::App;
+pub use frame::ROOMS;
 
 /// What a page of the console answers.
 type Shown = Result<Response, Problem>;
 
 /// Nothing but our own files and forms: no script at all, no style in the page, nothing from elsewhere.
-const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; \
+pub const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; \
                       frame-ancestors 'none'";
 
 /// All pages, to stand beside the other routes.

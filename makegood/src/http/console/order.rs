@@ -135,7 +135,8 @@ fn facts(order: &Value, explanation: &Value, now: Timestamp) -> Vec<(String, Cel
         "Case".into(),
         Cell::text("Why has the buyer (no) access?").leading_to(format!("/_/people/{who}")),
     ));
-    if let Some(url) = explanation["checkout_url"].as_str() {
+    let url = explanation["checkout_url"].as_str().filter(|_| order["status"] == "pending");
+    if let Some(url) = url {
         facts.push(("Payment page".into(), Cell::new(url, Shape::Id)));
     }
     facts
