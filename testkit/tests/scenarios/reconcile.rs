@@ -700,23 +700,21 @@ testkit::on_both_engines! {
         let ada = world.buyer("ada@example.com").await;
         let order = bought(&world, ada).await;
         let paid = intent(&world, order).await;
-        let dispute = unheard(&world, |account, cx| {
-            account.open_dispute(&paid, &NewDispute::default(), cx).unwrap()
-        });
+        let warning = unheard(&world, |account, cx| account.warn_of_fraud(&paid, "misc", cx).unwrap());
         later(&world);
         world.account().inject(Fault::new(Trouble::RateLimit).times(1).on_request("GET", "/v1/checkout/sessions"));
         let first = look(&world).await;
-        assert_eq!(causes(&first), ["dispute_not_known_here", "not_finished"]);
+        assert_eq!(causes(&first), ["not_finished", "warning_not_known_here"]);
         assert_eq!((first.findings, &first.answer["complete"]), (Some(2), &json!(false)));
         let run = first.answer["reconciliation"].clone();
         let shown = world.view("reconciliations.show", json!({ "reconciliation": run })).await.unwrap();
         assert_eq!(shown["status"], "stopped");
         assert!(shown["stopped_by"].as_str().unwrap().contains("429"), "{shown:#}");
         // A fault without effect counts the calls.
-        world.account().inject(Fault::new(Trouble::Slow { seconds: 0 }).times(99).on_request("GET", "/v1/disputes"));
+        world.account().inject(Fault::new(Trouble::Slow { seconds: 0 }).times(99).on_request("GET", "/v1/radar/early_fraud_warnings"));
         let second = look(&world).await;
         assert_eq!(second.answer["reconciliation"], run, "the same run");
-        assert_eq!(found(&second), [("dispute_not_known_here".to_owned(), dispute, false)], "what was found stays");
+        assert_eq!(found(&second), [("warning_not_known_here".to_owned(), warning, false)], "what was found stays");
         assert_eq!(second.answer["complete"], true);
         let calls = 99 - world.account().faults()[0].count.unwrap();
         world.account().clear_faults();
@@ -726,7 +724,7 @@ testkit::on_both_engines! {
         let all = world.view("reconciliations.list", json!({})).await.unwrap();
         assert_eq!(all["data"].as_array().unwrap().len(), 2);
         let listed = world.view("reconciliations.findings", json!({ "reconciliation": run })).await.unwrap();
-        assert_eq!(listed["data"][0]["cause"], "dispute_not_known_here");
+        assert_eq!(listed["data"][0]["cause"], "warning_not_known_here");
         world.close().await;
     }
 
