@@ -11,7 +11,6 @@ use kernel::{Duration, Result, Timestamp};
 use ops::results;
 use shop::{inbox, orders, refunds};
 
-use crate::watching::RUNBOOK_OF_CHECK;
 
 /// A number that only grows while this process lives.
 #[derive(Debug, Default)]
@@ -361,11 +360,12 @@ impl Metrics {
 /// What the checks of each runbook found together.
 fn write_runbooks(out: &mut String, found: &dyn Fn(&str) -> Found, now: Timestamp) {
     let mut all: BTreeMap<&str, (i64, f64)> = BTreeMap::new();
-    for (check, runbook) in RUNBOOK_OF_CHECK {
-        let found = found(check);
-        let oldest = found.oldest.map_or(0.0, |at| now.since(at).as_secs_f64());
-        let entry = all.entry(runbook).or_default();
-        *entry = (entry.0 + found.count, entry.1.max(oldest));
+    for runbook in shop::RUNBOOKS {
+        let entry = all.entry(runbook.id).or_default();
+        for found in runbook.checks.iter().map(|check| found(check)) {
+            let oldest = found.oldest.map_or(0.0, |at| now.since(at).as_secs_f64());
+            *entry = (entry.0 + found.count, entry.1.max(oldest));
+        }
     }
     head(out, "runbook_findings", "gauge", "What the checks of each runbook found when they last ran.");
     for (runbook, (count, _)) in &all {

@@ -391,6 +391,10 @@ fn situations() -> Vec<(&'static str, &'static str, Facts)> {
                 ("paid, flagged", case(flagged(paid(WaitsFor::Review), ReviewKind::AmountMismatch), same)),
                 ("paid, its flag is cleared", case(paid(WaitsFor::Review), same)),
                 ("paid, waits for stock", case(paid(WaitsFor::Stock), same)),
+                (
+                    "confirmed, its refund is under way",
+                    case(Order { payment_status: PaymentStatus::RefundPending, ..confirmed() }, same),
+                ),
                 ("refunded", refunded_case()),
                 (
                     "disputed",
@@ -470,6 +474,10 @@ fn situations() -> Vec<(&'static str, &'static str, Facts)> {
                     finding("facts_provisional", Some("orders.mend"), of(refunded())),
                 ),
                 ("a part went back", of(partly())),
+                (
+                    "marked as refunded, and not sent",
+                    finding("refund_marked_not_made", Some("refunds.create"), of(refunded())),
+                ),
                 ("refunded", of(refunded())),
                 ("confirmed, nothing at Stripe", of(confirmed())),
                 ("confirmed, Stripe does not answer", silent(of(confirmed()))),

@@ -44,6 +44,10 @@ const ANNOUNCED: &[&str] = &[
     "checklist-cancellation",
 ];
 
+/// Checks that say that somebody has changed what nobody may change. No operation mends that: `makegood audit verify` names
+/// each place, and a backup says what stood there.
+const GUARD_THE_BOOKS: [&str; 2] = ["audit_chain_broken", "audit_entries_unchained"];
+
 fn names() -> BTreeSet<&'static str> {
     OPERATIONS.iter().map(|operation| operation.name).chain(TASKS.iter().map(|task| task.name)).collect()
 }
@@ -56,6 +60,10 @@ fn every_check_leads_to_exactly_one_runbook() {
     }
     for check in shop::checks() {
         let to = leads.remove(check.name).unwrap_or_default();
+        if GUARD_THE_BOOKS.contains(&check.name) {
+            assert!(to.is_empty(), "{} leads to {to:?}", check.name);
+            continue;
+        }
         assert_eq!(to.len(), 1, "{} leads to {to:?}", check.name);
         let found = shop::runbooks::of_check(check.name).map(|runbook| runbook.id);
         assert_eq!(found, to.first().copied());

@@ -218,7 +218,7 @@ pub fn rules(app_url: &str, dashboard: &str) -> Value {
 
 fn rule(alert: &Alert, app_url: &str, dashboard: &str) -> Value {
     let mut annotations = json!({ "summary": alert.summary, "description": alert.description });
-    let (url, command) = match alert.runbook {
+    let (url, command) = match alert.runbook.filter(|id| shop::runbooks::find(id).is_ok()) {
         Some(id) => (format!("{app_url}/_/runbooks/{id}"), format!("makegood runbook detect {id}")),
         None => (format!("{app_url}/_/"), "makegood check".to_owned()),
     };

@@ -25,7 +25,7 @@ pub const RUNBOOK: Runbook = Runbook {
         },
     ],
     rows: &["M4", "M10"],
-    checks: &["facts_provisional"],
+    checks: &["facts_provisional", "refund_marked_not_made"],
     alerts: &[],
     looks: &[ops::Look { task: "reconcile", input: r#"{"area":"refunds","from":"7d"}"#, causes: AT_STRIPE }],
     subject: "the order, or the payment, charge or refund at Stripe",
@@ -59,6 +59,12 @@ const CAUSES: &[Cause] = &[
         "A part of the payment went back. That changes nothing here: the buyer keeps everything, until the rest goes back too.",
         &["refunds.create"],
         "A part of the payment for order {order} was sent back. You keep what you bought; if you want to return the order as a whole, tell us.",
+    ),
+    broken(
+        "marked_not_made",
+        "It was marked as refunded by hand, its goods went back, and Stripe has not sent the money.",
+        &["refunds.create"],
+        "We took back what you bought with order {order}, and the money had not been sent. We are sending it now. Depending on your bank it takes some days until you see it.",
     ),
     fine(
         "refunded",
@@ -95,6 +101,9 @@ fn pick(facts: &Facts) -> Picked {
             "orders mend",
             order.id,
         ));
+    }
+    if let Some(found) = facts.found("refund_marked_not_made") {
+        return Picked::new("marked_not_made", found.text.clone()).mend(refund(order.id));
     }
     let because = facts.standing();
     match &order.state {
