@@ -63,6 +63,16 @@ async function api(method, path, body) {
   return told;
 }
 
+/** Breaks what the sandbox sends, or lets it be whole again. */
+async function fault(method, body) {
+  const answer = await fetch(`${shop}/sandbox/control/faults`, {
+    method,
+    headers: { "content-type": "application/json" },
+    body: body && JSON.stringify(body),
+  });
+  assert.ok(answer.ok, await answer.text());
+}
+
 /** Somebody buys, through the sandbox's own pages. */
 async function buy(email, pay = true) {
   const page = await open({ javaScriptEnabled: false });
@@ -77,7 +87,7 @@ async function buy(email, pay = true) {
     await page.getByLabel("Card number").fill("4242 4242 4242 4242");
     await page.getByLabel("Name on card").fill("Ada Lovelace");
     await page.getByRole("button", { name: /^Pay / }).click();
-    await page.getByRole("heading", { level: 1, name: /Thank you/ }).waitFor();
+    await page.waitForURL(/\/thanks\?session_id=/);
   }
   await page.context().close();
   const { data } = await api("GET", `/api/v1/admin/orders?session=${session}`);
@@ -133,6 +143,9 @@ const PAGES = {
   checks: "/_/checks",
   check: "/_/checks/orders_in_review",
   reviews: "/_/reviews",
+  runbooks: "/_/runbooks",
+  runbook: "/_/runbooks/stuck-paid-orders",
+  "runbook-explained": `/_/runbooks/stuck-paid-orders?subject=${paid}`,
   orders: "/_/orders",
   "orders-filtered": "/_/orders?status=refunded",
   order: `/_/orders/${paid}`,
@@ -225,6 +238,35 @@ const stories = {
     await isAccessible(page, "a stale plan");
     await page.getByRole("button", { name: "Apply exactly this" }).click();
     await page.getByText("Done, and read back.").waitFor();
+    await leave(page);
+  },
+
+  "webhooks are lost: it is found, explained, mended by exactly the plan that was seen, and proven": async () => {
+    await fault("POST", { kind: "drop" });
+    const lost = await buy("lost@example.com");
+    await fault("DELETE");
+    const page = await signedIn({ javaScriptEnabled: false });
+    await page.goto(`${shop}/_/orders/${lost}`);
+    await page.getByRole("heading", { level: 1 }).getByText("pending").waitFor();
+    await page.getByRole("link", { name: "Why has the buyer (no) access?" }).click();
+    await page.getByText("no access: event not received").waitFor();
+    await page.screenshot({ path: join(shots, "console-loop-case-light.png"), fullPage: true });
+    await page.goto(`${shop}/_/runbooks/paid-no-access`);
+    await page.getByLabel("Subject").fill(lost);
+    await page.getByRole("button", { name: "Explain" }).click();
+    await page.getByRole("heading", { name: /^Cause: / }).waitFor();
+    await page.getByRole("heading", { name: "What to tell the customer" }).waitFor();
+    await page.screenshot({ path: join(shots, "console-loop-plan-light.png"), fullPage: true });
+    await page.getByLabel("Reason").fill("the endpoint was away");
+    await page.getByRole("button", { name: "Apply exactly this" }).click();
+    await page.getByText("Done, and read back.").waitFor();
+    await page.screenshot({ path: join(shots, "console-loop-done-light.png"), fullPage: true });
+    await page.getByRole("link", { name: "Verify: look at it again" }).click();
+    await page.getByText("is confirmed; payment paid").waitFor();
+    await page.goto(`${shop}/_/orders/${lost}`);
+    await page.getByRole("heading", { level: 1 }).getByText("confirmed").waitFor();
+    await page.goto(`${shop}/_/audit-logs`);
+    await page.getByText("the endpoint was away").first().waitFor();
     await leave(page);
   },
 

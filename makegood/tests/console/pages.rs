@@ -320,6 +320,41 @@ on_both_engines! {
         server.stop().await;
     }
 
+    async fn a_runbook_is_explained_previewed_and_applied_with_its_plan(test: TestDb) {
+        let server = Server::start_as(&test, Wish { workers: true, ..Wish::default() }).await.with_catalog().await;
+        let order = bought(&server, "mug").await;
+        let why = json!({ "reason": "a letter from the bank" });
+        let flagged = server.post(&format!("/api/v1/admin/orders/{order}/review/flag"), Some(ADMIN_TOKEN), &why).await;
+        assert_eq!(flagged.status, 200, "{}", flagged.text);
+        let mut finance = Browser::with_role(&server, Role::Finance).await;
+        let page = finance.get("/_/runbooks/review-hold").await;
+        assert!(page.text.contains(&order) && page.text.contains("What may be the cause"), "{}", page.text);
+        let explained = finance.get(&format!("/_/runbooks/review-hold?subject={order}")).await;
+        assert_eq!(explained.status, 200, "{}", explained.text);
+        assert!(explained.text.contains("Cause: ") && explained.text.contains("What to tell the customer"), "{}", explained.text);
+        let plan = hidden(&explained.text, "plan_id");
+        let apply = "/_/runbooks/review-hold/apply";
+        let silent = finance.post(apply, &[("subject", &order), ("plan_id", &plan), ("reason", "")]).await;
+        assert_eq!(silent.status, 422, "{}", silent.text);
+        let stale = finance.post(apply, &[("subject", &order), ("plan_id", "plan_of_yesterday"), ("reason", "x")]).await;
+        assert_eq!(stale.status, 409, "{}", stale.text);
+        assert!(stale.text.contains("has changed since you looked"), "{}", stale.text);
+        let fields = [("subject", order.as_str()), ("plan_id", &plan), ("reason", "the bank was wrong")];
+        let done = finance.post(apply, &fields).await;
+        assert_eq!(done.status, 200, "{}", done.text);
+        assert!(done.text.contains("Done, and read back."), "{}", done.text);
+        assert!(finance.get("/_/reviews").await.text.contains("Nothing found."));
+        let mut viewer = Browser::with_role(&server, Role::Viewer).await;
+        assert_eq!(viewer.get("/_/runbooks/review-hold").await.status, 200);
+        assert_eq!(viewer.get(&format!("/_/runbooks/review-hold?subject={order}")).await.status, 403);
+        for runbook in shop::RUNBOOKS {
+            let page = viewer.get(&format!("/_/runbooks/{}", runbook.id)).await;
+            assert_eq!(page.status, 200, "{}: {}", runbook.id, page.text);
+            is_dressed(&page, runbook.id);
+        }
+        server.stop().await;
+    }
+
     async fn a_person_ends_their_own_sessions_and_no_other(test: TestDb) {
         let server = Server::start(&test).await;
         user(&server.app, "ada", Role::Viewer).await;
@@ -371,9 +406,12 @@ async fn bought(server: &Server, product: &str) -> String {
         .unwrap();
     let order = started["order_id"].as_str().unwrap().to_owned();
     let mut last = Value::Null;
-    for _ in 0..300 {
+    for _ in 0..500 {
         last = server.get(&format!("/api/v1/admin/orders/{order}"), Some(ADMIN_TOKEN)).await.body;
-        if last["status"] == "confirmed" || last["status"] == "completed" {
+        let events = server.get(&format!("/api/v1/admin/events?order={order}"), Some(ADMIN_TOKEN)).await.body;
+        // The first event that proves the payment confirms; the others come a little later.
+        let all_are_in = events["data"].as_array().is_some_and(|events| events.len() >= 3);
+        if all_are_in && matches!(last["status"].as_str(), Some("confirmed" | "completed")) {
             return order;
         }
         tokio::time::sleep(kernel::Duration::from_millis(20)).await;

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::faces::path_of;
 use super::form::{self, Field, From};
-use super::frame::{Frame, html};
+use super::frame::{Frame, ROOMS, html};
 use super::parts::heading;
 use super::twins::{Of, Twins, quoted, twins};
 use super::visit::{Fields, Visit, encoded};
@@ -108,6 +108,8 @@ struct Page {
     /// Where it belongs: title and path.
     room: (String, String),
     subject: String,
+    /// The page of the subject, where it has one.
+    subject_leads: Option<String>,
     risk: &'static str,
     is_final: bool,
     audit: &'static str,
@@ -294,6 +296,7 @@ impl Form<'_> {
             title,
             about: def.about(),
             room: room(resource),
+            subject_leads: leads(resource, &subject),
             subject,
             risk: risk(def.risk),
             is_final: def.risk == Risk::Final,
@@ -346,8 +349,22 @@ impl Form<'_> {
     }
 }
 
+/// The page of one thing of a resource, where there is such a page.
+pub(super) fn leads(resource: &str, id: &str) -> Option<String> {
+    let path = path_of(&format!("{resource}.show"))?;
+    (!id.is_empty()).then(|| path.replace("{id}", &encoded(id)))
+}
+
 /// The room in which a resource is found, and its path.
 pub(super) fn room(resource: &str) -> (String, String) {
+    let path = format!("/_/{}", super::views::home_of(resource));
+    (title_of(resource), path)
+}
+
+/// What a room is called where the rooms are listed.
+pub(super) fn title_of(resource: &str) -> String {
     let resource = super::views::home_of(resource);
-    (heading(&resource.replace('-', " ")), format!("/_/{resource}"))
+    let path = format!("/_/{resource}");
+    let listed = ROOMS.iter().find(|(_, _, known, _)| *known == path);
+    listed.map_or_else(|| heading(&resource.replace('-', " ")), |(_, title, ..)| (*title).to_owned())
 }

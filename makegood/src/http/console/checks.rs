@@ -9,6 +9,7 @@ use ops::{Check, Severity, results};
 use serde_json::json;
 use shop::ids::OrderId;
 use shop::orders;
+use shop::runbooks::Runbook;
 
 use super::Shown;
 use super::acts::Act;
@@ -95,6 +96,7 @@ struct Page {
     money: String,
     good: &'static str,
     room: (&'static str, &'static str),
+    runbook: Option<&'static Runbook>,
     command: String,
 }
 
@@ -160,6 +162,7 @@ async fn page(
         money,
         good,
         room,
+        runbook: shop::runbooks::of_check(check.name),
         command: "makegood check".into(),
     };
     Ok(html(StatusCode::OK, &page))

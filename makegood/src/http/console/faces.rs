@@ -11,7 +11,7 @@ use ops::{OperationDef, Role, TaskDef, ViewDef};
 use shop::Shop;
 
 use super::visit::Visit;
-use super::{Shown, asset, checks, home, order, people, settings, sign_in};
+use super::{Shown, asset, checks, home, order, people, runbooks, settings, sign_in};
 use crate::http::routes::{self, ADMIN, ROUTES};
 
 /// Who may come in.
@@ -85,11 +85,14 @@ pub static FACES: LazyLock<Vec<Face>> =
     LazyLock::new(|| written_by_hand().into_iter().chain(defined()).collect());
 
 /// Pages of views and tasks that are written by hand, because people look at them most.
-fn special(name: &str) -> Option<(&'static str, Behind)> {
+fn special(name: &str) -> Option<(&'static str, Behind, Takes)> {
     Some(match name {
-        "orders.show" => ("/_/orders/{id}", page!(order::show)),
-        "search" => ("/_/search", page!(people::search)),
-        "case" => ("/_/people/{id}", page!(people::case)),
+        "orders.show" => ("/_/orders/{id}", page!(order::show), Takes::Get),
+        "search" => ("/_/search", page!(people::search), Takes::Get),
+        "runbooks.list" => ("/_/runbooks", page!(runbooks::list), Takes::Get),
+        "runbooks.show" => ("/_/runbooks/{id}", page!(runbooks::show), Takes::Get),
+        "runbooks.apply" => ("/_/runbooks/{id}/apply", page!(runbooks::apply), Takes::Post),
+        "case" => ("/_/people/{id}", page!(people::case), Takes::Get),
         _ => return None,
     })
 }
@@ -110,7 +113,7 @@ fn defined() -> impl Iterator<Item = Face> {
         let need = Need::Role(role.max(Role::Viewer));
         let path = || Box::leak(format!("/_{}", &route.path[ADMIN.len()..]).into_boxed_str());
         let face = match special(name) {
-            Some((path, behind)) => Face { path, name, need, takes: Takes::Get, behind },
+            Some((path, behind, takes)) => Face { path, name, need, takes, behind },
             None => Face { path: path(), name, need, takes, behind },
         };
         seen.insert(name).then_some(face)

@@ -59,6 +59,7 @@ pub const ROOMS: &[(&str, &str, &str, Role)] = &[
     ("Now", "Home", "/_/", Role::Viewer),
     ("Now", "Checks", "/_/checks", Role::Viewer),
     ("Now", "Reviews", "/_/reviews", Role::Viewer),
+    ("Now", "Runbooks", "/_/runbooks", Role::Viewer),
     ("Shop", "Orders", "/_/orders", Role::Viewer),
     ("Shop", "Customers", "/_/customers", Role::Viewer),
     ("Shop", "Access", "/_/entitlements", Role::Viewer),
@@ -143,6 +144,7 @@ pub(super) struct Message {
     text: String,
     hint: String,
     code: String,
+    runbook: Option<&'static str>,
     request: String,
 }
 
@@ -152,12 +154,14 @@ impl Message {
         let page = ErrorPage::find(&problem.code);
         let hint = if problem.hint.is_empty() { page.map_or("", |page| page.next) } else { &problem.hint };
         let heading = page.map_or("Refused", |page| page.title).to_owned();
+        let runbook = page.and_then(|page| page.runbook).filter(|_| visit.session.is_some());
         let page = Message {
             frame: Frame::of(visit, heading.clone()),
             heading,
             text: problem.detail.clone(),
             hint: hint.replace('`', ""),
             code: problem.code.to_string(),
+            runbook,
             request: visit.origin.request_id.clone(),
         };
         let mut response = html(problem.status(), &page);

@@ -8,6 +8,7 @@ use db::Tx;
 use kernel::{Result, Timestamp};
 use ops::results::{self, CheckResult};
 use ops::{Check, Severity};
+use shop::runbooks::{self, Runbook};
 use shop::{inbox, orders};
 
 use super::Shown;
@@ -46,6 +47,7 @@ struct Found {
     count: String,
     oldest: Option<Cell>,
     money: String,
+    runbook: Option<&'static Runbook>,
 }
 
 /// One number that people look for.
@@ -121,6 +123,7 @@ pub(super) async fn page(visit: &mut Visit) -> Shown {
 async fn told(visit: &Visit, check: &Check, result: &CheckResult) -> Result<Found, Problem> {
     Ok(Found {
         check: check.name,
+        runbook: runbooks::of_check(check.name),
         must: check.must,
         severity: severity(check.severity),
         count: match result.count {

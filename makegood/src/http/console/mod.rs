@@ -17,6 +17,7 @@ mod home;
 mod order;
 mod parts;
 mod people;
+mod runbooks;
 mod settings;
 mod sign_in;
 mod tasks;

@@ -7,7 +7,7 @@ use ops::{Risk, Role, TaskDef};
 use serde_json::{Map, Value, json};
 use shop::Shop;
 
-use super::acts::{room, words};
+use super::acts::{leads, room, words};
 use super::form::{self, Field, From};
 use super::frame::{Frame, html};
 use super::parts::{Part, Table, heading, parts};
@@ -32,6 +32,8 @@ struct Page {
     title: String,
     about: String,
     room: (String, String),
+    /// What it is about, and the page of that.
+    subject: Option<(String, String)>,
     fields: Vec<Field>,
     may_look: bool,
     /// What is different when it changes things; nothing where nobody may, or where it never does.
@@ -81,6 +83,9 @@ pub(super) async fn perform(visit: &mut Visit, def: &'static TaskDef<Shop>) -> S
     let wants = given.remove("do").unwrap_or_default();
     let reason = given.remove("reason").unwrap_or_default().trim().to_owned();
     given.remove(door::WORD);
+    if let (Some(subject), Some(id)) = (def.subject, &visit.id) {
+        given.insert(subject.to_owned(), id.clone());
+    }
     form::refuse_unknown(&schema, &given)?;
     let asked = Asked { def, schema: &schema, given: &given, reason };
     if !is_form {
@@ -165,7 +170,18 @@ pub(super) async fn look(
     input: Value,
     patience: Duration,
 ) -> Result<Option<Value>, Problem> {
-    let mut started = tasks::begin(&visit.app, def.read(input)?, visit.by(None)?, None).await?;
+    perform_within(visit, def, input, None, patience).await
+}
+
+/// The same with a reason, where it changes things: a run that takes longer goes on.
+pub(super) async fn perform_within(
+    visit: &Visit,
+    def: &'static TaskDef<Shop>,
+    input: Value,
+    reason: Option<String>,
+    patience: Duration,
+) -> Result<Option<Value>, Problem> {
+    let mut started = tasks::begin(&visit.app, def.read(input)?, visit.by(reason)?, None).await?;
     match tokio::time::timeout(patience, started.ended()).await {
         Ok(ended) => Ok(Some(ended?.shown())),
         Err(_) => Ok(None),
@@ -182,9 +198,10 @@ struct Asked<'a> {
 impl Asked<'_> {
     fn page(&self, visit: &Visit, input: &Map<String, Value>) -> Page {
         let def = self.def;
-        let title = match def.verbs().is_empty() {
-            true => heading(def.name),
-            false => format!("{}: {}", heading(def.resource()), words(def.name).to_lowercase()),
+        let title = match (def.verbs().is_empty(), &visit.id) {
+            (true, _) => heading(def.name),
+            (false, Some(_)) => words(def.name),
+            (false, None) => format!("{}: {}", heading(def.resource()), words(def.name).to_lowercase()),
         };
         let changing = def.effect.changing().filter(|changing| visit.may(changing.role));
         let reason = if self.reason.is_empty() { "WHY" } else { &self.reason };
@@ -199,7 +216,8 @@ impl Asked<'_> {
             title,
             about: def.about(),
             room: room(def.resource()),
-            fields: form::fields(self.schema, &[], self.given),
+            subject: visit.id.clone().and_then(|id| Some((leads(def.resource(), &id)?, id))),
+            fields: form::fields(self.schema, &def.subject.into_iter().collect::<Vec<_>>(), self.given),
             may_look: def.effect.may_look() && visit.may(def.role),
             change: changing.map(|changing| (says(changing.risk), changing.risk == Risk::Final)),
             reason: self.reason.clone(),

@@ -199,8 +199,8 @@ fn list(
     let without: Vec<&str> = def.subject.into_iter().chain(["limit", "starting_after"]).collect();
     let is_filtered = given.keys().any(|name| !without.contains(&name.as_str()));
     let title = match def.verbs().as_slice() {
-        [] | ["list"] => heading(&resource.replace('-', " ")),
-        verbs => format!("{}: {}", heading(&resource.replace('-', " ")), verbs.join(" ")),
+        [] | ["list"] => acts::title_of(resource),
+        verbs => format!("{}: {}", acts::title_of(resource), verbs.join(" ")),
     };
     let of = Of { name: def.name, subject: def.subject, arguments: def.arguments, method: Method::GET };
     let empty = EMPTY
