@@ -11,7 +11,6 @@ use kernel::{Duration, Result, Timestamp};
 use ops::results;
 use shop::{inbox, orders, refunds};
 
-
 /// A number that only grows while this process lives.
 #[derive(Debug, Default)]
 pub struct Counter(AtomicU64);

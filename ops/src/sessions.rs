@@ -218,9 +218,10 @@ pub fn attempt(tx: &mut Tx<'_>, now: Timestamp, counted: &[Counted]) -> Result<O
             tx.dialect().for_update()
         );
         let row = tx.query_one(&sql, &[who.clone().into()])?;
-        let until = row.get::<Timestamp>("last_at")? + pause(row.get::<i64>("failures")? - borne);
-        let left = until.since(now);
-        if left > Duration::ZERO {
+        let rest = pause(row.get::<i64>("failures")? - borne);
+        let left = (row.get::<Timestamp>("last_at")? + rest).since(now);
+        // Of many at once one that came later may have been counted first: without a pause that is no reason to wait.
+        if rest > Duration::ZERO && left > Duration::ZERO {
             wait = Some(wait.unwrap_or(Duration::ZERO).max(left));
         }
     }

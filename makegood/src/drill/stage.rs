@@ -173,6 +173,7 @@ impl Stage {
         loop {
             let done = self.shop.work_events().await?.claimed + self.shop.work_jobs(20).await?;
             if done == 0 {
+                self.shop.seal().await?;
                 return Ok(all);
             }
             all += done;
