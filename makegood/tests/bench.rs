@@ -30,7 +30,7 @@ fn each_benchmark_runs_and_its_rows_are_right_afterwards() {
     assert_eq!(drained.memory.len(), engines);
     assert!(drained.memory.iter().all(|memory| memory.events >= 300 && memory.peak_mib > 0.0));
     let looked_at = quick("console").pages;
-    assert_eq!(looked_at.len(), 15 * engines);
+    assert_eq!(looked_at.len(), 19 * engines);
     assert!(looked_at.iter().all(|page| page.orders == 2_000 && page.ours.min > 0.0), "{looked_at:?}");
     let shown = drained.to_string();
     assert!(shown.contains("MiB peak") && shown.contains("sqlite"), "{shown}");

@@ -66,6 +66,12 @@ fn line(row: &Row) -> String {
         value["fact"] = fact;
     }
     without_times(&mut value);
+    // That nothing of a charge went back was seen or was never looked for; it is the same.
+    if let Some(fact) = value.get_mut("fact").and_then(|fact| fact.as_object_mut())
+        && fact.get("refunded").is_some_and(|refunded| refunded == 0)
+    {
+        fact.shift_remove("refunded");
+    }
     format!("{value}\n")
 }
 
