@@ -2,13 +2,13 @@
 
 use kernel::{Money, Result};
 use serde_json::Value;
-use stripe::checkout::retrieve_session;
-use stripe::lookup::retrieve_event;
+use stripe::checkout::retrieve_session_with_payment;
+use stripe::lookup::{retrieve_event, retrieve_object};
 use stripe::{
-    Asked, Call, CallError, Event, Fact, Proof, Reading, SessionPayment, SessionStatus, Target, read_object,
+    Asked, Call, CallError, Event, Fact, Proof, Reading, SessionPayment, SessionStatus, read_object,
 };
 
-use super::key::{Key, Object};
+use super::key::Key;
 use super::verdict::{AtStripe, Evidence, Purchase};
 use crate::ids::OrderId;
 use crate::orders::{self, Payment, State};
@@ -37,7 +37,7 @@ fn is_open(purchase: &Purchase) -> bool {
 }
 
 async fn session_at_stripe(seam: &Seam, session: &str) -> AtStripe {
-    let seen = match seam.stripe.call(retrieve_session(session)).await {
+    let seen = match seam.stripe.call(retrieve_session_with_payment(session)).await {
         Ok(seen) => seen,
         Err(CallError::Refused(error)) if error.status == 404 => return AtStripe::NoSuchSession,
         Err(error) => return AtStripe::CouldNotBeAsked(error.to_string()),
@@ -56,7 +56,15 @@ fn paid(proof: &Proof) -> AtStripe {
     });
     let Some(session) = session else { return AtStripe::NotPaid };
     let sum = session.total.zip(session.currency).map(|(sum, currency)| Money::new(sum, currency));
+    let back: i64 = proof
+        .facts
+        .iter()
+        .map(|fact| if let Fact::Charge(charge) = fact { charge.refunded_now() } else { 0 })
+        .sum();
     match (session.payment, session.status) {
+        (SessionPayment::Paid, _) if sum.is_some_and(|sum| sum.minor > 0 && back >= sum.minor) => {
+            sum.map_or(AtStripe::NotPaid, AtStripe::WentBack)
+        }
         (SessionPayment::Paid, _) => AtStripe::Paid(sum),
         (SessionPayment::NothingToPay, SessionStatus::Complete) => AtStripe::Paid(sum),
         (SessionPayment::NothingToPay | SessionPayment::Unpaid, _) => AtStripe::NotPaid,
@@ -106,8 +114,7 @@ pub(super) async fn whose(seam: &Seam, key: &Key) -> Result<Whose> {
 fn call(key: &Key) -> Option<Call> {
     match key {
         Key::Event(id) => Some(retrieve_event(id)),
-        Key::Object(Object::Session, id) => Some(retrieve_session(id)),
-        Key::Object(_, id) => Target::parse(id).map(|target| target.call()),
+        Key::Object(_, id) => retrieve_object(id),
         _ => None,
     }
 }

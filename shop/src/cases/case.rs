@@ -150,6 +150,7 @@ fn rows(purchase: &Purchase) -> Vec<Value> {
         AtStripe::CouldNotBeAsked(why) => ("unknown", format!("Stripe could not be asked: {why}")),
         AtStripe::NotPaid => ("not paid", "Stripe has not got the money".to_owned()),
         AtStripe::NoSuchSession => ("missing", "Stripe has no such session".to_owned()),
+        AtStripe::WentBack(sum) => ("refunded", format!("Stripe had {sum}, and it went back")),
         AtStripe::Paid(sum) => {
             ("paid", sum.map_or("Stripe has the money".to_owned(), |sum| format!("Stripe has {sum}")))
         }

@@ -169,6 +169,8 @@ pub enum AtStripe {
     NoSuchSession,
     /// The money is there.
     Paid(Option<Money>),
+    /// The payment, and all of it went back to the buyer.
+    WentBack(Money),
 }
 
 /// The answer.
@@ -323,7 +325,8 @@ impl Purchase {
             State::Confirmed { .. } | State::Completed { .. } => 0,
             State::Paid { .. } | State::Refunded { .. } => 1,
             State::Pending | State::Cancelled { .. } => {
-                let money = matches!(self.at_stripe, AtStripe::Paid(_)) || !self.waiting.is_empty();
+                let money = matches!(self.at_stripe, AtStripe::Paid(_) | AtStripe::WentBack(_))
+                    || !self.waiting.is_empty();
                 if money { 1 } else { 2 }
             }
         }
@@ -361,6 +364,9 @@ fn unpaid(purchase: &Purchase, now: Timestamp) -> Verdict {
         let sum = sum.map_or("the money".to_owned(), |sum| sum.to_string());
         return not_received(purchase, &format!("Stripe has {sum} for order {}", order.id));
     }
+    if let AtStripe::WentBack(sum) = &purchase.at_stripe {
+        return not_received(purchase, &format!("Stripe had {sum} for order {}, and it went back", order.id));
+    }
     let why = match &purchase.payment {
         Payment::Processing => "the payment is on its way; the bank decides",
         Payment::Failed => "the last attempt to pay failed",
@@ -380,7 +386,7 @@ fn unpaid(purchase: &Purchase, now: Timestamp) -> Verdict {
     let stripe = match &purchase.at_stripe {
         AtStripe::CouldNotBeAsked(why) => format!("; Stripe could not be asked ({why})"),
         AtStripe::NoSuchSession => "; Stripe has no such session: another account or mode".into(),
-        AtStripe::NotAsked | AtStripe::NotPaid | AtStripe::Paid(_) => String::new(),
+        AtStripe::NotAsked | AtStripe::NotPaid | AtStripe::Paid(_) | AtStripe::WentBack(_) => String::new(),
     };
     let abandoned = matches!(order.state, State::Cancelled { .. });
     let says = format!("order {}: {why}{ended}{page}{stripe}", order.id);

@@ -179,6 +179,9 @@ impl Walk<'_> {
                 count.strange += seen.strange;
                 Ok(())
             }
+            Err(Error::NotFound { .. }) if order.is_none() && !self.is_known(object).await? => {
+                Err(Halt::Failed(Error::not_found("object, here or at Stripe,", object)))
+            }
             Err(Error::NotFound { .. }) => {
                 let text = format!("{object} is known here, and Stripe has no such object");
                 let finding = plain(Cause::NotAtStripe, object.to_owned(), order, text);
@@ -187,6 +190,18 @@ impl Walk<'_> {
             Err(Error::Busy(why) | Error::Unknown(why)) => Err(Halt::NotNow(why)),
             Err(error) => Err(Halt::Failed(error)),
         }
+    }
+
+    /// Whether anything here speaks of this object.
+    async fn is_known(&self, object: &str) -> Result<bool> {
+        let object = object.to_owned();
+        let known = move |tx: &mut Tx<'_>| {
+            Ok(orders::fact(tx, &object)?.is_some()
+                || orders::find_by_session(tx, &object)?.is_some()
+                || orders::find_by_intent(tx, &object)?.is_some()
+                || refunds::by_stripe_id(tx, &object)?.is_some())
+        };
+        self.seam.db.read("reconcile.known", known).await
     }
 
     /// An object with the disputes of the charges in it: what it brings and what a bank has taken of it are learned at once.

@@ -54,6 +54,26 @@ async fn assert_nothing_was_given(world: &World, started: &Started, buyer: Profi
 testkit::on_both_engines! {
     migrated by shop::MIGRATIONS;
 
+    async fn a_case_does_not_say_that_stripe_has_money_that_went_back(test: TestDb) {
+        let world = World::open(test).await;
+        let buyer = world.buyer("ada@example.com").await;
+        let started = unheard(&world, buyer, Goes::Refunded).await;
+        let told = world.task("case", json!({ "who": started.order })).await.unwrap().answer;
+        assert_eq!(told["place"], "event_not_received", "{told}");
+        assert!(told["verdict"].as_str().unwrap().contains("and it went back"), "{told}");
+        let refund = world.account().refunds()[0].id.clone();
+        let told = world.task("case", json!({ "who": refund })).await.unwrap().answer;
+        assert_eq!((&told["place"], &told["order"]), (&json!("event_not_received"), &json!(started.order)), "{told}");
+    }
+
+    async fn what_is_known_nowhere_is_not_found_and_no_finding(test: TestDb) {
+        let world = World::open(test).await;
+        for nothing in ["re_nope", "cs_test_nope", "pi_nope", "dp_nope"] {
+            let refused = world.task("reconcile", json!({ "only": nothing })).await.unwrap_err();
+            assert_eq!(refused.code(), "not_found", "{nothing}");
+        }
+    }
+
     async fn a_comparison_of_one_order_hands_over_nothing_whose_money_is_gone(test: TestDb) {
         let world = World::open(test).await;
         for goes in [Goes::Refunded, Goes::DisputeLost] {
