@@ -272,6 +272,17 @@ pub const PAGES: &[ErrorPage] = &[
         ),
     ),
     explained_by(
+        "dispute",
+        page(
+            "dispute_lost",
+            409,
+            "The bank has paid the buyer back",
+            "A dispute about the payment was lost: the bank has sent the buyer what was disputed, and what was bought has \
+             gone back. A refund would be paid on top of that.",
+            "Nothing is left to do here. To see what the bank has sent: `makegood orders explain ORDER`.",
+        ),
+    ),
+    explained_by(
         "payment-intent-backfill",
         page(
             "payment_unknown",

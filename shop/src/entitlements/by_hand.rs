@@ -41,8 +41,9 @@ impl ByHand<'_> {
         };
         let before = match found {
             None => "none".to_owned(),
-            Some(_) if grants.iter().any(|grant| self.is_this(grant)) => given.clone(),
+            // Even where the gift itself still stands: a hand in the database has taken the access past it.
             Some(found) if !found.active => "revoked".to_owned(),
+            Some(_) if grants.iter().any(|grant| self.is_this(grant)) => given.clone(),
             Some(_) => format!("active by {}", in_words(&grants)),
         };
         Ok(Plan::default()
@@ -67,6 +68,9 @@ impl ByHand<'_> {
         let ids = store::activate(tx, cx, &wanted)?;
         let entitlement =
             ids.into_values().next().ok_or_else(|| Error::bug("an entitlement was not written"))?;
+        if store::grants_of(tx, entitlement)?.iter().any(|grant| self.is_this(grant)) {
+            return Ok(());
+        }
         let grant =
             NewGrant { entitlement, order: self.order, source: Source::Operator, actor: &actor.name, reason };
         store::insert_grants(tx, cx, &[grant]).map(drop)

@@ -2,7 +2,7 @@
 
 use ops::{Check, Found, Mend, Severity};
 
-use crate::ids::{EntitlementId, ProfileId};
+use crate::ids::{EntitlementId, OrderId, ProfileId};
 
 /// The entitlements' checks.
 pub const CHECKS: [Check; 1] = [ACTIVE_WITHOUT_GRANT];
@@ -11,10 +11,14 @@ const ACTIVE_WITHOUT_GRANT: Check = Check {
     name: "entitlement_without_grant",
     severity: Severity::Page,
     must: "every active entitlement has an active grant, and every active grant an active entitlement",
-    means: "Access was changed past its grants. Grant or revoke by hand, with a reason.",
+    means: "Access was changed past its grants. Where an active grant stands behind it, mending its order, or giving the gift \
+            again, brings the access back; where none does, it is revoked.",
     find: |tx, _| {
         let rows = tx.query(
-            "SELECT e.id, e.profile_id, e.product_id, e.status, e.updated_at FROM entitlements e
+            "SELECT e.id, e.profile_id, e.product_id, e.status, e.updated_at,
+               (SELECT g.order_id FROM entitlement_grants g WHERE g.entitlement_id = e.id AND g.status = 'active'
+                  AND g.order_id IS NOT NULL ORDER BY g.id LIMIT 1) AS granting
+             FROM entitlements e
              WHERE (e.status = 'active') <> EXISTS (SELECT 1 FROM entitlement_grants g
                WHERE g.entitlement_id = e.id AND g.status = 'active')
              ORDER BY e.id LIMIT 200",
@@ -22,14 +26,9 @@ const ACTIVE_WITHOUT_GRANT: Check = Check {
         )?;
         rows.iter()
             .map(|row| {
-                let (id, profile): (EntitlementId, Option<ProfileId>) =
-                    (row.get("id")?, row.get("profile_id")?);
+                let id: EntitlementId = row.get("id")?;
                 let (product, status): (String, String) = (row.get("product_id")?, row.get("status")?);
-                let mend = profile.map(|profile| Mend {
-                    operation: "entitlements.revoke",
-                    input: serde_json::json!({ "user": profile, "course": product }),
-                    command: format!("makegood entitlements revoke {profile} {product}"),
-                });
+                let mend = mend(row.get("profile_id")?, &product, &status, row.get("granting")?);
                 Ok(Found {
                     subject: id.to_string(),
                     text: format!("{product} is {status}, its grants say otherwise"),
@@ -40,3 +39,22 @@ const ACTIVE_WITHOUT_GRANT: Check = Check {
             .collect()
     },
 };
+
+/// What is granted comes back the way it was given; what nothing grants is taken away.
+fn mend(profile: Option<ProfileId>, product: &str, status: &str, granting: Option<OrderId>) -> Option<Mend> {
+    if let Some(order) = granting {
+        let input = serde_json::json!({ "order": order });
+        return Some(Mend {
+            operation: "orders.mend",
+            input,
+            command: format!("makegood orders mend {order}"),
+        });
+    }
+    let profile = profile?;
+    let (operation, word) = match status {
+        "active" => ("entitlements.revoke", "revoke"),
+        _ => ("entitlements.grant", "grant"),
+    };
+    let input = serde_json::json!({ "user": profile, "course": product });
+    Some(Mend { operation, input, command: format!("makegood entitlements {word} {profile} {product}") })
+}

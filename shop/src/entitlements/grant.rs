@@ -126,6 +126,18 @@ pub fn take_back(tx: &mut Tx<'_>, cx: &Cx, orders: &[(OrderId, Actor)]) -> Resul
     )
 }
 
+/// What was changed past its grants follows them again: access that is granted comes back, access that is not ends.
+pub fn follow_grants(tx: &mut Tx<'_>, cx: &Cx, order: OrderId, cause: &Actor) -> Result<()> {
+    let mut entries = Vec::new();
+    for found in store::contradicted_of_order(tx, order)? {
+        store::follow_grants(tx, cx, found.id)?;
+        let kind = if found.active { "entitlement_revoked" } else { "entitlement_restored" };
+        let entry = Entry::new(kind, cause.clone(), "product", &found.product_id);
+        entries.push(entry.order(order).because(Some("its grants say so")));
+    }
+    audit::record(tx, cx, entries).map(drop)
+}
+
 /// A step of the grants of some orders.
 struct Turn {
     from: &'static [&'static str],

@@ -116,15 +116,33 @@ pub(super) fn turn(tx: &mut Tx<'_>, cx: &Cx, order: OrderId, from: &[&str], to: 
         if tx.execute(&sql, &[to.into(), cx.now.into(), order.into(), id.into(), among])? == 0 {
             continue;
         }
-        tx.execute(
-            "UPDATE entitlements SET updated_at = $1, status = CASE WHEN EXISTS (SELECT 1 FROM entitlement_grants g
-               WHERE g.entitlement_id = entitlements.id AND g.status = 'active') THEN 'active' ELSE 'revoked' END
-             WHERE id = $2",
-            &[cx.now.into(), id.into()],
-        )?;
+        follow_grants(tx, cx, id)?;
         touched.push(row.get("product_id")?);
     }
     Ok(touched)
+}
+
+/// The entitlements behind which this order stands or stood, and whose own status is not what all of their grants say.
+pub fn contradicted_of_order(tx: &mut Tx<'_>, order: OrderId) -> Result<Vec<Entitlement>> {
+    let sql = format!(
+        "SELECT {ENTITLEMENT} FROM entitlements e
+         WHERE e.id IN (SELECT entitlement_id FROM entitlement_grants WHERE order_id = $1)
+           AND (e.status = 'active') <> EXISTS (SELECT 1 FROM entitlement_grants g
+             WHERE g.entitlement_id = e.id AND g.status = 'active')
+         ORDER BY e.id"
+    );
+    tx.query(&sql, &[order.into()])?.iter().map(read).collect()
+}
+
+/// Lets an entitlement count while one of its grants does.
+pub(super) fn follow_grants(tx: &mut Tx<'_>, cx: &Cx, id: EntitlementId) -> Result<()> {
+    tx.execute(
+        "UPDATE entitlements SET updated_at = $1, status = CASE WHEN EXISTS (SELECT 1 FROM entitlement_grants g
+           WHERE g.entitlement_id = entitlements.id AND g.status = 'active') THEN 'active' ELSE 'revoked' END
+         WHERE id = $2",
+        &[cx.now.into(), id.into()],
+    )?;
+    Ok(())
 }
 
 /// Whether this order has granted this entitlement at some time, whatever became of it.

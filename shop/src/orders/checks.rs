@@ -226,12 +226,14 @@ const REFUND_MARKED_NOT_MADE: Check = Check {
     severity: Severity::Page,
     must: "what was marked as refunded by hand was refunded at Stripe",
     means: "Someone marked an order as refunded and its goods went back, but as far as Stripe says the buyer has not got \
-            the money back. Refund it; if it went back another way, that is for the books to say.",
+            the money back, nor does a bank decide about it or has sent it. Refund it; if it went back another way, that is \
+            for the books to say.",
     find: |tx, now| {
         let rows = tx.query(
             "SELECT id, refunded_amount, paid_amount, currency, refund_marked_at AS updated_at FROM orders
              WHERE refund_marked_at IS NOT NULL AND refund_marked_at < $1
                AND stripe_payment_intent_id IS NOT NULL AND refunded_amount < paid_amount
+               AND dispute_status IS NULL
              ORDER BY refund_marked_at LIMIT 200",
             &[(now - ASKED).into()],
         )?;

@@ -42,7 +42,7 @@ impl Standing {
     }
 }
 
-/// Makes the grants and the stock of an order what its state says. What an operator has revoked stays revoked, what is
+/// Makes the grants and the stock of an order what its state says, and what it granted what its grants say. What an operator has revoked stays revoked, what is
 /// shipped stays with the buyer. What only an event has told is fetched from Stripe by a job.
 pub fn mend(tx: &mut Tx<'_>, cx: &Cx, id: OrderId, cause: &Actor) -> Result<()> {
     let order = store::lock(tx, id)?.ok_or_else(|| Error::not_found("order", id))?;
@@ -58,6 +58,7 @@ pub fn mend(tx: &mut Tx<'_>, cx: &Cx, id: OrderId, cause: &Actor) -> Result<()> 
         }
         Standing::Returned => entitlements::take_back(tx, cx, &all)?,
     }
+    entitlements::follow_grants(tx, cx, id, cause)?;
     if stock_is_out(&order, &inventory::reservations_of(tx, id)?).is_some() {
         inventory::release(tx, cx, &[id], Release::Ended)?;
     }
@@ -106,6 +107,15 @@ impl Mend {
             if now != "revoked" && now != standing.as_str() {
                 let what = format!("access to {} given on its behalf", given.product);
                 plan = plan.change(what, now, standing.as_str());
+            }
+        }
+        // With a grant of this order its entitlement is set right too, and is no difference by itself.
+        let moved: Vec<String> = plan.changes.iter().map(|change| change.what.clone()).collect();
+        for found in entitlements::contradicted_of_order(tx, self.order)? {
+            let access = format!("access to {}", found.product_id);
+            if !moved.iter().any(|what| what.starts_with(&format!("{access} "))) {
+                let (now, granted) = if found.active { ("active", "revoked") } else { ("revoked", "active") };
+                plan = plan.change(access, now, granted);
             }
         }
         let reservations = inventory::reservations_of(tx, self.order)?;

@@ -170,7 +170,8 @@ impl Operation for FlagReview {
 
     fn plan(&self, tx: &mut Tx<'_>, _: &Cx) -> Result<Plan> {
         let order = found(tx, self.order)?;
-        Ok(Plan::default().change(format!("review of {}", self.order), shown(&order), "open"))
+        let what = format!("an operator's review of {}", self.order);
+        Ok(Plan::default().change(what, shown_by_operator(&order), "open"))
     }
 
     fn apply(&self, tx: &mut Tx<'_>, cx: &Cx, by: &By) -> Result<()> {
@@ -180,7 +181,8 @@ impl Operation for FlagReview {
 
     fn verify(&self, tx: &mut Tx<'_>, _: &Cx) -> Result<Vec<Proof>> {
         let order = found(tx, self.order)?;
-        Ok(vec![Proof::new("a review is open", order.open_review().is_some(), shown(&order))])
+        let now = shown_by_operator(&order);
+        Ok(vec![Proof::new("an operator's review is open", now == "open", now)])
     }
 
     fn subject(&self) -> (&'static str, String) {
@@ -248,6 +250,15 @@ fn shown(order: &Order) -> &'static str {
         (Some(_), _) => "open",
         (None, false) => "cleared",
         (None, true) => "none",
+    }
+}
+
+/// What an operator has flagged. Another kind's flag says nothing about it: who opened that one may close it again.
+fn shown_by_operator(order: &Order) -> &'static str {
+    match order.reviews.iter().find(|review| review.kind == ReviewKind::Operator) {
+        Some(review) if review.is_open() => "open",
+        Some(_) => "cleared",
+        None => "none",
     }
 }
 

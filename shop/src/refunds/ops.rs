@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{RefundStatus, request, store};
 use crate::fetch;
 use crate::ids::{OrderId, order_schema};
-use crate::orders::{self, Order, State};
+use crate::orders::{self, Dispute, Order, State};
 
 fn found(tx: &mut Tx<'_>, id: OrderId) -> Result<Order> {
     orders::find(tx, id)?.ok_or_else(|| Error::not_found("order", id))
@@ -86,9 +86,12 @@ impl Operation for Mark {
             matches!(refund.status, RefundStatus::Requested | RefundStatus::Unknown | RefundStatus::Pending)
         });
         let under_way = open.as_ref().map_or("none".to_owned(), |refund| refund.id.to_string());
+        let dispute = order.dispute.map_or("none", Dispute::as_str);
         Ok(Plan::default()
             .guard("order_was_paid", paid, format!("it is {}", order.state.status()))
             .guard("no_refund_under_way", open.is_none(), under_way)
+            // The bank's word may still be that the money goes back, or that it stays; the goods wait for it.
+            .guard("no_open_dispute", order.dispute != Some(Dispute::Open), dispute)
             .change(format!("order {}", self.order), order.state.status(), "refunded"))
     }
 

@@ -12,8 +12,8 @@ use crate::orders::{self, Dispute, Order, PaymentStatus, State};
 /// Asks for the full refund of an order. It is sent by a job.
 ///
 /// # Errors
-/// Refused when a refund was asked for before and has not failed, when there is no payment to send back, or while a bank
-/// decides about it.
+/// Refused when a refund was asked for before and has not failed, when there is no payment to send back, while a bank
+/// decides about it, or when the bank has sent it back.
 pub fn request(tx: &mut Tx<'_>, cx: &Cx, id: OrderId, actor: &Actor, reason: &str) -> Result<()> {
     let order = orders::lock(tx, id)?;
     let (payment_intent, amount) = refundable(tx, &order)?;
@@ -62,17 +62,13 @@ pub(super) fn refundable(tx: &mut Tx<'_>, order: &Order) -> Result<(String, Mone
         let look = format!("makegood refunds show {}", earlier.id);
         return Err(Refusal::new("refund_exists", why).fix(look).into());
     }
+    not_with_the_bank(order)?;
     let is_refunded =
         matches!(order.state, State::Refunded { .. }) || order.payment_status == PaymentStatus::Refunded;
     // What an operator has marked as refunded, and Stripe has not sent, can still be sent.
     if is_refunded && order.refund_marked_at.is_none() {
         let why = format!("order {} is refunded", order.id);
         return Err(Refusal::new("already_refunded", why).fix(explain).into());
-    }
-    if order.dispute == Some(Dispute::Open) {
-        let why =
-            format!("a bank decides about the payment of order {}; a refund now would pay twice", order.id);
-        return Err(Refusal::new("payment_disputed", why).fix(explain).into());
     }
     // What somebody has refunded in part is back already; Stripe sends what is left.
     let left = order.paid_amount.map(|paid| paid - order.refunded_amount);
@@ -93,4 +89,20 @@ pub(super) fn refundable(tx: &mut Tx<'_>, order: &Order) -> Result<(String, Mone
             Err(Refusal::new("nothing_paid", format!("order {} was not paid", order.id)).fix(explain).into())
         }
     }
+}
+
+/// What a bank decides about, or has sent back, would go to the buyer twice; a mark by hand changes nothing in that.
+fn not_with_the_bank(order: &Order) -> Result<()> {
+    let (code, why) = match order.dispute {
+        None => return Ok(()),
+        Some(Dispute::Open) => (
+            "payment_disputed",
+            format!("a bank decides about the payment of order {}; a refund now would pay twice", order.id),
+        ),
+        Some(Dispute::Lost) => (
+            "dispute_lost",
+            format!("the bank has paid the buyer of order {} back: its dispute was lost", order.id),
+        ),
+    };
+    Err(Refusal::new(code, why).fix(format!("makegood orders explain {}", order.id)).into())
 }

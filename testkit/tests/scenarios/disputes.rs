@@ -116,6 +116,46 @@ testkit::on_both_engines! {
         world.close().await;
     }
 
+    async fn an_order_is_not_marked_as_refunded_while_a_bank_decides(test: TestDb) {
+        let world = World::open(test).await;
+        let ada = world.buyer("ada@example.com").await;
+        let started = bought(&world, ada, &[("rust-course", 1)]).await;
+        let dispute = dispute(&world, &started, NewDispute::default());
+        world.settle().await;
+        let marked = world.operate("refunds.mark", json!({ "order": started.order })).await.unwrap_err();
+        assert_eq!(marked.code(), "refused_by_guard");
+        assert!(marked.to_string().contains("no_open_dispute"), "{marked}");
+        step(&world, &dispute, DisputeStep::Win);
+        an_hour_later(&world).await;
+        assert!(world.may_use(ada, "rust-course").await, "the win gives again what no mark has taken");
+        world.close().await;
+    }
+
+    /// The mark says that the money went back; the bank sends it in fact, and a refund would be the second time.
+    async fn what_is_marked_as_refunded_is_not_refunded_once_a_bank_has_the_money(test: TestDb) {
+        let world = World::open(test).await;
+        let ada = world.buyer("ada@example.com").await;
+        let started = bought(&world, ada, &[("rust-course", 1)]).await;
+        let marked = json!({ "order": started.order });
+        world.operate("refunds.mark", marked.clone()).await.unwrap();
+        let dispute = dispute(&world, &started, NewDispute::default());
+        an_hour_later(&world).await;
+        let refused = world.operate("refunds.create", marked.clone()).await.unwrap_err();
+        assert_eq!(refused.code(), "payment_disputed");
+        let not_made = |found: &[ops::Finding]| found.iter().any(|f| f.check == "refund_marked_not_made");
+        assert!(!not_made(&world.findings().await), "a refund is nothing to be offered");
+        step(&world, &dispute, DisputeStep::Lose);
+        an_hour_later(&world).await;
+        let refused = world.operate("refunds.create", marked).await.unwrap_err();
+        assert_eq!(refused.code(), "dispute_lost");
+        assert!(refused.to_string().contains("the bank has paid the buyer"), "{refused}");
+        assert!(!not_made(&world.findings().await));
+        step(&world, &dispute, DisputeStep::Win);
+        an_hour_later(&world).await;
+        assert!(not_made(&world.findings().await), "the money is ours again, and the buyer has nothing");
+        world.close_with(&["refund_marked_not_made"]).await;
+    }
+
     async fn a_lost_dispute_takes_back_for_good_and_a_late_win_gives_again(test: TestDb) {
         let world = World::open(test).await;
         let ada = world.buyer("ada@example.com").await;
@@ -311,6 +351,30 @@ testkit::on_both_engines! {
         assert!(order.open_review().is_none());
         assert!(world.story(started.order).await.contains(&"review_cleared".to_owned()));
         world.close().await;
+    }
+
+    /// Radar and an operator look at different things: what Stripe approves says nothing about an operator's doubt.
+    async fn an_operators_flag_beside_radars_holds_after_radar_has_approved(test: TestDb) {
+        let world = World::open(test).await;
+        let ada = world.buyer("ada@example.com").await;
+        let started = bought(&world, ada, &[("mug", 1)]).await;
+        let cx = world.stripe.cx();
+        let review = world.account().open_review(&started.session, ReviewOpened::Rule, &cx).unwrap();
+        world.settle().await;
+        let flag = json!({ "order": started.order });
+        let flagged = world.operate("orders.review.flag", flag.clone()).await.unwrap();
+        assert_eq!(flagged.status, ops::Status::Applied, "Radar's flag is not the operator's");
+        let again = world.operate("orders.review.flag", flag.clone()).await.unwrap();
+        assert_eq!(again.status, ops::Status::Already);
+        world.account().close_review(&review, ReviewClosed::Approved, &cx).unwrap();
+        an_hour_later(&world).await;
+        assert_eq!(world.order(started.order).await.open_review().unwrap().kind, ReviewKind::Operator);
+        let shipped = world.operate("orders.ship", flag.clone()).await.unwrap_err();
+        assert!(shipped.to_string().contains("not_under_review"), "{shipped}");
+        world.operate("orders.review.clear", flag.clone()).await.unwrap();
+        let reopened = world.operate("orders.review.flag", flag).await.unwrap();
+        assert_eq!(reopened.status, ops::Status::Applied, "a cleared one may be opened again");
+        world.close_with(&["orders_in_review"]).await;
     }
 
     /// A refund of the money makes whatever the bank says about it meaningless for the goods: they are gone back.

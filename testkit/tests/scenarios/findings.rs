@@ -266,6 +266,25 @@ testkit::on_both_engines! {
         world.close().await;
     }
 
+    /// To take it away for good would be to finish what a slip began.
+    async fn access_that_was_taken_past_its_grants_is_found_and_comes_back(test: TestDb) {
+        let world = World::open(test).await;
+        let (ada, bob) = (world.buyer("ada@example.com").await, world.buyer("bob@example.com").await);
+        bought(&world, ada).await;
+        world.operate("entitlements.grant", json!({ "user": bob, "course": "rust-course" })).await.unwrap();
+        for (who, mends) in [(ada, "orders.mend"), (bob, "entitlements.grant")] {
+            by_hand(&world, "UPDATE entitlements SET status = 'active'").await;
+            world.shop.db.write("test", move |tx| {
+                tx.execute("UPDATE entitlements SET status = 'revoked' WHERE profile_id = $1", &[who.into()]).map(drop)
+            }).await.unwrap();
+            assert!(!world.may_use(who, "rust-course").await);
+            assert_eq!(only(&world, "entitlement_without_grant").await.mend.unwrap().operation, mends);
+            mend(&world, "entitlement_without_grant").await;
+            assert!(world.may_use(who, "rust-course").await);
+        }
+        world.close().await;
+    }
+
     async fn pieces_that_a_refund_left_out_of_the_stock_are_found_and_returned_once(test: TestDb) {
         let world = World::open(test).await;
         let ada = world.buyer("ada@example.com").await;
