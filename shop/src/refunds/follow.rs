@@ -85,7 +85,7 @@ pub(super) fn take_over(
     cause: &Actor,
 ) -> Result<()> {
     let status = status_of(seen);
-    let changed = store::seen(tx, cx, refund.id, status, &seen.id)?;
+    let changed = store::seen(tx, cx, refund.id, status, seen)?;
     if changed && status == RefundStatus::Succeeded {
         // Where another payment of the order is still here, the order goes on with that one.
         orders::refund_given_up(tx, cx, refund.order, cause, "another payment of the order is still here")?;

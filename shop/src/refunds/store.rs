@@ -2,6 +2,7 @@
 
 use db::{Row, Tx, Value};
 use kernel::{Cx, Error, Money, Result, Timestamp};
+use stripe::RefundFact;
 
 use super::{Refund, RefundStatus};
 use crate::ids::{OrderId, RefundId};
@@ -51,18 +52,20 @@ pub(super) fn sending(tx: &mut Tx<'_>, now: Timestamp, seen: &Refund, generation
     Ok(touched == 1)
 }
 
-/// Writes down what Stripe has. A refund that came back stays failed.
+/// Writes down what Stripe has, and how much it sends: where a part went back meanwhile, less than was asked for. A refund
+/// that came back stays failed.
 pub(super) fn seen(
     tx: &mut Tx<'_>,
     cx: &Cx,
     id: RefundId,
     status: RefundStatus,
-    stripe_refund: &str,
+    at_stripe: &RefundFact,
 ) -> Result<bool> {
     let touched = tx.execute(
-        "UPDATE refunds SET status = $1, stripe_refund_id = $2, updated_at = $3
-         WHERE id = $4 AND status <> 'failed' AND (status <> $1 OR stripe_refund_id IS NULL)",
-        &[status.as_str().into(), stripe_refund.into(), cx.now.into(), id.into()],
+        "UPDATE refunds SET status = $1, stripe_refund_id = $2, amount = $3, updated_at = $4,
+           last_error = CASE WHEN $1 = 'succeeded' THEN NULL ELSE last_error END
+         WHERE id = $5 AND status <> 'failed' AND (status <> $1 OR stripe_refund_id IS NULL)",
+        &[status.as_str().into(), (&at_stripe.id).into(), at_stripe.amount.into(), cx.now.into(), id.into()],
     )?;
     Ok(touched == 1)
 }

@@ -140,6 +140,23 @@ testkit::on_both_engines! {
         world.close().await;
     }
 
+    /// While nobody knew what had become of ours, a part went back by hand: Stripe sends the rest, and the books say so.
+    async fn what_is_written_down_is_what_stripe_sends_and_not_what_was_asked_for_first(test: TestDb) {
+        let world = World::open(test).await;
+        let ada = world.buyer("ada@example.com").await;
+        let order = bought(&world, ada).await;
+        world.account().inject(Fault::new(Trouble::Stored500 { execute: false }).times(1).on_request("POST", "/v1/refunds"));
+        refund(&world, order).await.unwrap();
+        world.settle().await;
+        assert_eq!(refunds(&world, order).await, [(RefundStatus::Unknown, 1)]);
+        refund_in_the_dashboard(&world, order, Some(1000)).await;
+        hours(&world, 3).await;
+        let ours = world.shop.db.read("refunds", move |tx| shop::refunds::of_order(tx, order)).await.unwrap().remove(0);
+        assert_eq!((ours.status, ours.amount.minor, ours.last_error), (RefundStatus::Succeeded, 6900, None));
+        assert_eq!(at_stripe(&world, order).await, (2, 7900));
+        world.close().await;
+    }
+
     async fn a_stored_error_of_a_refund_that_was_carried_out_is_found_and_not_repeated(test: TestDb) {
         let world = World::open(test).await;
         let ada = world.buyer("ada@example.com").await;
