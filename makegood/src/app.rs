@@ -5,7 +5,7 @@ use std::sync::Arc;
 use db::{Db, Target};
 use kernel::{Clock, Entropy, Error};
 use ops::Runner;
-use shop::Shop;
+use shop::{Outside, Shop};
 use stripe::{Answer, Call, CallError, HttpStripe, KeyFault, Stripe};
 
 use crate::clock::{OsEntropy, SystemClock};
@@ -70,10 +70,10 @@ pub enum OpenError {
 /// Opens the database, brings its schema up to date where that is allowed, and puts the shop together.
 pub async fn open(config: Config) -> Result<Arc<App>, OpenError> {
     let (clock, entropy) = (Arc::new(SystemClock), Arc::new(OsEntropy));
-    let stripe = stripe_client(&config, entropy.clone())?;
+    let outside = outside(&config, entropy.clone())?;
     let db = open_database(&config).await?;
     bring_up_to_date(&config, &db, &*clock).await?;
-    Ok(App::new(config, db, stripe, clock, entropy))
+    Ok(App::new(config, db, outside, clock, entropy))
 }
 
 impl App {
@@ -82,11 +82,11 @@ impl App {
     pub fn new(
         config: Config,
         db: Db,
-        stripe: Arc<dyn Stripe>,
+        outside: impl Into<Outside>,
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> Arc<App> {
-        let shop = Shop::new(db.clone(), stripe, config.shop_settings(), clock.clone(), entropy.clone());
+        let shop = Shop::new(db.clone(), outside, config.shop_settings(), clock.clone(), entropy.clone());
         let metrics = Arc::new(Metrics::new(clock.now()));
         let (shop, config) = (Arc::new(shop), Arc::new(config));
         Arc::new(App {
@@ -140,6 +140,14 @@ async fn bring_up_to_date(config: &Config, db: &Db, clock: &dyn Clock) -> Result
             next: format!("{} ({})", next.version, next.name),
         }),
     }
+}
+
+/// Everybody whom the configuration names outside.
+///
+/// # Errors
+/// When no client can be made of what was configured.
+pub fn outside(config: &Config, entropy: Arc<dyn Entropy>) -> Result<Outside, OpenError> {
+    Ok(Outside::from(stripe_client(config, entropy)?))
 }
 
 fn stripe_client(config: &Config, entropy: Arc<dyn Entropy>) -> Result<Arc<dyn Stripe>, OpenError> {

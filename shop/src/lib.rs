@@ -26,7 +26,7 @@ mod view;
 use db::Migration;
 use ops::{Check, OperationDef, TaskDef, ViewDef};
 
-pub use seam::{Seam, Settings};
+pub use seam::{Outside, Seam, Settings};
 pub use shop::Shop;
 
 /// Everything that makes the schema, in order.

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use db::Db;
 use kernel::{Clock, Currency, Cx, Duration, Entropy, Timestamp};
+use mail::Mailer;
+use storage::{Disk, Streams};
 use stripe::Stripe;
 
 /// What an operator may set.
@@ -32,12 +34,49 @@ impl Settings {
     }
 }
 
-/// A database, Stripe, settings, the time and chance.
+/// Everybody outside who is asked between transactions, never in one.
+#[derive(Clone)]
+pub struct Outside {
+    /// How Stripe is asked.
+    pub stripe: Arc<dyn Stripe>,
+    /// Where files lie.
+    pub disk: Arc<dyn Disk>,
+    /// Where films lie.
+    pub streams: Arc<dyn Streams>,
+    /// Who sends mails.
+    pub mailer: Arc<dyn Mailer>,
+}
+
+/// Only Stripe: nothing else is configured.
+impl<S: Stripe + 'static> From<Arc<S>> for Outside {
+    fn from(stripe: Arc<S>) -> Self {
+        Outside::from(stripe as Arc<dyn Stripe>)
+    }
+}
+
+impl From<Arc<dyn Stripe>> for Outside {
+    fn from(stripe: Arc<dyn Stripe>) -> Self {
+        Outside {
+            stripe,
+            disk: Arc::new(storage::Nowhere),
+            streams: Arc::new(storage::Nowhere),
+            mailer: Arc::new(mail::Nowhere),
+        }
+    }
+}
+
+/// A database, those outside, settings, the time and chance.
 pub struct Seam {
     /// Where everything is kept.
     pub db: Db,
     /// How Stripe is asked.
     pub stripe: Arc<dyn Stripe>,
+    /// Where files lie.
+    pub disk: Arc<dyn Disk>,
+    /// Where films lie.
+    pub streams: Arc<dyn Streams>,
+    /// Who sends mails.
+    pub mailer: Arc<dyn Mailer>,
     /// What an operator may set.
     pub settings: Settings,
     clock: Arc<dyn Clock>,
@@ -48,13 +87,14 @@ impl Seam {
     /// On a migrated database.
     pub fn new(
         db: Db,
-        stripe: Arc<dyn Stripe>,
+        outside: Outside,
         settings: Settings,
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> Self {
         let root = Cx::new(clock.now(), entropy);
-        Seam { db, stripe, settings, clock, root }
+        let Outside { stripe, disk, streams, mailer } = outside;
+        Seam { db, stripe, disk, streams, mailer, settings, clock, root }
     }
 
     /// The time and new ids, for one piece of work that begins now.

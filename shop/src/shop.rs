@@ -7,7 +7,6 @@ use db::{Db, TxResult};
 use jobs::{Claimed, Fate};
 use kernel::{Clock, Duration, Entropy, Error, Result};
 use ops::Actor;
-use stripe::Stripe;
 
 use crate::checkout::{self, Cleaned, Pace, Starter};
 use crate::fetch;
@@ -17,7 +16,7 @@ use crate::inventory::STOCK_CAME;
 use crate::office;
 use crate::orders;
 use crate::refunds;
-use crate::seam::{Seam, Settings};
+use crate::seam::{Outside, Seam, Settings};
 
 /// The shop: the seam, and where things come in.
 pub struct Shop {
@@ -43,7 +42,7 @@ impl Shop {
     /// Opens the shop on a migrated database.
     pub fn new(
         db: Db,
-        stripe: Arc<dyn Stripe>,
+        outside: impl Into<Outside>,
         settings: Settings,
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
@@ -52,7 +51,7 @@ impl Shop {
             receiver: Receiver::new(db.clone(), settings.livemode),
             starter: Starter::new(db.clone()),
             rematcher: Rematcher::default(),
-            seam: Seam::new(db, stripe, settings, clock, entropy),
+            seam: Seam::new(db, outside.into(), settings, clock, entropy),
         }
     }
 

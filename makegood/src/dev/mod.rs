@@ -19,12 +19,11 @@ use std::sync::Arc;
 use clap::{Args, ValueEnum};
 use db::Target;
 use kernel::{Clock, Cx, Duration, Entropy, Error, Refusal, Result};
-use stripe::HttpStripe;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::app::{App, OpenError, open_database};
+use crate::app::{App, OpenError, open_database, outside};
 use crate::cli::terminal::Paint;
 use crate::clock::{OsEntropy, SystemClock};
 use crate::config::{Config, Sources, explain};
@@ -151,10 +150,8 @@ async fn open(config: Config, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) 
         ours::must_be_ours(&db, &Cx::new(clock.now(), entropy.clone())).await?;
     }
     db.migrate(shop::MIGRATIONS, clock.now()).await?;
-    let Some(key) = &config.stripe_secret else { return Err(Error::bug("the sandbox's key is lost")) };
-    let stripe = HttpStripe::new(&config.stripe_api_base, key, entropy.clone());
-    let stripe = Arc::new(stripe.map_err(|e| Error::Bug(Box::new(e)))?);
-    Ok(App::new(config, db, stripe, clock, entropy))
+    let outside = outside(&config, entropy.clone()).map_err(refused)?;
+    Ok(App::new(config, db, outside, clock, entropy))
 }
 
 fn refused(error: OpenError) -> Error {
