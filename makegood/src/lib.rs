@@ -8,6 +8,7 @@ pub mod config;
 pub mod dev;
 pub mod drill;
 pub mod http;
+mod linger;
 pub mod metrics;
 pub mod people;
 pub mod serve;

@@ -18,6 +18,7 @@ use tokio::task::JoinSet;
 use crate::app::{App, OpenError};
 use crate::config::Config;
 use crate::http::{Front, thanks};
+use crate::linger::Lingering;
 use crate::worker;
 
 /// What a server bears.
@@ -231,7 +232,7 @@ async fn serve_one(stream: TcpStream, guest: Guest, front: Arc<Front>, mut stopp
     });
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(limits.head).max_buf_size(limits.head_bytes);
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(Lingering::new(stream)), service));
     // A connection that breaks is the peer's business; what it asked for was told or stored, or it was not.
     let ended = tokio::select! {
         ended = connection.as_mut() => Some(ended),

@@ -1,10 +1,15 @@
 //! Reading a request's body: at most so many bytes, and not for ever.
 
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, ready};
+
 use axum::http::HeaderMap;
 use axum::http::header::CONTENT_LENGTH;
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
-use hyper::body::Body;
+use hyper::body::{Body, Frame, SizeHint};
 use kernel::Duration;
 use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
@@ -42,6 +47,56 @@ pub struct Patience {
 impl Default for Patience {
     fn default() -> Self {
         Patience { idle: IDLE, whole: WHOLE }
+    }
+}
+
+/// A body that tells whether it was read to its end.
+///
+/// A connection on which part of a request was left unread cannot carry another one. The server closes it, and has to
+/// say so in the answer, else a client sends its next request into a closing connection and never learns whether it came.
+pub struct Watched<B> {
+    body: B,
+    unread: Unread,
+}
+
+/// Whether something of a body is left.
+#[derive(Clone)]
+pub struct Unread(Arc<AtomicBool>);
+
+impl Unread {
+    /// Whether something is left of it now.
+    pub fn is_left(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+impl<B: Body> Watched<B> {
+    /// The body, and what tells about it once it is gone.
+    pub fn new(body: B) -> (Watched<B>, Unread) {
+        let unread = Unread(Arc::new(AtomicBool::new(!body.is_end_stream())));
+        (Watched { body, unread: unread.clone() }, unread)
+    }
+}
+
+impl<B: Body + Unpin> Body for Watched<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        if frame.is_none() || self.body.is_end_stream() {
+            self.unread.0.store(false, Ordering::Release);
+        }
+        Poll::Ready(frame)
+    }
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
 

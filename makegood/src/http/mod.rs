@@ -23,7 +23,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY,
+    CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY,
     STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response};
@@ -94,12 +94,15 @@ impl Front {
     }
 
     /// Answers one request.
-    pub async fn answer<B>(&self, mut request: Request<B>, peer: IpAddr) -> Response<Body>
+    pub async fn answer<B>(&self, request: Request<B>, peer: IpAddr) -> Response<Body>
     where
         B: hyper::body::Body<Data = Bytes> + Unpin + Send + 'static,
         B::Error: Into<axum::BoxError>,
     {
         let begun = Instant::now();
+        let (head, body) = request.into_parts();
+        let (body, unread) = body::Watched::new(body);
+        let mut request = Request::from_parts(head, body);
         let request_id = format!("req_{}", self.app.shop.cx().uuid().simple());
         let method = request.method().clone();
         let path = request.uri().path();
@@ -128,6 +131,9 @@ impl Front {
             response = told;
         }
         self.dress(response.headers_mut(), &request_id);
+        if unread.is_left() {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
         let histogram = self.app.metrics.http(label.unwrap_or("other"), known(&method), status);
         histogram.observe(begun.elapsed());
         response
