@@ -71,7 +71,20 @@ fn judge(segment: &str) -> Result<(), &'static str> {
     if segment.ends_with(['.', ' ']) {
         return Err("no part ends with a dot or a space");
     }
+    if is_a_device(segment) {
+        return Err("a part is the name of a device on Windows");
+    }
     Ok(())
+}
+
+/// `CON`, `com1.txt` and their like open a device there, in whatever folder they stand.
+fn is_a_device(segment: &str) -> bool {
+    let stem = segment.split('.').next().unwrap_or_default().trim_end().to_ascii_lowercase();
+    let numbered = |name: &str| {
+        stem.strip_prefix(name)
+            .is_some_and(|rest| rest.chars().count() == 1 && rest.contains(|c: char| c.is_numeric()))
+    };
+    ["con", "prn", "aux", "nul"].contains(&stem.as_str()) || numbered("com") || numbered("lpt")
 }
 
 impl fmt::Display for Key {

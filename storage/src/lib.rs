@@ -1,7 +1,17 @@
 //! Where files and films lie, and links to them that expire. It knows nothing of the shop: who may have a link is decided
 //! in the rooms, before anybody asks here.
 
+mod base64;
+pub mod cloudinary;
+mod disposition;
+mod folder;
+mod http;
 mod key;
+mod local;
+mod media;
+mod s3;
+mod signed;
+pub mod stream;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -9,7 +19,15 @@ use std::pin::Pin;
 use bytes::Bytes;
 use kernel::{Duration, Timestamp};
 
+pub use cloudinary::Cloudinary;
+pub use disposition::attachment;
+pub use folder::{Folder, Opened};
 pub use key::{BadKey, Key};
+pub use local::LocalDisk;
+pub use media::{LocalMedia, MediaError, MediaStore, NoMedia, Placing, S3Media};
+pub use s3::{S3Config, S3Disk};
+pub use signed::{Claim, LinkError, SECRET_FILE, Secret, Signer};
+pub use stream::CloudflareStream;
 
 /// The answer to come.
 pub type Asking<'a, T> = Pin<Box<dyn Future<Output = Result<T, StorageError>> + Send + 'a>>;
