@@ -93,6 +93,78 @@ impl Histogram {
     }
 }
 
+/// So many minutes are kept of what was answered lately.
+pub const RECENT_MINUTES: i64 = 30;
+
+/// How long the requests of the last minutes took, all routes together: what the console draws. Prometheus has the whole.
+#[derive(Debug)]
+pub struct Recent(Mutex<[Minute; RECENT_MINUTES as usize]>);
+
+#[derive(Debug, Default, Clone, Copy)]
+struct Minute {
+    /// Which one, counted from 1970 on.
+    at: i64,
+    counts: [u64; BOUNDS.len() + 1],
+}
+
+impl Default for Recent {
+    fn default() -> Self {
+        Recent(Mutex::new([Minute::default(); RECENT_MINUTES as usize]))
+    }
+}
+
+impl Recent {
+    /// One request that was answered now and took so long.
+    pub fn observe(&self, took: Duration, now: Timestamp) {
+        let seconds = took.as_secs_f64();
+        let bucket = BOUNDS.iter().position(|bound| seconds <= *bound).unwrap_or(BOUNDS.len());
+        let at = now.seconds().div_euclid(60);
+        let mut minutes = lock(&self.0);
+        let minute = &mut minutes[at.rem_euclid(RECENT_MINUTES) as usize];
+        if minute.at != at {
+            *minute = Minute { at, ..Minute::default() };
+        }
+        minute.counts[bucket] += 1;
+    }
+
+    /// What was observed in the last minutes.
+    pub fn seen(&self, now: Timestamp) -> Seen {
+        let since = now.seconds().div_euclid(60) - RECENT_MINUTES;
+        let mut seen = Seen::default();
+        for minute in lock(&self.0).iter().filter(|minute| minute.at > since) {
+            for (sum, count) in seen.counts.iter_mut().zip(minute.counts) {
+                *sum += count;
+            }
+        }
+        seen
+    }
+}
+
+/// How many requests took how long, by the buckets of the histogram.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Seen {
+    counts: [u64; BOUNDS.len() + 1],
+}
+
+impl Seen {
+    /// How many there were.
+    pub fn count(&self) -> u64 {
+        self.counts.iter().sum()
+    }
+
+    /// The least time of which is known that this share of them, from 0 to 1, took no longer; infinite when they took
+    /// longer than the greatest bucket. Nothing when there were none.
+    pub fn at_most(&self, share: f64) -> Option<f64> {
+        let rank = (self.count() as f64 * share).ceil().max(1.0) as u64;
+        let mut below = 0;
+        let bucket = self.counts.iter().position(|count| {
+            below += count;
+            below >= rank
+        });
+        bucket.map(|bucket| BOUNDS.get(bucket).copied().unwrap_or(f64::INFINITY))
+    }
+}
+
 type Route = (&'static str, &'static str, u16);
 
 /// What the rows say, read again when it is older than [`FRESH`].
@@ -164,6 +236,8 @@ pub struct Metrics {
     pub invoice_issue: Labelled,
     /// Connections that were turned away because there were too many.
     pub connections_refused: Counter,
+    /// How long the requests of the last minutes took.
+    pub recent: Recent,
     http: RwLock<BTreeMap<Route, Arc<Histogram>>>,
     rows: Mutex<Rows>,
     since: Timestamp,
@@ -196,6 +270,7 @@ impl Metrics {
             refund_duplicates: Counter::default(),
             invoice_issue: Labelled::new(&["success", "failure"]),
             connections_refused: Counter::default(),
+            recent: Recent::default(),
             http: RwLock::default(),
             rows: Mutex::default(),
             since: now,
@@ -512,5 +587,24 @@ mod tests {
         ] {
             assert!(text.contains(&format!("{line}\n")), "{line} is not in {text}");
         }
+    }
+
+    #[test]
+    fn what_was_answered_lately_is_told_by_the_greatest_time_that_is_known() {
+        let (recent, now) = (Recent::default(), Timestamp::from_seconds(1_790_000_000));
+        assert_eq!(recent.seen(now).at_most(0.5), None, "nothing was answered");
+        for millis in [1, 2, 3, 20, 700] {
+            recent.observe(Duration::from_millis(millis), now);
+        }
+        let seen = recent.seen(now + Duration::from_secs(60));
+        assert_eq!(seen.count(), 5);
+        assert_eq!([seen.at_most(0.5), seen.at_most(0.8)], [Some(0.005), Some(0.025)]);
+        assert_eq!(seen.at_most(0.99), Some(1.0), "of 700 ms is known that it is at most a second");
+        recent.observe(Duration::from_secs(11), now);
+        assert_eq!(recent.seen(now).at_most(0.99), Some(f64::INFINITY));
+        assert_eq!(recent.seen(now + Duration::from_secs(30 * 60)).count(), 0, "half an hour later");
+        recent.observe(Duration::from_millis(1), now + Duration::from_secs(30 * 60));
+        let later = recent.seen(now + Duration::from_secs(30 * 60));
+        assert_eq!(later.count(), 1, "a minute that comes round again begins at zero");
     }
 }

@@ -135,7 +135,9 @@ impl Front {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         let histogram = self.app.metrics.http(label.unwrap_or("other"), known(&method), status);
-        histogram.observe(begun.elapsed());
+        let took = begun.elapsed();
+        histogram.observe(took);
+        self.app.metrics.recent.observe(took, self.app.clock.now());
         response
     }
 

@@ -23,4 +23,4 @@ pub use event::{EventSource, EventStatus, StoredEvent};
 pub use process::{Processed, process, replay};
 pub use receive::{Incoming, Receipt, Receiver};
 pub use rematch::Rematcher;
-pub use store::{find, of_order, oldest_waiting, pulse, waiting_about};
+pub use store::{Beat, find, of_order, oldest_waiting, pulse, waiting_about};

@@ -334,12 +334,29 @@ fn read(row: &Row) -> Result<StoredEvent> {
     })
 }
 
-/// The newest events since then, at most so many, by when they came and what became of them: the newest first.
-pub fn pulse(tx: &mut Tx<'_>, since: Timestamp, most: i64) -> Result<Vec<(Timestamp, EventStatus)>> {
-    let sql = "SELECT received_at, status FROM stripe_events WHERE received_at >= $1
+/// One event, by its times.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Beat {
+    /// When it came.
+    pub received_at: Timestamp,
+    /// What became of it.
+    pub status: EventStatus,
+    /// How long it took until it was processed or ignored, with everything that was tried again; nothing while it is not.
+    pub took: Option<Duration>,
+}
+
+/// The newest events that came since then, at most so many: the newest first.
+pub fn pulse(tx: &mut Tx<'_>, since: Timestamp, most: i64) -> Result<Vec<Beat>> {
+    let sql = "SELECT received_at, status, processed_at FROM stripe_events WHERE received_at >= $1
                ORDER BY received_at DESC, stripe_event_id DESC LIMIT $2";
-    let rows = tx.query(sql, &[since.into(), most.into()])?;
-    rows.iter()
-        .map(|row| Ok((row.get("received_at")?, EventStatus::parse(&row.get::<String>("status")?)?)))
-        .collect()
+    tx.query(sql, &[since.into(), most.into()])?.iter().map(beat).collect()
+}
+
+fn beat(row: &Row) -> Result<Beat> {
+    let received_at: Timestamp = row.get("received_at")?;
+    let status = EventStatus::parse(&row.get::<String>("status")?)?;
+    let ended: Option<Timestamp> = row.get("processed_at")?;
+    let is_over = matches!(status, EventStatus::Processed | EventStatus::Ignored);
+    let took = ended.filter(|_| is_over).map(|at| at.since(received_at));
+    Ok(Beat { received_at, status, took })
 }

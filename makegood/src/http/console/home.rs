@@ -13,7 +13,7 @@ use shop::{inbox, orders};
 
 use super::Shown;
 use super::cell::Cell;
-use super::chart::{Bars, Columns};
+use super::chart::{Bars, Columns, Spans};
 use super::checks::{money, severity};
 use super::frame::{Frame, html};
 use super::visit::Visit;
@@ -37,6 +37,7 @@ struct Home {
     tiles: Vec<Tile>,
     events: Columns,
     orders: Bars,
+    spans: Spans,
 }
 
 /// A check that found something.
@@ -65,7 +66,7 @@ struct Rows {
     unconfirmed: Option<Timestamp>,
     counts: orders::Counts,
     jobs: jobs::Counts,
-    pulse: Vec<(Timestamp, inbox::EventStatus)>,
+    pulse: Vec<inbox::Beat>,
     by_status: BTreeMap<String, i64>,
     results: Vec<CheckResult>,
 }
@@ -116,6 +117,7 @@ pub(super) async fn page(visit: &mut Visit) -> Shown {
         tiles: tiles(app, &rows, now),
         events: Columns::of_events(&rows.pulse, now),
         orders: Bars::of_orders(&rows.by_status, NEWEST_ORDERS),
+        spans: Spans::of(&app.metrics.recent.seen(now), &rows.pulse, NEWEST_EVENTS),
     };
     Ok(html(StatusCode::OK, &page))
 }
