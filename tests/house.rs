@@ -112,6 +112,7 @@ const TABLES: &[(&str, &[&str])] = &[
             "sign_in_attempts",
             "check_results",
             "check_turns",
+            "finding_snoozes",
         ],
     ),
     ("customers", &["profiles"]),

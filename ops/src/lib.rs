@@ -16,6 +16,7 @@ mod runbook;
 mod runner;
 pub mod runs;
 pub mod sessions;
+pub mod snoozes;
 mod task;
 pub mod users;
 mod view;
@@ -51,6 +52,10 @@ pub const MIGRATION_CHAIN: Migration =
 /// What the checks found, and whose turn it is to run them.
 pub const MIGRATION_RESULTS: Migration =
     Migration { version: 11, name: "check results", sql: include_str!("results.sql") };
+
+/// What operators have put off.
+pub const MIGRATION_SNOOZES: Migration =
+    Migration { version: 21, name: "snoozed findings", sql: include_str!("snoozes.sql") };
 
 /// The tables of this crate that only grow: a program that runs may add to them, and nothing else.
 pub const ONLY_GROW: [&str; 2] = ["audit_logs", "audit_chain"];

@@ -106,6 +106,12 @@ pub fn latest(tx: &mut Tx<'_>) -> Result<Vec<CheckResult>> {
     tx.query("SELECT * FROM check_results ORDER BY place, name", &[])?.iter().map(read).collect()
 }
 
+/// What a kept finding is about, what it says, and since when it is so.
+pub fn finding(kept: &serde_json::Value) -> (String, String, Option<Timestamp>) {
+    let text = |name: &str| kept[name].as_str().unwrap_or_default().to_owned();
+    (text("subject"), text("text"), kept["since"].as_str().and_then(|at| at.parse().ok()))
+}
+
 fn read(row: &Row) -> Result<CheckResult> {
     let findings: serde_json::Value = row.get("findings")?;
     Ok(CheckResult {

@@ -65,6 +65,7 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "ignored events by their payment",
         sql: include_str!("../migrations/0008_ignored_events.sql"),
     },
+    ops::MIGRATION_SNOOZES,
 ];
 
 /// Every operation there is. The doors are made from this list.
@@ -78,6 +79,8 @@ pub const OPERATIONS: &[OperationDef] = &[
     OperationDef::of::<inventory::ops::Recount>(),
     OperationDef::of::<inventory::ops::Confirm>(),
     OperationDef::of::<inventory::ops::LetGo>(),
+    OperationDef::of::<office::findings::Put>(),
+    OperationDef::of::<office::findings::Wake>(),
     OperationDef::of::<office::jobs::Retry>(),
     OperationDef::of::<office::jobs::Discard>(),
     OperationDef::of::<office::tokens::Revoke>(),
@@ -108,6 +111,8 @@ pub const VIEWS: &[ViewDef] = &[
     ViewDef::of::<inventory::ops::ListStock>(),
     ViewDef::of::<inventory::ops::ListReservations>(),
     ViewDef::of::<office::audit::List>(),
+    ViewDef::of::<office::findings::List>(),
+    ViewDef::of::<office::findings::Show>(),
     ViewDef::of::<office::jobs::List>(),
     ViewDef::of::<office::jobs::Show>(),
     ViewDef::of::<office::runs::List>(),

@@ -65,6 +65,7 @@ pub const GROUPS: &[Group] = &[
     group(SHOP, "inventory", "Stock, by ledger entries"),
     group(SHOP, "reservations", "Stock set aside for orders"),
     group(CARE, "check", "Run every check: what must be true and is not"),
+    group(CARE, "findings", "What the checks find, one by one; put one off until a day"),
     group(CARE, "reconcile", "Compare with Stripe's objects, and every room with itself; mend what is safe"),
     group(CARE, "reconciliations", "Comparisons that run or have run, and what they found"),
     group(CARE, "jobs", "Background work that waits or has given up"),

@@ -320,6 +320,53 @@ on_both_engines! {
         server.stop().await;
     }
 
+    async fn a_finding_that_is_put_off_is_folded_on_the_home_page_and_counted_by_its_gauge(test: TestDb) {
+        let server = Server::start_as(&test, Wish { workers: true, ..Wish::default() }).await.with_catalog().await;
+        let order = bought(&server, "mug").await;
+        let why = json!({ "reason": "a letter from the bank" });
+        server.post(&format!("/api/v1/admin/orders/{order}/review/flag"), Some(ADMIN_TOKEN), &why).await;
+        let round = async || {
+            // Where the workers have just looked, the next round would be a minute later.
+            server.app.shop.db.write("test", |tx| tx.execute("DELETE FROM check_results", &[])).await.unwrap();
+            while server.count("SELECT COUNT(*) FROM check_results WHERE name = 'orders_in_review' AND findings_count = 1").await == 0 {
+                shop::office::watch::watch(&server.app.shop).await.unwrap();
+                tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+            }
+        };
+        round().await;
+        let mut support = Browser::with_role(&server, Role::Support).await;
+        let check = support.get("/_/checks/orders_in_review").await.text;
+        assert!(check.contains(&order) && !check.contains("/snooze\""), "support puts nothing off: {check}");
+        let mut op = Browser::with_role(&server, Role::Operator).await;
+        let home = op.get("/_/").await.text;
+        assert!(home.contains("1 check finds something.") && !home.contains("snoozed"), "{home}");
+        let way = format!("/_/findings/orders_in_review%3A{order}/snooze");
+        assert!(op.get("/_/checks/orders_in_review").await.text.contains(&format!("href=\"{way}\"")));
+        let until = (crate::doors::now() + kernel::Duration::from_secs(3 * 86_400)).to_string();
+        let planned = op.post(&way, &[("until", &until)]).await;
+        assert_eq!(planned.status, 200, "{}", planned.text);
+        let plan = hidden(&planned.text, "plan_id");
+        let fields = [("do", "apply"), ("until", &*until), ("plan_id", &*plan), ("reason", "Bo asks <the> bank")];
+        let done = op.post(&way, &fields).await;
+        assert!(done.text.contains("Done, and read back."), "{}", done.text);
+        round().await;
+        for browser in [&mut op, &mut support] {
+            let home = browser.get("/_/").await.text;
+            assert!(home.contains("Nothing is found but what was put off."), "{home}");
+            assert!(home.contains("1 finding is snoozed, orders of"), "{home}");
+            let said = format!("snoozed until {}", &until[..10]);
+            assert!(home.contains(&said) && home.contains("because Bo asks &#60;the&#62; bank"), "{home}");
+        }
+        let list = op.get("/_/findings?status=snoozed").await.text;
+        assert!(list.contains(&order) && list.contains(">snoozed<"), "{list}");
+        let check = op.get("/_/checks/orders_in_review").await.text;
+        assert!(check.contains("Bo asks") && check.contains("/wake\""), "{check}");
+        while !server.get("/metrics", None).await.text.contains("check_findings{check=\"orders_in_review\"} 1") {
+            tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+        }
+        server.stop().await;
+    }
+
     async fn a_runbook_is_explained_previewed_and_applied_with_its_plan(test: TestDb) {
         let server = Server::start_as(&test, Wish { workers: true, ..Wish::default() }).await.with_catalog().await;
         let order = bought(&server, "mug").await;

@@ -3,8 +3,9 @@
 
 use db::TxResult;
 use kernel::{Duration, Error, Result, Timestamp};
-use ops::Check;
 use ops::results::{self, CheckResult, Turn};
+use ops::snoozes::{self, Found};
+use ops::{Check, Finding};
 
 use crate::seam::Seam;
 
@@ -77,7 +78,23 @@ async fn run(seam: &Seam, turn: Turn, place: i64, check: Check) -> Result<bool> 
     let found = seam.db.read("checks.run", move |tx| check.run(tx, began)).await?;
     let ended = seam.now();
     let result = CheckResult::new(check.name, &found, began, ended);
-    let store = move |tx: &mut db::Tx<'_>| results::store(tx, turn, place, &result, ended + HOLD);
+    let all = known(&found);
+    let store = move |tx: &mut db::Tx<'_>| {
+        let stored = results::store(tx, turn, place, &result, ended + HOLD)?;
+        if let (true, Some(all)) = (stored, &all) {
+            snoozes::tidy(tx, check.name, all, ended)?;
+        }
+        Ok(stored)
+    };
     let stored: Result<bool, Error> = seam.db.write("checks.store", store).await.safe_to_repeat();
     stored
+}
+
+/// A check that finds more than this may have left some out.
+const WHOLE: usize = 200;
+
+/// Everything that was found; nothing when it may not be everything.
+fn known(found: &[Finding]) -> Option<Found> {
+    let each = found.iter().map(|found| (found.subject.as_str(), found.text.as_str(), found.since));
+    (found.len() < WHOLE).then(|| snoozes::found(each))
 }

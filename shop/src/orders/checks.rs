@@ -280,7 +280,8 @@ fn dispute_needs_response(tx: &mut Tx<'_>, now: Timestamp) -> Result<Vec<Found>>
             Some((due, at)) if due <= now + NEAR => {
                 format!("due by {at}, in {} hours", due.since(now).as_secs() / 3600)
             }
-            Some((due, at)) => format!("due by {at}, in {} days", due.since(now).as_secs() / 86_400),
+            // A text that changed each day could not be put off.
+            Some((_, at)) => format!("due by {at}"),
             None => "Stripe names no deadline".into(),
         };
         let text =

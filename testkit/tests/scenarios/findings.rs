@@ -158,7 +158,7 @@ testkit::on_both_engines! {
         disputed(&world, order, DisputeStatus::NeedsResponse, Some(due)).await;
         let finding = only(&world, "dispute_needs_response").await;
         assert_eq!(finding.subject, "dp_1");
-        assert!(finding.text.contains(&format!("due by {}, in 7 days", due.in_words())), "{}", finding.text);
+        assert!(finding.text.contains(&format!("due by {}", due.in_words())), "{}", finding.text);
         assert!(finding.text.contains("49.00 usd") && finding.text.contains(&order.to_string()), "{}", finding.text);
         world.advance(Duration::from_secs(6 * DAY));
         assert!(only(&world, "dispute_needs_response").await.text.contains("in 24 hours"));

@@ -20,3 +20,4 @@ mod paid_twice;
 mod payments;
 mod reconcile;
 mod refunds;
+mod snoozes;

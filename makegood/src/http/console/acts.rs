@@ -99,6 +99,14 @@ pub(super) fn about_order(visit: &Visit, order: &Value) -> Vec<Act> {
         .collect()
 }
 
+/// The way to put a finding off, or to take that back.
+pub(super) fn on_finding(visit: &Visit, finding: &ops::Finding, is_snoozed: bool) -> Option<Act> {
+    let name = if is_snoozed { "findings.wake" } else { "findings.snooze" };
+    let def = shop::OPERATIONS.iter().find(|def| def.name == name && visit.may(def.role))?;
+    let id = format!("{}:{}", finding.check, finding.subject);
+    Act::to(name, words(name), def.about(), Some(&id), &[])
+}
+
 #[derive(Template)]
 #[template(path = "console/act.html")]
 struct Page {

@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use askama::Template;
 use axum::http::StatusCode;
 use kernel::{Currency, Money, Timestamp};
-use ops::{Check, Severity, results};
+use ops::{Check, Severity, results, snoozes};
 use serde_json::json;
 use shop::ids::OrderId;
 use shop::orders;
 use shop::runbooks::Runbook;
 
 use super::Shown;
-use super::acts::Act;
+use super::acts::{self, Act};
 use super::cell::{Cell, Shape, leads_to};
 use super::frame::{Frame, html};
 use super::people::remedy;
@@ -107,6 +107,10 @@ struct Shows {
     since: Option<Cell>,
     mend: Option<Act>,
     command: String,
+    /// Until when, by whom and why it was put off.
+    snoozed: String,
+    /// The way to put it off, or to take that back.
+    snooze: Option<Act>,
 }
 
 /// `/_/checks/{id}`
@@ -137,11 +141,16 @@ async fn page(
     room: (&'static str, &'static str),
 ) -> Shown {
     let now: Timestamp = visit.now;
-    let found = visit.app.shop.db.read("console.check", move |tx| check.run(tx, now)).await?;
+    let read = move |tx: &mut db::Tx<'_>| Ok::<_, kernel::Error>((check.run(tx, now)?, snoozes::all(tx)?));
+    let (found, put_off) = visit.app.shop.db.read("console.check", read).await?;
     let money = money(visit, found.iter().map(|finding| finding.subject.as_str())).await?;
+    let whole = snoozes::found(found.iter().map(|one| (&*one.subject, &*one.text, one.since)));
     let findings = found.iter().map(|finding| {
         let mend = finding.mend.as_ref().map(|mend| json!(mend));
+        let snooze = put_off.iter().find(|one| one.covers(finding.check, &finding.subject, &whole, now));
         Shows {
+            snoozed: snooze.map(snoozes::Snooze::in_words).unwrap_or_default(),
+            snooze: acts::on_finding(visit, finding, snooze.is_some()),
             subject: Cell {
                 href: leads_to("subject", &finding.subject),
                 ..Cell::new(finding.subject.clone(), Shape::Id)

@@ -58,6 +58,7 @@ pub(super) struct Link {
 pub const ROOMS: &[(&str, &str, &str, Role)] = &[
     ("Now", "Home", "/_/", Role::Viewer),
     ("Now", "Checks", "/_/checks", Role::Viewer),
+    ("Now", "Findings", "/_/findings", Role::Viewer),
     ("Now", "Reviews", "/_/reviews", Role::Viewer),
     ("Now", "Runbooks", "/_/runbooks", Role::Viewer),
     ("Shop", "Orders", "/_/orders", Role::Viewer),

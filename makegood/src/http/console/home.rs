@@ -7,12 +7,14 @@ use axum::http::StatusCode;
 use db::Tx;
 use kernel::{Result, Timestamp};
 use ops::results::{self, CheckResult};
+use ops::snoozes::{self, Snooze};
 use ops::{Check, Severity};
+use serde_json::Value;
 use shop::runbooks::{self, Runbook};
 use shop::{inbox, orders};
 
 use super::Shown;
-use super::cell::Cell;
+use super::cell::{Cell, Shape, leads_to};
 use super::chart::{Bars, Columns, Spans};
 use super::checks::{money, severity};
 use super::frame::{Frame, html};
@@ -31,6 +33,8 @@ const NEWEST_EVENTS: i64 = 2_000;
 struct Home {
     frame: Frame,
     found: Vec<Found>,
+    put_off: Vec<PutOff>,
+    put_off_money: String,
     checks: usize,
     worst: &'static str,
     checked: Cell,
@@ -51,6 +55,16 @@ struct Found {
     runbook: Option<&'static Runbook>,
 }
 
+/// A finding that an operator has put off: folded, and still told.
+struct PutOff {
+    check: String,
+    subject: Cell,
+    text: String,
+    until: String,
+    by: String,
+    because: String,
+}
+
 /// One number that people look for.
 struct Tile {
     title: &'static str,
@@ -69,6 +83,7 @@ struct Rows {
     pulse: Vec<inbox::Beat>,
     by_status: BTreeMap<String, i64>,
     results: Vec<CheckResult>,
+    snoozes: Vec<Snooze>,
 }
 
 fn read(tx: &mut Tx<'_>, now: Timestamp) -> Result<Rows> {
@@ -80,6 +95,7 @@ fn read(tx: &mut Tx<'_>, now: Timestamp) -> Result<Rows> {
         pulse: inbox::pulse(tx, Columns::since(now), NEWEST_EVENTS)?,
         by_status: orders::newest_by_status(tx, NEWEST_ORDERS)?,
         results: results::latest(tx)?,
+        snoozes: snoozes::all(tx)?,
     })
 }
 
@@ -88,12 +104,18 @@ pub(super) async fn page(visit: &mut Visit) -> Shown {
     let (app, now) = (&visit.app, visit.now);
     let rows = app.shop.db.read("console.home", move |tx| read(tx, now)).await?;
     let checks = shop::checks();
-    let mut found = Vec::new();
+    let (mut found, mut put_off) = (Vec::new(), Vec::new());
     for result in rows.results.iter().filter(|result| result.count > 0) {
-        if let Some(check) = checks.iter().find(|check| check.name == result.check) {
-            found.push(told(visit, check, result).await?);
+        let Some(check) = checks.iter().find(|check| check.name == result.check) else { continue };
+        let (asleep, awake) = parted(result, &rows.snoozes, now);
+        // All are counted, and only the first are kept: what is not known to be put off is open.
+        let open = result.count - asleep.len() as i64;
+        if open > 0 {
+            found.push(told(visit, check, result, &awake, open).await?);
         }
+        put_off.extend(asleep.into_iter().map(PutOff::of));
     }
+    let put_off_money = money(visit, put_off.iter().map(|one| one.subject.text.as_str())).await?;
     // What was looked at longest ago says how old this page's word is.
     let checked = match rows.results.iter().map(|result| result.checked_at).min() {
         Some(at) => Cell::time(at, now),
@@ -106,11 +128,14 @@ pub(super) async fn page(visit: &mut Visit) -> Shown {
     let worst = match found.first().map(|found| is_page(found.check)) {
         Some(true) => "bad",
         Some(false) => "heed",
+        None if !put_off.is_empty() => "heed",
         None => "good",
     };
     let page = Home {
         frame: Frame::of(visit, "Home"),
         found,
+        put_off,
+        put_off_money,
         checks: checks.len(),
         worst,
         checked,
@@ -122,18 +147,60 @@ pub(super) async fn page(visit: &mut Visit) -> Shown {
     Ok(html(StatusCode::OK, &page))
 }
 
-async fn told(visit: &Visit, check: &Check, result: &CheckResult) -> Result<Found, Problem> {
+/// What is put off, and what is open.
+fn parted<'r>(
+    result: &'r CheckResult,
+    snoozes: &'r [Snooze],
+    now: Timestamp,
+) -> (Vec<(&'r Value, &'r Snooze)>, Vec<&'r Value>) {
+    let all: Vec<_> = result.findings.iter().map(results::finding).collect();
+    let found = snoozes::found(all.iter().map(|(subject, text, since)| (&**subject, &**text, *since)));
+    let (mut asleep, mut awake) = (Vec::new(), Vec::new());
+    for (kept, (subject, ..)) in result.findings.iter().zip(&all) {
+        match snoozes.iter().find(|snooze| snooze.covers(&result.check, subject, &found, now)) {
+            Some(snooze) => asleep.push((kept, snooze)),
+            None => awake.push(kept),
+        }
+    }
+    (asleep, awake)
+}
+
+impl PutOff {
+    fn of((found, snooze): (&Value, &Snooze)) -> PutOff {
+        let subject = snooze.subject.clone();
+        PutOff {
+            check: snooze.check.clone(),
+            subject: Cell { href: leads_to("subject", &subject), ..Cell::new(subject, Shape::Id) },
+            text: found["text"].as_str().unwrap_or_default().to_owned(),
+            until: snooze.until.in_words(),
+            by: snooze.by.clone(),
+            because: snooze.reason.clone(),
+        }
+    }
+}
+
+async fn told(
+    visit: &Visit,
+    check: &Check,
+    result: &CheckResult,
+    awake: &[&Value],
+    open: i64,
+) -> Result<Found, Problem> {
+    let oldest = match result.count as usize == result.findings.len() {
+        true => awake.iter().filter_map(|found| results::finding(found).2).min(),
+        false => result.oldest,
+    };
     Ok(Found {
         check: check.name,
         runbook: runbooks::of_check(check.name),
         must: check.must,
         severity: severity(check.severity),
-        count: match result.count {
+        count: match open {
             count @ 200.. => format!("{count}+"),
             count => count.to_string(),
         },
-        oldest: result.oldest.map(|since| Cell::time(since, visit.now)),
-        money: money(visit, result.findings.iter().filter_map(|found| found["subject"].as_str())).await?,
+        oldest: oldest.map(|since| Cell::time(since, visit.now)),
+        money: money(visit, awake.iter().filter_map(|found| found["subject"].as_str())).await?,
     })
 }
 

@@ -20,6 +20,7 @@ use crate::http::problem::Problem;
 const QUICK: &[(&str, &str, &[&str])] = &[
     ("orders.list", "status", &["pending", "paid", "confirmed", "completed", "cancelled", "refunded"]),
     ("events.list", "status", &["received", "retry", "error", "unmatched", "processed", "ignored"]),
+    ("findings.list", "status", &["open", "snoozed"]),
     ("jobs.list", "status", &["queued", "failed"]),
     ("runs.list", "status", &["running", "done", "failed"]),
     ("reservations.list", "status", &["reserved", "confirmed", "released", "expired"]),
@@ -39,6 +40,7 @@ const EMPTY: &[(&str, &str)] = &[
     ("customers", "A profile appears when the shop's own server makes one. Guests buy without."),
     ("products", "The shelves are empty. Import a catalog file."),
     ("inventory", "Nothing is counted. A catalog with physical goods brings the first stock."),
+    ("findings", "Everything is as it must be."),
     ("jobs", "Nothing waits and nothing has given up. That is good."),
     ("refunds", "Nobody has asked for money back. A refund begins on the page of its order."),
     ("disputes", "No bank has asked about a payment. That is good."),
