@@ -124,6 +124,7 @@ const TABLES: &[(&str, &[&str])] = &[
     ("refunds", &["refunds"]),
     ("inbox", &["stripe_events", "event_readings"]),
     ("fetch", &["stripe_questions"]),
+    ("runbooks", &["drills"]),
     ("reconcile", &["reconciliations", "reconciliation_stages", "reconciliation_findings"]),
 ];
 

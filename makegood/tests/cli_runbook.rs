@@ -76,16 +76,62 @@ testkit::on_both_engines! {
         stage.type_in("runbook drill").ends(2);
     }
 
-    async fn a_drill_touches_nothing_of_the_shop_that_is_configured(test: TestDb) {
+    async fn of_a_drill_the_configured_shop_keeps_how_it_went_and_nothing_else(test: TestDb) {
         let world = World::open(test).await;
         let stage = Stage::on(&world.test).with("TMPDIR", std::env::temp_dir().display().to_string());
         let before = world.count("SELECT COUNT(*) FROM audit_logs").await;
+        let never = stage.type_in("runbook show review-hold --json").ends(0).json();
+        assert!(never["last_drill"].is_null(), "{never}");
         let drilled = stage.type_in("runbook drill review-hold").ends(0);
         assert!(drilled.out.contains("✓ verify holds") && !drilled.out.contains('✗'), "{drilled:?}");
         let told = stage.type_in("runbook drill review-hold --json").ends(0).json();
         assert_eq!(told["data"][0]["ok"], true, "{told}");
-        assert_eq!(world.count("SELECT COUNT(*) FROM audit_logs").await, before);
+        let kept = world.count("SELECT COUNT(*) FROM audit_logs WHERE event_type = 'runbook_drilled'").await;
+        assert_eq!(kept, 2);
+        assert_eq!(world.count("SELECT COUNT(*) FROM audit_logs").await, before + kept, "and no other entry");
         assert_eq!(world.count("SELECT COUNT(*) FROM orders").await, 0);
+        let quiet = stage.type_in("runbook drill review-hold --no-record").ends(0);
+        assert!(quiet.err.is_empty(), "{quiet:?}");
+        let history = stage.type_in("runbook history review-hold --json").ends(0).json();
+        let drills = history["data"].as_array().unwrap();
+        assert_eq!(drills.len(), 2, "{history}");
+        let last = &drills[0];
+        assert_eq!((&last["passed"], &last["on"], &last["failed_at"]), (&json!(true), &json!("SQLite"), &Value::Null));
+        assert!(last["steps"].as_i64().unwrap() > 10 && last["version"] == env!("CARGO_PKG_VERSION"), "{last}");
+        stage.type_in("runbook history no-such-runbook").ends(5);
+
+        let practised = ["runbook", "record", "review-hold", "--failed-at", "nobody knew the password",
+            "--reason", "a practice", "--yes"];
+        stage.run(&practised).ends(0);
+        let shown = stage.type_in("runbook show review-hold --json").ends(0).json();
+        assert_eq!(shown["last_drill"]["failed_at"], "nobody knew the password");
+        assert_eq!(shown["last_drill"]["on"], "a practice by hand");
+        assert_eq!(stage.type_in("runbook history --limit 1 --json").ends(0).json()["has_more"], true);
+    }
+
+    async fn a_drill_on_a_machine_without_a_shop_makes_none(test: TestDb) {
+        let stage = Stage::bare().with("TMPDIR", std::env::temp_dir().display().to_string());
+        let drilled = stage.type_in("runbook drill review-hold").ends(0);
+        assert!(drilled.err.contains("not written down: "), "{drilled:?}");
+        assert_eq!(std::fs::read_dir(stage.folder()).unwrap().count(), 0);
+        drop(test);
+    }
+
+    async fn a_drill_is_written_down_by_the_server_that_is_asked(test: TestDb) {
+        let world = World::open(test).await;
+        let server = Server::start(&world.test).await;
+        let url = server.url.clone();
+        let drill = |token: String| {
+            let stage = Stage::bare().with("TMPDIR", std::env::temp_dir().display().to_string())
+                .with("MAKEGOOD_URL", url.clone()).with("MAKEGOOD_TOKEN", token);
+            tokio::task::spawn_blocking(move || stage.type_in("runbook drill review-hold").ends(0))
+        };
+        let refused = drill(server.token(Role::Viewer).await).await.unwrap();
+        assert!(refused.err.contains("not written down: "), "{refused:?}");
+        let written = drill(ADMIN_TOKEN.into()).await.unwrap();
+        assert!(written.err.contains("written down: makegood runbook history"), "{written:?}");
+        assert_eq!(world.count("SELECT COUNT(*) FROM drills WHERE passed").await, 1);
+        server.stop().await;
     }
 
     async fn each_role_does_over_http_what_it_may_and_a_plan_that_nobody_saw_is_refused(test: TestDb) {

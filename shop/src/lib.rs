@@ -66,6 +66,7 @@ pub const MIGRATIONS: &[Migration] = &[
         sql: include_str!("../migrations/0008_ignored_events.sql"),
     },
     ops::MIGRATION_SNOOZES,
+    Migration { version: 22, name: "drills", sql: include_str!("../migrations/0013_drills.sql") },
 ];
 
 /// Every operation there is. The doors are made from this list.
@@ -87,6 +88,7 @@ pub const OPERATIONS: &[OperationDef] = &[
     OperationDef::of::<office::users::SetRole>(),
     OperationDef::of::<office::users::Disable>(),
     OperationDef::of::<office::users::Enable>(),
+    OperationDef::of::<runbooks::drills::Record>(),
     OperationDef::of::<orders::ops::Confirm>(),
     OperationDef::of::<orders::ops::Cancel>(),
     OperationDef::of::<orders::ops::Ship>(),
@@ -128,6 +130,7 @@ pub const VIEWS: &[ViewDef] = &[
     ViewDef::of::<reconcile::views::Findings>(),
     ViewDef::of::<refunds::views::List>(),
     ViewDef::of::<refunds::views::Show>(),
+    ViewDef::of::<runbooks::drills::List>(),
     ViewDef::of::<runbooks::views::List>(),
     ViewDef::of::<runbooks::views::Show>(),
 ];

@@ -5,6 +5,8 @@ pub const RENAMED: &[(&str, &[&str])] = &[
     ("audit-logs.list", &["audit", "list"]),
     ("audit-logs.verify", &["audit", "verify"]),
     ("search", &["find"]),
+    ("drills.list", &["runbook", "history"]),
+    ("drills.record", &["runbook", "record"]),
     ("runbooks.list", &["runbook", "list"]),
     ("runbooks.show", &["runbook", "show"]),
     ("runbooks.detect", &["runbook", "detect"]),

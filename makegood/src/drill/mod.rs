@@ -1,5 +1,5 @@
 //! Drills: a shop that is thrown away, a Stripe of its own beside it, a fault put into them, and the whole loop of the fault's
-//! runbook run on it. Nothing of the configured shop is opened, read or changed.
+//! runbook run on it. The configured shop is no part of it.
 
 mod faults;
 mod stage;

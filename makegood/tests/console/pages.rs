@@ -374,7 +374,12 @@ on_both_engines! {
         let flagged = server.post(&format!("/api/v1/admin/orders/{order}/review/flag"), Some(ADMIN_TOKEN), &why).await;
         assert_eq!(flagged.status, 200, "{}", flagged.text);
         let mut finance = Browser::with_role(&server, Role::Finance).await;
+        assert!(finance.get("/_/runbooks/review-hold").await.text.contains("It was not drilled yet"));
+        let drilled = json!({ "runbook": "review-hold", "on": "SQLite", "failed_at": "verify <holds>", "reason": "a drill" });
+        assert_eq!(server.post("/api/v1/admin/drills/record", Some(ADMIN_TOKEN), &drilled).await.status, 200);
         let page = finance.get("/_/runbooks/review-hold").await;
+        assert!(page.text.contains(">failed<") && page.text.contains("verify &#60;holds&#62;"), "{}", page.text);
+        assert!(finance.get("/_/runbooks").await.text.contains(">never<"));
         assert!(page.text.contains(&order) && page.text.contains("What may be the cause"), "{}", page.text);
         let explained = finance.get(&format!("/_/runbooks/review-hold?subject={order}")).await;
         assert_eq!(explained.status, 200, "{}", explained.text);

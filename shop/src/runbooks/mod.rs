@@ -7,9 +7,11 @@
 mod act;
 mod apply;
 mod detect;
+pub mod drills;
 mod facts;
 mod gather;
 pub mod pages;
+mod store;
 pub mod tasks;
 pub mod views;
 

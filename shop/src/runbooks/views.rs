@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{Runbook, detect, find};
+use super::{Runbook, detect, drills, find};
 
 /// List the runbooks, with what their checks find now
 #[derive(Debug, clap::Args, Serialize, Deserialize, JsonSchema)]
@@ -23,7 +23,8 @@ impl View for List {
         for runbook in crate::RUNBOOKS {
             let findings = detect::findings(tx, runbook, cx.now)?.len();
             rows.push(json!({ "object": "runbook", "id": runbook.id, "title": runbook.title, "symptom": runbook.symptom,
-                "checks": runbook.checks, "alerts": runbook.alerts, "findings": findings }));
+                "checks": runbook.checks, "alerts": runbook.alerts, "findings": findings,
+                "last_drill": drills::last(tx, runbook.id)? }));
         }
         Ok(json!({ "object": "list", "data": rows, "has_more": false, "url": "/api/v1/admin/runbooks" }))
     }
@@ -46,6 +47,7 @@ impl View for Show {
         let mut shown = described(runbook);
         let found = detect::findings(tx, runbook, cx.now)?;
         shown["findings"] = found.iter().map(super::shown).collect::<Vec<_>>().into();
+        shown["last_drill"] = json!(drills::last(tx, runbook.id)?);
         Ok(shown)
     }
 }

@@ -72,6 +72,7 @@ pub const ROOMS: &[(&str, &str, &str, Role)] = &[
     ("Stripe", "Events", "/_/events", Role::Viewer),
     ("Stripe", "Reconcile", "/_/reconciliations", Role::Viewer),
     ("Care", "Jobs", "/_/jobs", Role::Viewer),
+    ("Care", "Drills", "/_/drills", Role::Viewer),
     ("Care", "Runs", "/_/runs", Role::Viewer),
     ("Care", "Audit", "/_/audit-logs", Role::Viewer),
     ("Care", "Users", "/_/users", Role::Admin),

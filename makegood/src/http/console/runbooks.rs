@@ -35,6 +35,7 @@ struct Listed {
     title: String,
     symptom: String,
     findings: Cell,
+    drilled: Cell,
 }
 
 /// `/_/runbooks`
@@ -46,7 +47,12 @@ pub(super) async fn list(visit: &mut Visit) -> Shown {
             0 => Cell::new("none", Shape::Dim),
             count => Cell::new(count.to_string(), Shape::Badge("heed")),
         };
-        Listed { id: text("id"), title: text("title"), symptom: text("symptom"), findings }
+        let drilled = match LastDrill::of(visit, &row["last_drill"]) {
+            Some(last) if last.passed => last.at,
+            Some(_) => Cell::new("failed", Shape::Badge("bad")),
+            None => Cell::new("never", Shape::Dim),
+        };
+        Listed { drilled, id: text("id"), title: text("title"), symptom: text("symptom"), findings }
     });
     let mut rows: Vec<Listed> = rows.collect();
     rows.sort_by_key(|row| row.findings.shape == Shape::Dim);
@@ -59,6 +65,7 @@ struct Page {
     frame: Frame,
     runbook: &'static Runbook,
     findings: Vec<Found>,
+    last_drill: Option<LastDrill>,
     may_run: bool,
     subject: String,
     with: String,
@@ -77,6 +84,16 @@ struct Found {
     text: String,
     since: Option<Cell>,
     explain: String,
+}
+
+/// How the last drill went.
+struct LastDrill {
+    passed: bool,
+    failed_at: String,
+    on: String,
+    version: String,
+    by: String,
+    at: Cell,
 }
 
 /// What was picked, and why.
@@ -206,6 +223,7 @@ impl Page {
             frame: Frame::of(visit, runbook.title),
             runbook,
             findings: findings.collect(),
+            last_drill: LastDrill::of(visit, &shown["last_drill"]),
             may_run: visit.may(Role::Support),
             subject,
             with,
@@ -271,6 +289,21 @@ impl Page {
     /// Where the page of this operation or task is, when it needs no subject.
     fn way(&self, name: &str) -> String {
         super::faces::path_of(name).filter(|path| !path.contains('{')).unwrap_or_default().to_owned()
+    }
+}
+
+impl LastDrill {
+    fn of(visit: &Visit, told: &Value) -> Option<LastDrill> {
+        let text = |name: &str| told[name].as_str().unwrap_or_default().to_owned();
+        let at = told["at"].as_str()?.parse().ok()?;
+        Some(LastDrill {
+            passed: told["passed"] == true,
+            failed_at: text("failed_at"),
+            on: text("on"),
+            version: text("version"),
+            by: text("by"),
+            at: Cell::time(at, visit.now),
+        })
     }
 }
 

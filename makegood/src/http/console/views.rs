@@ -45,6 +45,7 @@ const EMPTY: &[(&str, &str)] = &[
     ("refunds", "Nobody has asked for money back. A refund begins on the page of its order."),
     ("disputes", "No bank has asked about a payment. That is good."),
     ("reconciliations", "Nothing has been compared with Stripe yet. Reconcile begins a comparison."),
+    ("drills", "No runbook was drilled yet. On any machine: makegood runbook drill --all."),
     ("runs", "No long work has run yet. Backfill, clean up and reconcile are runs."),
     ("users", "Only bearers of tokens sign in so far. Invite somebody."),
     ("audit-logs", "Nothing has been done yet. Every change is written down here, with who and why."),
