@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use db::TxResult;
 use kernel::{Duration, Error, Result};
-use ops::Finding;
+use ops::{Check, Finding};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
@@ -263,16 +263,29 @@ async fn tidy_runs(app: &App) -> Result<()> {
 }
 
 /// Runs every check; gives what they found.
-pub async fn check(app: &App) -> Result<Vec<Finding>> {
+pub async fn check(app: &App, checks: Vec<Check>) -> Result<Vec<Finding>> {
     let now = app.clock.now();
     app.shop
         .db
         .read("checks", move |tx| {
             let mut findings = Vec::new();
-            for check in shop::checks() {
+            for check in &checks {
                 findings.extend(check.run(tx, now)?);
             }
             Ok(findings)
         })
         .await
+}
+
+/// The checks with these names; every one when none is named.
+///
+/// # Errors
+/// `NotFound` when no check has one of the names.
+pub fn checks_named(names: &[String]) -> Result<Vec<Check>> {
+    let mut checks = shop::checks();
+    if let Some(unknown) = names.iter().find(|name| checks.iter().all(|check| check.name != **name)) {
+        return Err(kernel::Error::not_found("check", unknown));
+    }
+    checks.retain(|check| names.is_empty() || names.iter().any(|name| name == check.name));
+    Ok(checks)
 }

@@ -15,10 +15,14 @@ use std::process::{Command, Stdio};
 
 use cli_stage::Stage;
 use doors::{ADMIN_TOKEN, Server};
+use makegood::cli::tree;
+use makegood::http::console::faces::FACES;
+use makegood::http::routes::ROUTES;
 use makegood::watching::alerts::{RECORDINGS, alerts, of_check, rules};
 use makegood::watching::dashboard::{PANELS, dashboard};
 use makegood::watching::yaml;
 use serde_json::{Value, json};
+use testkit::World;
 use testkit::stripe_data::say;
 
 fn promtool() -> Option<PathBuf> {
@@ -296,8 +300,55 @@ testkit::on_both_engines! {
         }
         let shown = server.get("/api/v1/admin/alerts", Some(ADMIN_TOKEN)).await;
         assert_eq!((shown.status, shown.body["groups"][1]["name"].as_str()), (200, Some("makegood")), "{}", shown.text);
+        let tested = server.get("/api/v1/admin/alerts/test", Some(ADMIN_TOKEN)).await;
+        assert_eq!((tested.status, &tested.body["firing"]), (200, &json!(0)), "{}", tested.text);
+        assert_eq!(tested.body["data"].as_array().unwrap().len(), alerts().len());
         let board = server.get("/api/v1/admin/dashboards", Some(ADMIN_TOKEN)).await;
         assert_eq!(board.body["uid"], "makegood");
+        server.stop().await;
+    }
+
+    async fn a_test_says_which_alerts_would_fire_and_by_its_exit_code_that_one_would(test: TestDb) {
+        let world = World::open(test).await;
+        let stage = Stage::on(&world.test);
+        let quiet = stage.type_in("alerts test").ends(0);
+        assert!(quiet.out.contains("0 would fire") && quiet.out.contains("MakegoodWebhookFailures"), "{quiet:?}");
+        let sql = "UPDATE inventory SET stock_count = stock_count + 3 WHERE sku = 'MUG'";
+        world.shop.db.write("test", move |tx| tx.execute(sql, &[])).await.unwrap();
+        let told = stage.type_in("alerts test --json").ends(3).json();
+        let state = |name: &str| {
+            told["data"].as_array().unwrap().iter().find(|row| row["alert"] == name).unwrap()["state"].clone()
+        };
+        assert_eq!(told["firing"], 1, "{told}");
+        assert_eq!(state("MakegoodCheckStockDiffersFromLedger"), "firing");
+        assert_eq!(state("MakegoodStuckPaidOrders"), "silent");
+        assert_eq!(state("MakegoodRefundSpike"), "unknown", "one look does not know what was counted before");
+        assert_eq!(state("MakegoodChecksStale"), "unknown", "no server has run them");
+        // What a server's round has found counts; that of this world is months old, by its own clock.
+        world.shop.seal().await.unwrap();
+        shop::office::watch::watch(&world.shop).await.unwrap();
+        let stale = stage.type_in("alerts test --json").ends(3).json();
+        let stale = stale["data"].as_array().unwrap().iter().find(|row| row["alert"] == "MakegoodChecksStale").unwrap().clone();
+        assert_eq!(stale["state"], "firing", "{stale}");
+        let drifted = stage.type_in("alerts test").ends(3);
+        assert!(drifted.out.contains("makegood runbook detect inventory-drift"), "{drifted:?}");
+
+        stage.type_in("check stock_differs_from_ledger").ends(3);
+        let one = stage.type_in("check reserved_differs_from_reservations --json").ends(0).json();
+        assert_eq!(one["data"].as_array().unwrap().len(), 1, "{one}");
+        stage.type_in("check no_such_check").ends(5);
+        let server = Server::start(&world.test).await;
+        let path = "/api/v1/admin/checks?only=stock_differs_from_ledger";
+        let only = server.get(path, Some(ADMIN_TOKEN)).await;
+        assert_eq!((only.body["data"].as_array().unwrap().len(), &only.body["findings"]), (1, &json!(1)));
+        assert_eq!(server.get("/api/v1/admin/checks?only=x", Some(ADMIN_TOKEN)).await.status, 404);
+        assert_eq!(server.get("/api/v1/admin/checks?name=x", Some(ADMIN_TOKEN)).await.status, 422);
+        let remote = Stage::bare().with("MAKEGOOD_URL", server.url.clone()).with("MAKEGOOD_TOKEN", ADMIN_TOKEN);
+        let far = tokio::task::spawn_blocking(move || {
+            remote.type_in("check stock_differs_from_ledger reserved_differs_from_reservations --json").ends(3);
+            remote.type_in("alerts test --json").ends(3)
+        });
+        assert_eq!(far.await.unwrap().json()["firing"], 2);
         server.stop().await;
     }
 }
@@ -317,6 +368,35 @@ fn the_rules_are_printed_or_written_to_a_file_with_the_address_of_this_shop() {
     let board = stage.type_in("dashboards export").ends(0).json();
     assert_eq!(board, dashboard());
     stage.type_in("dashboards export --out nowhere/at/all.json").ends(2);
+}
+
+/// Whoever is woken gets a page that is there and a command that runs.
+#[test]
+fn every_alert_leads_to_a_page_and_a_command_that_exist() {
+    let written = rules(APP, "https://grafana.example/d/makegood");
+    let rules =
+        written["groups"].as_array().unwrap().iter().flat_map(|group| group["rules"].as_array().unwrap());
+    let mut seen = 0;
+    for rule in rules.filter(|rule| rule["alert"].is_string()) {
+        seen += 1;
+        let text =
+            |name: &str| rule["annotations"][name].as_str().unwrap_or_else(|| panic!("{name} of {rule}"));
+        let path = text("runbook_url").strip_prefix(APP).unwrap().split('?').next().unwrap();
+        let thing = match path.strip_prefix("/_/").unwrap_or_default().split_once('/') {
+            Some(("runbooks", id)) => shop::runbooks::find(id).is_ok(),
+            Some(("checks", name)) => shop::checks().iter().any(|check| check.name == name),
+            _ => FACES.iter().any(|face| face.path == path) || ROUTES.iter().any(|route| route.path == path),
+        };
+        assert!(thing, "{path} of {rule} is no page");
+        let command = text("runbook_command");
+        assert!(command.starts_with("makegood "), "{command}");
+        let read = tree::command().try_get_matches_from(command.split(' '));
+        assert!(read.is_ok(), "{command}: {:?}", read.err());
+        for word in ["summary", "description", "dashboard_url"] {
+            assert!(!text(word).is_empty());
+        }
+    }
+    assert_eq!(seen, alerts().len());
 }
 
 /// `ACCEPT=1` writes the table anew.

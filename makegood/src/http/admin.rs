@@ -209,10 +209,16 @@ fn whole_number(name: &str, text: &str, field: &Value) -> Result<i64, Problem> {
     number.ok_or_else(|| Problem::invalid(name, format!("is `{text}`; expected {expected}")))
 }
 
-/// Runs every check.
+/// Runs every check, or those that are named.
 pub(super) async fn checks(call: Call) -> Answer {
-    let findings = worker::check(&call.app).await?;
-    let checks = shop::checks();
+    let query = call.query()?;
+    if let Some(name) = query.keys().find(|name| *name != "only") {
+        return Err(Problem::invalid(name.clone(), "is unknown; expected only"));
+    }
+    let only = query.get("only").and_then(Value::as_str).unwrap_or_default();
+    let only: Vec<String> = only.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect();
+    let checks = worker::checks_named(&only)?;
+    let findings = worker::check(&call.app, checks.clone()).await?;
     let data: Vec<Value> = checks
         .iter()
         .map(|check| {
@@ -235,6 +241,13 @@ pub(super) async fn checks(call: Call) -> Answer {
 pub(super) async fn alerts(call: Call) -> Answer {
     let app_url = &call.app.config.app_url;
     Ok(json(StatusCode::OK, &watching::alerts::rules(app_url, &format!("{app_url}/_/"))))
+}
+
+/// Which alerts would fire now.
+pub(super) async fn test_alerts(call: Call) -> Answer {
+    let now = call.app.clock.now();
+    let read = call.app.shop.db.read("alerts.test", move |tx| watching::alerts::evaluate(tx, now));
+    Ok(json(StatusCode::OK, &read.await?))
 }
 
 /// The dashboard for Grafana.

@@ -193,7 +193,7 @@ fn written_by_hand() -> Vec<Route> {
             "checks.list",
             viewer,
             "Run every check and list what they find",
-            hand!(admin::checks),
+            hand!(admin::checks, None, &[("only", "Only these checks, by name, with commas between them")]),
         ),
         get(
             "/api/v1/admin/alerts",
@@ -201,6 +201,13 @@ fn written_by_hand() -> Vec<Route> {
             viewer,
             "Give the alert and recording rules for Prometheus, as JSON, which it reads like YAML",
             hand!(admin::alerts),
+        ),
+        get(
+            "/api/v1/admin/alerts/test",
+            "alerts.test",
+            viewer,
+            "Say which alerts would fire now, as far as one look at the database tells",
+            hand!(admin::test_alerts),
         ),
         get(
             "/api/v1/admin/dashboards",

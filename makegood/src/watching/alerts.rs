@@ -3,7 +3,12 @@
 //! Counters of the doors are summed over all nodes. What comes from the rows every node says alike, so there the greatest
 //! counts once.
 
+use std::collections::BTreeMap;
+
+use db::Tx;
+use kernel::{Duration, Result, Timestamp};
 use ops::Severity;
+use ops::results::{self, CheckResult};
 use serde_json::{Value, json};
 
 use super::runbook_of;
@@ -23,8 +28,12 @@ pub struct Alert {
     pub summary: String,
     /// What it means and what to do.
     pub description: String,
-    /// Where to go on.
+    /// Where to go on: the runbook, where there is one.
     pub runbook: Option<&'static str>,
+    /// The page that says more, under `APP_URL`: the runbook's, else the check's own, else where its state is seen.
+    pub path: String,
+    /// The same as a command.
+    pub command: String,
 }
 
 /// A series that is computed beforehand.
@@ -64,7 +73,39 @@ struct Threshold {
     severity: Severity,
     summary: &'static str,
     description: &'static str,
-    runbook: Option<&'static str>,
+    leads: Leads,
+}
+
+/// Where a threshold leads.
+#[derive(Debug, Clone, Copy)]
+enum Leads {
+    /// To this runbook, or to the checks in a version that does not have it.
+    Runbook(&'static str),
+    /// To this page, and to this command.
+    Page(&'static str, &'static str),
+}
+
+/// Where all checks are.
+const CHECKS: (&str, &str) = ("/_/checks", "makegood check");
+
+impl Leads {
+    fn runbook(self) -> Option<&'static str> {
+        match self {
+            Leads::Runbook(id) => shop::runbooks::find(id).ok().map(|runbook| runbook.id),
+            Leads::Page(..) => None,
+        }
+    }
+    fn place(self) -> (String, String) {
+        let (path, command) = match self {
+            Leads::Page(path, command) => (path, command),
+            Leads::Runbook(_) => CHECKS,
+        };
+        self.runbook().map_or_else(|| (path.to_owned(), command.to_owned()), of_runbook)
+    }
+}
+
+fn of_runbook(id: &str) -> (String, String) {
+    (format!("/_/runbooks/{id}"), format!("makegood runbook detect {id}"))
 }
 
 const THRESHOLDS: &[Threshold] = &[
@@ -76,7 +117,7 @@ const THRESHOLDS: &[Threshold] = &[
         severity: Severity::Page,
         summary: "More than 2 % of Stripe's events end in an error",
         description: "Payments may not reach their orders. The last error of each event says why.",
-        runbook: Some("webhook-failed"),
+        leads: Leads::Runbook("webhook-failed"),
     },
     Threshold {
         name: "MakegoodWebhookRetries",
@@ -85,7 +126,7 @@ const THRESHOLDS: &[Threshold] = &[
         severity: Severity::Ticket,
         summary: "More than 20 events had to be tried again within 10 minutes",
         description: "Processing is unstable: the database or Stripe is slow, or an event fails again and again.",
-        runbook: Some("webhook-failed"),
+        leads: Leads::Runbook("webhook-failed"),
     },
     Threshold {
         name: "MakegoodCheckoutFailures",
@@ -95,7 +136,7 @@ const THRESHOLDS: &[Threshold] = &[
         severity: Severity::Page,
         summary: "More than 5 checkouts a minute, or more than 2 % of them, fail",
         description: "Buyers cannot pay. A buyer's own mistake does not count; Stripe or this server fails.",
-        runbook: Some("checkout-failures"),
+        leads: Leads::Runbook("checkout-failures"),
     },
     Threshold {
         name: "MakegoodInvoiceFailures",
@@ -104,7 +145,7 @@ const THRESHOLDS: &[Threshold] = &[
         severity: Severity::Ticket,
         summary: "More than 5 invoices failed within 15 minutes",
         description: "The provider is away or refuses. Failed invoices are tried again with growing pauses.",
-        runbook: Some("invoice-failed"),
+        leads: Leads::Runbook("invoice-failed"),
     },
     Threshold {
         name: "MakegoodStuckPaidOrders",
@@ -113,7 +154,7 @@ const THRESHOLDS: &[Threshold] = &[
         severity: Severity::Page,
         summary: "Orders are paid and not confirmed",
         description: "The money is there and the goods are not. Each order says what it waits for.",
-        runbook: Some("stuck-paid-orders"),
+        leads: Leads::Runbook("stuck-paid-orders"),
     },
     Threshold {
         name: "MakegoodCouponLeak",
@@ -122,7 +163,7 @@ const THRESHOLDS: &[Threshold] = &[
         severity: Severity::Ticket,
         summary: "Coupon reservations past their end are getting more",
         description: "What is set aside and never comes back cannot be redeemed by anybody else.",
-        runbook: Some("coupon-leak"),
+        leads: Leads::Runbook("coupon-leak"),
     },
     Threshold {
         name: "MakegoodRefundSpike",
@@ -133,7 +174,7 @@ const THRESHOLDS: &[Threshold] = &[
         severity: Severity::Ticket,
         summary: "Refunds are more than three times what they were over the last day",
         description: "Somebody refunds in bulk, a product is broken, or a token is in the wrong hands.",
-        runbook: Some("refund-spike"),
+        leads: Leads::Runbook("refund-spike"),
     },
     Threshold {
         name: "MakegoodChecksStale",
@@ -143,7 +184,7 @@ const THRESHOLDS: &[Threshold] = &[
         severity: Severity::Page,
         summary: "A check has not run for half an hour",
         description: "What it would find is not found. No worker runs, or its log says why the check fails.",
-        runbook: None,
+        leads: Leads::Page("/_/checks", "makegood check"),
     },
     Threshold {
         name: "MakegoodDatabaseDown",
@@ -152,7 +193,8 @@ const THRESHOLDS: &[Threshold] = &[
         severity: Severity::Page,
         summary: "The database does not answer, or its disk failed under a commit",
         description: "Webhooks are answered with 503 and come again; nothing is lost, and nothing is done.",
-        runbook: Some("db-pool-exhausted"),
+        // Nobody signs in to the console without a database.
+        leads: Leads::Page("/readyz?verbose=1", "makegood health --ready"),
     },
     Threshold {
         name: "MakegoodAbsent",
@@ -161,31 +203,43 @@ const THRESHOLDS: &[Threshold] = &[
         severity: Severity::Page,
         summary: "Prometheus gets no metrics from makegood",
         description: "It does not run, or cannot be scraped. All other alerts are silent until it can.",
-        runbook: Some("webhook-downtime"),
+        leads: Leads::Runbook("webhook-downtime"),
     },
 ];
 
 /// Every alert: the thresholds, then one for each check.
 pub fn alerts() -> Vec<Alert> {
-    let thresholds = THRESHOLDS.iter().map(|threshold| Alert {
-        name: threshold.name.to_owned(),
-        expr: threshold.expr.to_owned(),
-        wait: threshold.wait,
-        severity: threshold.severity,
-        summary: threshold.summary.to_owned(),
-        description: threshold.description.to_owned(),
-        runbook: threshold.runbook,
+    let thresholds = THRESHOLDS.iter().map(|threshold| {
+        let (path, command) = threshold.leads.place();
+        Alert {
+            name: threshold.name.to_owned(),
+            expr: threshold.expr.to_owned(),
+            wait: threshold.wait,
+            severity: threshold.severity,
+            summary: threshold.summary.to_owned(),
+            description: threshold.description.to_owned(),
+            runbook: threshold.leads.runbook(),
+            path,
+            command,
+        }
     });
     let checks = shop::checks();
-    let checks = checks.iter().map(|check| Alert {
-        name: of_check(check.name),
-        expr: format!("max(check_findings{{check=\"{}\"}}) > 0", check.name),
-        // The check has a patience of its own.
-        wait: "2m",
-        severity: check.severity,
-        summary: format!("Not so any more: {}", check.must),
-        description: check.means.to_owned(),
-        runbook: runbook_of(check.name),
+    let checks = checks.iter().map(|check| {
+        let runbook = runbook_of(check.name);
+        let own = || (format!("/_/checks/{}", check.name), format!("makegood check {}", check.name));
+        let (path, command) = runbook.map_or_else(own, of_runbook);
+        Alert {
+            name: of_check(check.name),
+            expr: format!("max(check_findings{{check=\"{}\"}}) > 0", check.name),
+            // The check has a patience of its own.
+            wait: "2m",
+            severity: check.severity,
+            summary: format!("Not so any more: {}", check.must),
+            description: check.means.to_owned(),
+            runbook,
+            path,
+            command,
+        }
     });
     thresholds.chain(checks).collect()
 }
@@ -218,15 +272,97 @@ pub fn rules(app_url: &str, dashboard: &str) -> Value {
 
 fn rule(alert: &Alert, app_url: &str, dashboard: &str) -> Value {
     let mut annotations = json!({ "summary": alert.summary, "description": alert.description });
-    let (url, command) = match alert.runbook.filter(|id| shop::runbooks::find(id).is_ok()) {
-        Some(id) => (format!("{app_url}/_/runbooks/{id}"), format!("makegood runbook detect {id}")),
-        None => (format!("{app_url}/_/"), "makegood check".to_owned()),
-    };
-    annotations["runbook_url"] = url.into();
-    annotations["runbook_command"] = command.into();
+    annotations["runbook_url"] = format!("{app_url}{}", alert.path).into();
+    annotations["runbook_command"] = alert.command.clone().into();
     annotations["dashboard_url"] = dashboard.into();
     json!({ "alert": alert.name, "expr": alert.expr, "for": alert.wait,
         "labels": { "severity": alert.severity.as_str() }, "annotations": annotations })
+}
+
+/// Whether an alert would fire, as far as one look at the rows can tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// It would.
+    Firing,
+    /// What it is about is so, and not yet for long enough.
+    Pending,
+    /// It would not.
+    Silent,
+    /// Only Prometheus knows, because it kept what was counted before.
+    Unknown,
+}
+
+impl State {
+    fn as_str(self) -> &'static str {
+        match self {
+            State::Firing => "firing",
+            State::Pending => "pending",
+            State::Silent => "silent",
+            State::Unknown => "unknown",
+        }
+    }
+    fn when(is: bool) -> State {
+        if is { State::Firing } else { State::Silent }
+    }
+}
+
+/// Which alerts would fire now. What the checks found when they last ran counts; a check that never ran is run.
+///
+/// # Errors
+/// When the rows cannot be read.
+pub fn evaluate(tx: &mut Tx<'_>, now: Timestamp) -> Result<Value> {
+    let kept = results::latest(tx)?;
+    let mut states: BTreeMap<String, (State, String)> = BTreeMap::new();
+    for check in shop::checks() {
+        let count = match kept.iter().find(|result| result.check == check.name) {
+            Some(result) => result.count,
+            None => check.run(tx, now)?.len() as i64,
+        };
+        states.insert(of_check(check.name), (State::when(count > 0), format!("{count} found")));
+    }
+    states.insert("MakegoodStuckPaidOrders".into(), stuck(tx, now)?);
+    states.insert("MakegoodChecksStale".into(), stale(&kept, now));
+    states.insert("MakegoodDatabaseDown".into(), (State::Silent, "it has just answered".into()));
+    let unknown = || (State::Unknown, "needs what was counted before: ask Prometheus".to_owned());
+    let mut rows: Vec<(State, Value)> = Vec::new();
+    for alert in alerts() {
+        let (state, seen) = states.remove(&alert.name).unwrap_or_else(unknown);
+        rows.push((
+            state,
+            json!({ "object": "alert", "alert": alert.name, "state": state.as_str(),
+            "severity": alert.severity, "seen": seen, "summary": alert.summary, "runbook": alert.runbook,
+            "runbook_path": alert.path, "runbook_command": alert.command }),
+        ));
+    }
+    let firing = rows.iter().filter(|(state, _)| *state == State::Firing).count();
+    let data: Vec<Value> = rows.into_iter().map(|(_, row)| row).collect();
+    Ok(json!({ "object": "list", "data": data, "has_more": false, "url": "/api/v1/admin/alerts/test",
+        "firing": firing }))
+}
+
+/// How long an order may be paid and not confirmed, as the alert's own rule says.
+const STUCK: Duration = Duration::from_secs(10 * 60);
+/// How old the word of a check may be, as the alert's own rule says.
+const STALE: Duration = Duration::from_secs(1800);
+
+fn stuck(tx: &mut Tx<'_>, now: Timestamp) -> Result<(State, String)> {
+    Ok(match shop::orders::oldest_unconfirmed(tx)? {
+        None => (State::Silent, "none".into()),
+        Some((order, since)) => {
+            let state = if now.since(since) >= STUCK { State::Firing } else { State::Pending };
+            (state, format!("{order} since {}", since.in_words()))
+        }
+    })
+}
+
+fn stale(kept: &[CheckResult], now: Timestamp) -> (State, String) {
+    match kept.iter().min_by_key(|result| result.checked_at) {
+        None => (State::Unknown, "no server has run the checks on this database".into()),
+        Some(oldest) => {
+            let seen = format!("{} ran at {}", oldest.check, oldest.checked_at.in_words());
+            (State::when(now.since(oldest.checked_at) > STALE), seen)
+        }
+    }
 }
 
 #[cfg(test)]

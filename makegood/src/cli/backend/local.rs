@@ -21,7 +21,8 @@ use crate::cli::task::Wanted;
 use crate::cli::terminal::Terminal;
 use crate::config::{Config, Problem, Sources, explain};
 use crate::serve::asked_to_stop;
-use crate::{people, tasks};
+use crate::watching::alerts;
+use crate::{people, tasks, worker};
 
 /// Where `makegood dev` keeps its data unless it is told otherwise.
 const DEV_DATA_DIR: &str = "makegood-data";
@@ -137,15 +138,27 @@ impl Local {
         }
     }
 
-    /// Runs every check.
-    pub async fn check(&self) -> Result<Report, Failure> {
-        // Where no server runs, nobody else seals.
+    /// Which alerts would fire now.
+    pub async fn test_alerts(&self) -> Result<Value, Failure> {
+        self.seal().await;
+        let now = self.now();
+        Ok(self.app.runner.db.read("cli.alerts", move |tx| alerts::evaluate(tx, now)).await?)
+    }
+
+    /// Runs these checks, or every one when none is named.
+    pub async fn check(&self, only: &[String]) -> Result<Report, Failure> {
+        let checks = worker::checks_named(only)?;
+        self.seal().await;
+        let now = self.now();
+        let report = self.app.runner.db.read("cli.check", move |tx| Report::make(&checks, tx, now));
+        Ok(report.await?)
+    }
+
+    /// Where no server runs, nobody else seals.
+    async fn seal(&self) {
         if let Err(error) = self.app.shop.seal().await {
             tracing::warn!(%error, "the audit log could not be sealed");
         }
-        let now = self.now();
-        let report = self.app.runner.db.read("cli.check", move |tx| Report::make(&shop::checks(), tx, now));
-        Ok(report.await?)
     }
 
     /// Makes a token; the audit log says who made it, and why.

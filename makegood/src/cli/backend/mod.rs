@@ -149,11 +149,19 @@ impl Backend {
         }
     }
 
-    /// Runs every check.
-    pub async fn check(&self) -> Result<super::check::Report, Failure> {
+    /// Runs these checks, or every one when none is named.
+    pub async fn check(&self, only: &[String]) -> Result<super::check::Report, Failure> {
         match self {
-            Backend::Local(local) => local.check().await,
-            Backend::Remote(remote) => remote.check().await,
+            Backend::Local(local) => local.check(only).await,
+            Backend::Remote(remote) => remote.check(only).await,
+        }
+    }
+
+    /// Which alerts would fire now.
+    pub async fn test_alerts(&self) -> Result<Value, Failure> {
+        match self {
+            Backend::Local(local) => local.test_alerts().await,
+            Backend::Remote(remote) => remote.test_alerts().await,
         }
     }
 

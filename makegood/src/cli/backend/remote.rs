@@ -171,9 +171,16 @@ impl Remote {
         }
     }
 
-    /// Runs every check.
-    pub async fn check(&self) -> Result<Report, Failure> {
-        let checks = self.answer(self.request(Method::GET, &format!("{ADMIN}/checks"))).await?;
+    /// Which alerts would fire now.
+    pub async fn test_alerts(&self) -> Result<Value, Failure> {
+        self.answer(self.request(Method::GET, &format!("{ADMIN}/alerts/test"))).await
+    }
+
+    /// Runs these checks, or every one when none is named.
+    pub async fn check(&self, only: &[String]) -> Result<Report, Failure> {
+        let query =
+            if only.is_empty() { String::new() } else { format!("?only={}", encoded(&only.join(","))) };
+        let checks = self.answer(self.request(Method::GET, &format!("{ADMIN}/checks{query}"))).await?;
         Ok(Report { checks: serde_json::from_value(checks["data"].clone())? })
     }
 

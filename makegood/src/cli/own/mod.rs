@@ -50,6 +50,8 @@ pub enum Own {
     DbGrant,
     /// `alerts export`
     AlertsExport,
+    /// `alerts test`
+    AlertsTest,
     /// `dashboards export`
     DashboardsExport,
     /// `tokens create`
@@ -92,6 +94,7 @@ pub const OWN: &[Own] = &[
     Own::DbMigrate,
     Own::DbGrant,
     Own::AlertsExport,
+    Own::AlertsTest,
     Own::DashboardsExport,
     Own::TokensCreate,
     Own::UsersInvite,
@@ -140,6 +143,7 @@ impl Own {
             Own::DbMigrate => &["db", "migrate"],
             Own::DbGrant => &["db", "grant"],
             Own::AlertsExport => &["alerts", "export"],
+            Own::AlertsTest => &["alerts", "test"],
             Own::DashboardsExport => &["dashboards", "export"],
             Own::TokensCreate => &["tokens", "create"],
             Own::UsersInvite => &["users", "invite"],
@@ -164,7 +168,7 @@ impl Own {
             ),
             Own::Serve => command.about("Serve webhooks, the API and the workers until asked to stop"),
             Own::Health => health::Arguments::augment_args(command),
-            Own::Check => command.about("Run every check; ends with exit code 3 when one finds something"),
+            Own::Check => check::Arguments::augment_args(command),
             Own::RunbookDrill => drill::Arguments::augment_args(command),
             Own::ConfigShow => configuration::ShowArguments::augment_args(command),
             Own::ConfigCheck => command.about("Say what is wrong with the configuration, all at once"),
@@ -175,6 +179,9 @@ impl Own {
             Own::DbMigrate => command.about("Bring the schema up to date"),
             Own::DbGrant => database::GrantArguments::augment_args(command),
             Own::AlertsExport => watching::AlertsArguments::augment_args(command),
+            Own::AlertsTest => command.about(
+                "Say which alerts would fire now, as far as one look tells; ends with exit code 3 when one would",
+            ),
             Own::DashboardsExport => watching::DashboardsArguments::augment_args(command),
             Own::TokensCreate => token::Arguments::augment_args(command),
             Own::UsersInvite => user::Arguments::augment_args(command),
@@ -198,7 +205,7 @@ impl Own {
             Own::Dev => dev::run(call, call.read()?).await,
             Own::Serve => serve::run(call).await,
             Own::Health => health::run(call, call.read()?).await,
-            Own::Check => check::run(call).await,
+            Own::Check => check::run(call, call.read()?).await,
             Own::RunbookDrill => drill::run(call, call.read()?).await,
             Own::ConfigShow => configuration::show(call, &call.read()?),
             Own::ConfigCheck => configuration::check(call),
@@ -207,6 +214,7 @@ impl Own {
             Own::DbMigrate => database::migrate(call).await,
             Own::DbGrant => database::grant(call, call.read()?).await,
             Own::AlertsExport => watching::alerts(call, &call.read()?),
+            Own::AlertsTest => watching::test(call).await,
             Own::DashboardsExport => watching::dashboards(call, &call.read()?),
             Own::TokensCreate => token::create(call, call.read()?).await,
             Own::UsersInvite => user::invite(call, call.read()?).await,

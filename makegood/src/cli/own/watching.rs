@@ -1,11 +1,14 @@
-//! `makegood alerts export` and `makegood dashboards export`
+//! `makegood alerts export`, `makegood alerts test` and `makegood dashboards export`
 
 use std::path::{Path, PathBuf};
 
+use serde_json::Value;
+
 use super::Call;
-use crate::cli::backend::config;
+use crate::cli::backend::{Backend, config};
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
+use crate::cli::render::{Look, table};
 use crate::watching::{alerts, dashboard, yaml};
 
 /// Write the alert and recording rules for Prometheus, made from the checks and thresholds of this version
@@ -36,6 +39,26 @@ pub fn alerts(call: &Call<'_>, arguments: &AlertsArguments) -> Result<Exit, Fail
         None => format!("# Written by `makegood alerts export`.\n{}", yaml(&rules)),
     };
     written(call, arguments.out.as_deref(), &text)
+}
+
+pub async fn test(call: &Call<'_>) -> Result<Exit, Failure> {
+    let backend = Backend::open(call.globals, call.terminal).await?;
+    let answer = backend.test_alerts().await?;
+    let firing = answer["firing"].as_u64().unwrap_or_default();
+    match call.terminal.json {
+        Some(_) => call.terminal.print_json(&answer)?,
+        None => {
+            let rows: Vec<Value> = answer["data"].as_array().cloned().unwrap_or_default();
+            let (silent, told): (Vec<Value>, Vec<Value>) =
+                rows.into_iter().partition(|row| row["state"] == "silent");
+            let look = Look::of_results(call.terminal, backend.now());
+            call.terminal.print(
+                table(&["alert", "severity", "state", "seen", "runbook_command"], &told, look).trim_end(),
+            )?;
+            call.terminal.print(&format!("{firing} would fire, {} are silent", silent.len()))?;
+        }
+    }
+    Ok(if firing == 0 { Exit::Ok } else { Exit::Findings })
 }
 
 pub fn dashboards(call: &Call<'_>, arguments: &DashboardsArguments) -> Result<Exit, Failure> {

@@ -37,6 +37,6 @@ pub(super) async fn first_ten_minutes(running: &Running, address: SocketAddr, in
     steps.replay(&parcel).await?;
     steps.let_expire().await?;
     steps.explain(&parcel).await?;
-    let findings = worker::check(&running.app).await?;
+    let findings = worker::check(&running.app, shop::checks()).await?;
     Ok(steps.end(&findings, began.elapsed()))
 }

@@ -172,7 +172,7 @@ async fn page(
         good,
         room,
         runbook: shop::runbooks::of_check(check.name),
-        command: "makegood check".into(),
+        command: format!("makegood check {}", check.name),
     };
     Ok(html(StatusCode::OK, &page))
 }
