@@ -171,6 +171,15 @@ impl OperationDef {
         text.lines().next().unwrap_or_default().trim_end_matches('.').to_owned()
     }
 
+    /// What it would do now with this input, in a transaction that somebody else holds; for one that is to be applied, the
+    /// runner previews.
+    ///
+    /// # Errors
+    /// When the input cannot be read, or nothing can be planned with it.
+    pub fn plan(&self, input: serde_json::Value, tx: &mut Tx<'_>, cx: &Cx) -> Result<Plan> {
+        (self.read)(input)?.plan(tx, cx)
+    }
+
     /// Its resource: the word before the first dot.
     pub fn resource(&self) -> &'static str {
         self.name.split('.').next().unwrap_or(self.name)

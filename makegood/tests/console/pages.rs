@@ -193,7 +193,13 @@ on_both_engines! {
         for word in ["confirmed", "Stripe received", "Payment succeeded", "What comes next", "checkout.session.completed"] {
             assert!(page.contains(word), "{word} is not in {page}");
         }
-        assert!(page.contains(&format!("href=\"/_/orders/{order}/ship\"")), "{page}");
+        let (offered, refused) = page.split_once("What does not go now").unwrap();
+        assert!(offered.contains(&format!("href=\"/_/orders/{order}/ship\"")), "{page}");
+        assert!(offered.contains("/_/refunds/create?order="), "{page}");
+        for (way, why) in [("cancel", "order is pending does not hold: it is confirmed"), ("mend", "nothing would change")] {
+            let way = format!("href=\"/_/orders/{order}/{way}\"");
+            assert!(!offered.contains(&way) && refused.contains(&way) && refused.contains(why), "{way}: {page}");
+        }
         let case = op.get(&format!("/_/people/{order}")).await;
         assert_eq!(case.status, 200, "{}", case.text);
         assert!(case.text.contains("Evidence"), "{}", case.text);

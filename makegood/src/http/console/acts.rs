@@ -79,24 +79,96 @@ pub(super) fn of_resource(visit: &Visit, resources: &[&str]) -> Vec<Act> {
     operations.chain(tasks).collect()
 }
 
-/// Operations of other rooms that are about this order.
-pub(super) fn about_order(visit: &Visit, order: &Value) -> Vec<Act> {
+/// What can be done with an order now, and what cannot: asked of each operation's own plan.
+pub(super) struct OfOrder {
+    /// Operations whose subject it is, that would go.
+    pub(super) own: Vec<Act>,
+    /// Operations of other rooms that are about it, that would go.
+    pub(super) others: Vec<Act>,
+    /// What would be refused, or is so already, and why.
+    pub(super) refused: Vec<(Act, String)>,
+}
+
+/// An operation that may be offered, and what of its input is known.
+struct Wanted {
+    def: &'static OperationDef,
+    act: Act,
+    is_own: bool,
+    given: Fields,
+}
+
+/// Asks each operation that is about this order what it would do.
+pub(super) async fn of_order(visit: &Visit, order: &Value) -> Result<OfOrder, Problem> {
+    let wanted = wanted(visit, order);
+    let asked: Vec<(&'static OperationDef, Option<Value>)> = wanted
+        .iter()
+        .map(|wanted| {
+            let input = form::input(&(wanted.def.schema)(), &wanted.given, From::Query);
+            (wanted.def, input.ok().map(Value::Object))
+        })
+        .collect();
+    let cx = visit.app.shop.cx();
+    let plan = move |tx: &mut db::Tx<'_>| {
+        let each = asked.iter().map(|(def, input)| match input {
+            Some(input) => stands_against(def.plan(input.clone(), tx, &cx)),
+            // Something has to be said first: nobody knows yet.
+            None => Ok(None),
+        });
+        each.collect::<Result<Vec<Option<String>>, kernel::Error>>()
+    };
+    let said = visit.app.shop.db.read("console.plans", plan).await?;
+    let mut all = OfOrder { own: Vec::new(), others: Vec::new(), refused: Vec::new() };
+    for (wanted, against) in wanted.into_iter().zip(said) {
+        match (against, wanted.is_own) {
+            (Some(why), _) => all.refused.push((wanted.act, why)),
+            (None, true) => all.own.push(wanted.act),
+            (None, false) => all.others.push(wanted.act),
+        }
+    }
+    Ok(all)
+}
+
+/// What stands against it, in words; nothing when it would go.
+fn stands_against(planned: Result<ops::Plan, kernel::Error>) -> Result<Option<String>, kernel::Error> {
+    use kernel::Error::{Invalid, NotFound, Refused};
+    match planned {
+        Ok(plan) => Ok(match plan.guards.iter().find(|guard| !guard.holds) {
+            Some(guard) => Some(format!("{} does not hold: {}", guard.name.replace('_', " "), guard.seen)),
+            None if plan.is_already() => Some("nothing would change".to_owned()),
+            None => None,
+        }),
+        Err(Refused(refusal)) => Ok(Some(refusal.why)),
+        Err(error @ (NotFound { .. } | Invalid { .. })) => Ok(Some(error.to_string())),
+        Err(error) => Err(error),
+    }
+}
+
+fn wanted(visit: &Visit, order: &Value) -> Vec<Wanted> {
     let (id, user) = (order["id"].as_str().unwrap_or_default(), order["profile_id"].as_str());
     let course = order["lines"].as_array().and_then(|lines| lines.first()?["product_id"].as_str());
-    let may = shop::OPERATIONS.iter().filter(|def| visit.may(def.role) && def.subject.is_none());
-    may.filter(|def| !(def.schema)()["properties"]["order"].is_null())
-        .filter_map(|def| {
-            let schema = (def.schema)();
-            let known = [("order", Some(id)), ("user", user), ("course", course)];
-            let query: Vec<(&str, &str)> = known
-                .into_iter()
-                .filter(|(name, _)| !schema["properties"][name].is_null())
-                .filter_map(|(name, value)| Some((name, value?)))
-                .collect();
-            let title = format!("{} {}", words(def.name), def.resource().trim_end_matches('s'));
-            Act::to(def.name, title, def.about(), None, &query)
-        })
-        .collect()
+    let known = [("order", Some(id)), ("user", user), ("course", course)];
+    let own = |def: &OperationDef| def.subject == Some("order") && def.resource() == "orders";
+    let may = shop::OPERATIONS.iter().filter(|def| visit.may(def.role));
+    may.filter_map(|def| {
+        let schema = (def.schema)();
+        let is_there = |name: &str| !schema["properties"][name].is_null();
+        let pairs: Vec<(&str, &str)> = known
+            .into_iter()
+            .filter(|(name, _)| is_there(name))
+            .filter_map(|(name, value)| Some((name, value?)))
+            .collect();
+        let given = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let act = match (own(def), def.subject) {
+            (true, _) => Act::to(def.name, words(def.name), def.about(), Some(id), &[]),
+            (false, None) if is_there("order") => {
+                let title = format!("{} {}", words(def.name), def.resource().trim_end_matches('s'));
+                Act::to(def.name, title, def.about(), None, &pairs)
+            }
+            (false, _) => None,
+        };
+        Some(Wanted { def, act: act?, is_own: own(def), given })
+    })
+    .collect()
 }
 
 /// The way to put a finding off, or to take that back.

@@ -6,7 +6,7 @@ use kernel::{Money, Timestamp};
 use serde_json::{Map, Value};
 
 use super::Shown;
-use super::acts::{self, Act};
+use super::acts::{self, Act, OfOrder};
 use super::cell::{Cell, Shape, leads_to};
 use super::frame::{Frame, html};
 use super::parts::{Kind, Part, Table, heading};
@@ -45,6 +45,7 @@ struct Order {
     story: Vec<Line>,
     acts: Vec<Act>,
     other_acts: Vec<Act>,
+    refused_acts: Vec<(Act, String)>,
     twins: Twins,
 }
 
@@ -56,17 +57,18 @@ pub(super) async fn show(visit: &mut Visit) -> Shown {
     match answer["object"].as_str() {
         // The id of something that leads to several.
         Some("list") => Ok(super::to(&format!("/_/search?q={}", super::visit::encoded(visit.id())))),
-        _ => page(visit, &answer),
+        _ => page(visit, &answer).await,
     }
 }
 
 /// The page of an explanation.
-pub(super) fn page(visit: &Visit, explanation: &Value) -> Shown {
+pub(super) async fn page(visit: &Visit, explanation: &Value) -> Shown {
     let (order, now) = (&explanation["order"], visit.now);
     let id = order["id"].as_str().unwrap_or_default().to_owned();
     let def = named("orders.explain")?;
     let of = Of { name: def.name, subject: def.subject, arguments: def.arguments, method: Method::GET };
     let input = Map::from_iter([("order".to_owned(), id.clone().into())]);
+    let OfOrder { own, others, refused } = acts::of_order(visit, order).await?;
     let page = Order {
         frame: Frame::of(visit, format!("Order {id}")),
         status: Cell::of("status", order, now),
@@ -78,8 +80,9 @@ pub(super) fn page(visit: &Visit, explanation: &Value) -> Shown {
         lines: lines(order, now),
         holds: holds(explanation, now),
         story: story(explanation, now),
-        acts: acts::of_subject(visit, "orders", order),
-        other_acts: acts::about_order(visit, order),
+        acts: own,
+        other_acts: others,
+        refused_acts: refused,
         twins: twins(&of, &input, "", Value::Null, &visit.app.config.app_url),
         id,
     };

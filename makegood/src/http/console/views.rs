@@ -149,7 +149,7 @@ pub(super) async fn view(visit: &mut Visit, def: &'static ViewDef) -> Shown {
             let page = list(visit, def, &schema, &given, &input, Some(&answer), String::new());
             Ok(html(StatusCode::OK, &page))
         }
-        Some("explanation") => order::page(visit, &answer),
+        Some("explanation") => order::page(visit, &answer).await,
         Some("run") => tasks::run_page(visit, &answer),
         Some("stripe_event") => super::event::page(visit, &answer).await,
         _ => Ok(html(StatusCode::OK, &show(visit, def, &input, &answer))),
