@@ -12,6 +12,8 @@ use crate::clock::{OsEntropy, SystemClock};
 use crate::config::{Config, Problem, explain};
 use crate::http::Guard;
 use crate::metrics::Metrics;
+use crate::secrets::Secrets;
+use crate::surroundings::Surroundings;
 use crate::tasks::Tasks;
 
 /// What every door holds.
@@ -24,6 +26,8 @@ pub struct App {
     pub metrics: Arc<Metrics>,
     /// What was configured.
     pub config: Arc<Config>,
+    /// The secrets that count now.
+    pub secrets: Arc<Secrets>,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
     /// Gives chance.
@@ -68,12 +72,17 @@ pub enum OpenError {
 }
 
 /// Opens the database, brings its schema up to date where that is allowed, and puts the shop together.
-pub async fn open(config: Config) -> Result<Arc<App>, OpenError> {
+pub async fn open(mut config: Config) -> Result<Arc<App>, OpenError> {
     let (clock, entropy) = (Arc::new(SystemClock), Arc::new(OsEntropy));
-    let outside = outside(&config, entropy.clone())?;
+    let secrets = Secrets::open(&mut config, clock.clone(), entropy.clone()).await;
+    let secrets = secrets.map_err(OpenError::Config)?;
+    let mut outside = outside(&config, entropy.clone())?;
+    if let Some(stripe) = secrets.stripe() {
+        outside.stripe = stripe;
+    }
     let db = open_database(&config).await?;
     bring_up_to_date(&config, &db, &*clock).await?;
-    Ok(App::new(config, db, outside, clock, entropy))
+    Ok(App::with_secrets(config, db, outside, secrets, clock, entropy))
 }
 
 impl App {
@@ -86,14 +95,31 @@ impl App {
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> Arc<App> {
+        let secrets = Arc::new(Secrets::at_start(&config, clock.clone()));
+        App::with_secrets(config, db, outside, secrets, clock, entropy)
+    }
+
+    /// The same with secrets that may change.
+    pub fn with_secrets(
+        config: Config,
+        db: Db,
+        outside: impl Into<Outside>,
+        secrets: Arc<Secrets>,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Arc<App> {
+        let (config, outside) = (Arc::new(config), outside.into());
+        let around = Surroundings::new(config.clone(), secrets.clone());
         let shop = Shop::new(db.clone(), outside, config.shop_settings(), clock.clone(), entropy.clone());
+        let shop = shop.in_process(Arc::new(around));
         let metrics = Arc::new(Metrics::new(clock.now()));
-        let (shop, config) = (Arc::new(shop), Arc::new(config));
+        let shop = Arc::new(shop);
         Arc::new(App {
             shop,
             runner: Runner { db },
             metrics,
             config,
+            secrets,
             clock,
             entropy,
             tasks: Tasks::default(),

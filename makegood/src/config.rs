@@ -3,6 +3,7 @@
 
 mod keys;
 mod network;
+mod places;
 mod sources;
 #[cfg(test)]
 mod tests;
@@ -18,6 +19,9 @@ use stripe::{ApiKey, Secret};
 
 pub use keys::{Form, KEYS, Key, Secrecy, Use};
 pub use network::Network;
+pub use places::{Manager, Place, Secret as SecretKey, SecretPlace};
+pub(crate) use places::{read_again, region_of};
+pub(crate) use sources::secret_text;
 pub use sources::{CONFIG_FILE, Source, Sources};
 
 /// Something that is wrong with the configuration, or worth a warning: which key, and what was seen and expected.
@@ -32,6 +36,11 @@ pub struct Problem {
 impl Problem {
     fn new(key: impl Into<String>, what: impl Into<String>) -> Self {
         Problem { key: key.into(), what: what.into() }
+    }
+
+    /// A problem that was seen elsewhere than while reading.
+    pub(crate) fn of(key: &str, what: impl Into<String>) -> Self {
+        Problem::new(key, what)
     }
 }
 
@@ -90,6 +99,10 @@ pub enum StripeEvents {
 pub struct Hidden(String);
 
 impl Hidden {
+    /// This text, not to be printed from now on.
+    pub fn new(text: impl Into<String>) -> Self {
+        Hidden(text.into())
+    }
     /// The text itself, for the one who compares or sends it.
     pub fn reveal(&self) -> &str {
         &self.0
@@ -124,12 +137,18 @@ pub struct Config {
     pub pool_max: usize,
     /// Whether the schema is brought up to date at start.
     pub auto_migrate: bool,
-    /// The secret API key.
+    /// The secret API key at start; which one counts now, `App::secrets` knows.
     pub stripe_secret: Option<ApiKey>,
     /// The publishable API key.
     pub stripe_key: Option<String>,
-    /// Signing secrets that count now; two during a roll.
+    /// Signing secrets at start; which ones count now, `App::secrets` knows.
     pub webhook_secrets: Vec<Secret>,
+    /// Where the secrets lie that may change while the server runs.
+    pub secret_places: Vec<SecretPlace>,
+    /// How AWS Secrets Manager is asked, where one of them lies there.
+    pub secrets_manager: Option<Manager>,
+    /// How long a signing secret that was replaced still counts.
+    pub webhook_overlap: Duration,
     /// Where Stripe is.
     pub stripe_api_base: String,
     /// Where the server listens.
@@ -138,7 +157,7 @@ pub struct Config {
     pub metrics_listen: Option<SocketAddr>,
     /// Proxies whose word about the client's address is believed.
     pub trusted_proxies: Vec<Network>,
-    /// The first admin's token.
+    /// The first admin's token at start; which one counts now, `App::secrets` knows.
     pub admin_token: Option<Hidden>,
     /// Where the embedded database lies.
     pub data_dir: PathBuf,
@@ -177,6 +196,7 @@ impl Config {
         reading.warn_of_near_misses(sources);
         reading.warn_of_foreign_keys(sources);
         reading.check_forms();
+        reading.check_places();
         let target = reading.database();
         match (target, reading.problems.is_empty()) {
             (Some(target), true) => reading.build(target),
@@ -198,16 +218,25 @@ impl Config {
     /// line needs none of it.
     pub fn missing_for_serving(&self) -> Vec<Problem> {
         let mut missing = Vec::new();
-        if self.stripe_secret.is_none() {
+        let lies_elsewhere = |key| self.place(key).is_some_and(|place| matches!(place, Place::Manager(_)));
+        if self.stripe_secret.is_none() && !lies_elsewhere(SecretKey::StripeSecret) {
             missing
                 .push(Problem::new("STRIPE_SECRET", "is not set; expected the secret API key, sk_… or rk_…"));
         }
-        if self.webhook_secrets.is_empty() && self.stripe_events != StripeEvents::Pull {
+        if self.webhook_secrets.is_empty()
+            && !lies_elsewhere(SecretKey::WebhookSecret)
+            && self.stripe_events != StripeEvents::Pull
+        {
             let what = "is not set; expected the signing secret of the webhook endpoint, whsec_…; or STRIPE_EVENTS=pull, \
                         which needs no endpoint";
             missing.push(Problem::new("STRIPE_WEBHOOK_SECRET", what));
         }
         missing
+    }
+
+    /// Where this secret lies; nowhere when it is not set.
+    pub fn place(&self, key: SecretKey) -> Option<&Place> {
+        self.secret_places.iter().find(|place| place.key == key).map(|place| &place.place)
     }
 
     /// Whether the key at Stripe moves real money.
@@ -420,6 +449,9 @@ impl Reading {
                 .map(Secret::new)
                 .collect::<Result<_, _>>()
                 .map_err(|e| wrong("STRIPE_WEBHOOK_SECRET")(e.to_string()))?,
+            secret_places: self.places(),
+            secrets_manager: self.manager(),
+            webhook_overlap: Duration::from_secs(self.number("STRIPE_WEBHOOK_OVERLAP_MINUTES") * 60),
             stripe_api_base: self.value("STRIPE_API_BASE").to_owned(),
             listen: address("LISTEN")?,
             metrics_listen,
@@ -430,7 +462,7 @@ impl Reading {
                 .map(Network::parse)
                 .collect::<Result<_, _>>()
                 .map_err(wrong("TRUSTED_PROXIES"))?,
-            admin_token: self.text("ADMIN_TOKEN").map(|token| Hidden(token.to_owned())),
+            admin_token: self.text("ADMIN_TOKEN").map(Hidden::new),
             data_dir: self.value("DATA_DIR").into(),
             currency: parse(self.value("CURRENCY")).map_err(wrong("CURRENCY"))?,
             reservation: Duration::from_secs(self.number("RESERVATION_MINUTES") * 60),

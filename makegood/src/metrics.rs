@@ -38,7 +38,8 @@ pub struct Labelled {
 }
 
 impl Labelled {
-    fn new(values: &'static [&'static str]) -> Self {
+    /// All at zero.
+    pub fn new(values: &'static [&'static str]) -> Self {
         Labelled { values, counters: values.iter().map(|_| Counter::default()).collect() }
     }
     /// The counter of `value`; an unknown one counts nowhere.
@@ -484,11 +485,11 @@ fn found(result: results::CheckResult) -> (String, Found) {
     (result.check, found)
 }
 
-fn head(out: &mut String, name: &str, kind: &str, help: &str) {
+pub(crate) fn head(out: &mut String, name: &str, kind: &str, help: &str) {
     let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} {kind}");
 }
 
-fn line(out: &mut String, name: &str, labels: &str, value: impl std::fmt::Display) {
+pub(crate) fn line(out: &mut String, name: &str, labels: &str, value: impl std::fmt::Display) {
     let labels = if labels.is_empty() { String::new() } else { format!("{{{labels}}}") };
     let _ = writeln!(out, "{name}{labels} {value}");
 }

@@ -19,7 +19,7 @@ use crate::app::{App, OpenError};
 use crate::config::Config;
 use crate::http::{Front, thanks};
 use crate::linger::Lingering;
-use crate::worker;
+use crate::{secrets, worker};
 
 /// What a server bears.
 #[derive(Debug, Clone)]
@@ -92,7 +92,9 @@ pub async fn serve(config: Config, shutdown: impl Future<Output = ()>) -> Result
         }
     }
     let workers = worker::start(&app);
+    let watch = secrets::watch::start(&app);
     run(&app, doors, Limits::default(), shutdown).await;
+    drop(watch);
     app.tasks.stop(Duration::from_secs(10)).await;
     workers.stop(Duration::from_secs(20)).await;
     tracing::info!("stopped");

@@ -220,6 +220,12 @@ pub fn find(tx: &mut Tx<'_>, id: RunId) -> Result<Option<Value>> {
     tx.query_opt("SELECT * FROM task_runs WHERE id = $1", &[id.into()])?.as_ref().map(shown).transpose()
 }
 
+/// The newest run of a task among those that ended after `since`, well or not.
+pub fn ended_since(tx: &mut Tx<'_>, task: &str, since: Timestamp) -> Result<Option<RunId>> {
+    let sql = "SELECT id FROM task_runs WHERE finished_at > $1 AND task = $2 ORDER BY id DESC LIMIT 1";
+    tx.query_opt(sql, &[since.into(), task.into()])?.map(|row| row.get("id")).transpose()
+}
+
 /// Runs, the newest first, without their answers.
 pub fn list(
     tx: &mut Tx<'_>,

@@ -3,6 +3,7 @@
 //! Every room has the same furniture: nouns that decide, use cases that act, `store.rs` with all SQL on its tables, `ops.rs`,
 //! `checks.rs`. A room asks another by its verb, never by its table. `tests/house.rs` holds which may ask which.
 
+pub mod around;
 pub mod cases;
 pub mod catalog;
 pub mod checkout;
@@ -141,6 +142,8 @@ pub const TASKS: &[TaskDef<Shop>] = &[
     TaskDef::of::<checkout::tasks::CleanUpFailed>(),
     TaskDef::of::<inbox::tasks::Backfill>(),
     TaskDef::of::<inbox::tasks::FindGaps>(),
+    TaskDef::of::<office::secrets::List>(),
+    TaskDef::of::<office::secrets::Refresh>(),
     TaskDef::of::<office::verify::Verify>(),
     TaskDef::of::<reconcile::ops::Reconcile>(),
     TaskDef::of::<runbooks::tasks::Detect>(),

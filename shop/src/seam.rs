@@ -8,6 +8,8 @@ use mail::Mailer;
 use storage::{Disk, Streams};
 use stripe::Stripe;
 
+use crate::around::{Around, Nothing};
+
 /// What an operator may set.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -79,6 +81,8 @@ pub struct Seam {
     pub mailer: Arc<dyn Mailer>,
     /// What an operator may set.
     pub settings: Settings,
+    /// The process around the shop.
+    pub around: Arc<dyn Around>,
     clock: Arc<dyn Clock>,
     root: Cx,
 }
@@ -94,7 +98,8 @@ impl Seam {
     ) -> Self {
         let root = Cx::new(clock.now(), entropy);
         let Outside { stripe, disk, streams, mailer } = outside;
-        Seam { db, stripe, disk, streams, mailer, settings, clock, root }
+        let around = Arc::new(Nothing);
+        Seam { db, stripe, disk, streams, mailer, settings, around, clock, root }
     }
 
     /// The time and new ids, for one piece of work that begins now.

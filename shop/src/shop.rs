@@ -8,6 +8,7 @@ use jobs::{Claimed, Fate};
 use kernel::{Clock, Duration, Entropy, Error, Result};
 use ops::Actor;
 
+use crate::around::Around;
 use crate::checkout::{self, Cleaned, Pace, Starter};
 use crate::fetch;
 use crate::inbox::backfill::{self, Backfilled, Wanted, backfill};
@@ -53,6 +54,12 @@ impl Shop {
             rematcher: Rematcher::default(),
             seam: Seam::new(db, outside.into(), settings, clock, entropy),
         }
+    }
+
+    /// The same in a process that knows more than the shop does.
+    pub fn in_process(mut self, around: Arc<dyn Around>) -> Self {
+        self.seam.around = around;
+        self
     }
 
     /// Processes events that are due, one batch.

@@ -6,13 +6,14 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, RwLock};
 
 use kernel::{Duration, Entropy};
 use reqwest::header::{HeaderMap, HeaderValue};
 use serde_json::Value;
 
 use crate::key::KeyFault;
+use crate::signature::fingerprint;
 
 /// The version in which we write requests and read answers. Events come in the version of their endpoint.
 pub const API_VERSION: &str = "2026-10-28.endive";
@@ -187,6 +188,16 @@ impl ApiKey {
     pub fn is_live(&self) -> bool {
         self.0.starts_with("sk_live_") || self.0.starts_with("rk_live_")
     }
+
+    /// Whether it may do only what it was given.
+    pub fn is_restricted(&self) -> bool {
+        self.0.starts_with("rk_")
+    }
+
+    /// By which people tell this key from another; it says nothing about the key.
+    pub fn fingerprint(&self) -> String {
+        fingerprint(&self.0)
+    }
 }
 
 impl fmt::Debug for ApiKey {
@@ -284,7 +295,8 @@ impl Hints {
 pub struct HttpStripe {
     http: reqwest::Client,
     base: String,
-    authorization: HeaderValue,
+    /// Another one while calls are under way, when the key is rolled.
+    authorization: RwLock<HeaderValue>,
     entropy: Arc<dyn Entropy>,
     retries: Retries,
 }
@@ -300,14 +312,33 @@ impl HttpStripe {
     pub fn new(base_url: &str, key: &ApiKey, entropy: Arc<dyn Entropy>) -> Result<Self, ClientError> {
         let base = base_url.trim_end_matches('/').to_owned();
         let scheme = Scheme::of(&base).ok_or_else(|| ClientError::BaseUrl(base.clone()))?;
-        if scheme == Scheme::Http && key.is_live() {
-            return Err(ClientError::LiveKeyInTheClear(base));
-        }
-        let mut authorization =
-            HeaderValue::from_str(&format!("Bearer {}", key.0)).map_err(|_| ClientError::Key)?;
-        authorization.set_sensitive(true);
+        let authorization = RwLock::new(authorization(&base, key)?);
         let http = http_client(scheme)?;
         Ok(HttpStripe { http, base, authorization, entropy, retries: Retries::default() })
+    }
+
+    /// The same place, asked with another key.
+    ///
+    /// # Errors
+    /// When it would travel in the clear.
+    pub fn asking_with(&self, key: &ApiKey) -> Result<HttpStripe, ClientError> {
+        Ok(HttpStripe {
+            http: self.http.clone(),
+            base: self.base.clone(),
+            authorization: RwLock::new(authorization(&self.base, key)?),
+            entropy: self.entropy.clone(),
+            retries: self.retries,
+        })
+    }
+
+    /// From now on every request carries this key; those that are under way end with the one that they began with.
+    ///
+    /// # Errors
+    /// When it would travel in the clear; then the old one stays.
+    pub fn use_key(&self, key: &ApiKey) -> Result<(), ClientError> {
+        let fresh = authorization(&self.base, key)?;
+        *self.authorization.write().unwrap_or_else(|poisoned| poisoned.into_inner()) = fresh;
+        Ok(())
     }
 
     /// The same with another policy for retries. Each attempt has thirty seconds of its own.
@@ -355,8 +386,9 @@ impl HttpStripe {
                 self.http.post(url).header("content-type", "application/x-www-form-urlencoded").body(form)
             }
         };
-        let request =
-            request.header("authorization", self.authorization.clone()).header("stripe-version", API_VERSION);
+        let authorization =
+            self.authorization.read().unwrap_or_else(|poisoned| poisoned.into_inner()).clone();
+        let request = request.header("authorization", authorization).header("stripe-version", API_VERSION);
         match &call.idempotency_key {
             Some(key) => request.header("idempotency-key", key),
             None => request,
@@ -368,6 +400,15 @@ impl HttpStripe {
         self.entropy.fill(&mut bytes);
         u64::from_le_bytes(bytes)
     }
+}
+
+fn authorization(base: &str, key: &ApiKey) -> Result<HeaderValue, ClientError> {
+    if Scheme::of(base) == Some(Scheme::Http) && key.is_live() {
+        return Err(ClientError::LiveKeyInTheClear(base.to_owned()));
+    }
+    let mut value = HeaderValue::from_str(&format!("Bearer {}", key.0)).map_err(|_| ClientError::Key)?;
+    value.set_sensitive(true);
+    Ok(value)
 }
 
 impl Stripe for HttpStripe {

@@ -62,12 +62,13 @@ impl KeyFault {
             KeyFault::Missing => format!("set {place} to an API key, sk_… or rk_…; makegood config check"),
             KeyFault::NotTaken(_) => {
                 format!(
-                    "put a key that is valid into {place} and restart; makegood config show says where it is read"
+                    "put a key that is valid where it is read, which makegood secrets list says; into {place} with a \
+                     restart, into a file or Secrets Manager without one"
                 )
             }
             KeyFault::Lacks { permission, .. } => format!(
-                "give the key {permission} in Stripe's dashboard (Developers, API keys), or put another one into {place} \
-                 and restart"
+                "give the key {permission} in Stripe's dashboard (Developers, API keys), or put another one into {place}; \
+                 makegood secrets list says where it is read"
             ),
         }
     }

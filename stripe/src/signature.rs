@@ -8,7 +8,7 @@ use std::fmt;
 
 use hmac::{Hmac, KeyInit, Mac};
 use kernel::{Duration, Timestamp};
-use sha2::Sha256;
+use sha2::{Digest, Sha256};
 use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 
 /// The age that Stripe's own libraries accept. Each retry is signed afresh, so a late delivery is not an old one.
@@ -53,6 +53,11 @@ impl Secret {
         self.text.trim() != self.text
     }
 
+    /// By which people tell this secret from another; it says nothing about the secret.
+    pub fn fingerprint(&self) -> String {
+        fingerprint(&self.text)
+    }
+
     /// The signature over `"{t}.{body}"`, as 64 lower-case hex digits.
     fn signature(&self, t: &[u8], body: &[u8]) -> [u8; 64] {
         let mut mac = self.keyed.clone();
@@ -75,6 +80,13 @@ impl PartialEq for Secret {
     }
 }
 impl Eq for Secret {}
+
+/// Eight hex digits by which two secrets are told apart. Only for what nobody can guess: of a password they would be a
+/// test that a guess has to pass.
+pub(crate) fn fingerprint(text: &str) -> String {
+    let hash = Sha256::new().chain_update(b"makegood fingerprint\0").chain_update(text.as_bytes()).finalize();
+    hash[..4].iter().map(|byte| format!("{byte:02x}")).collect()
+}
 
 /// Why a signature was not accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

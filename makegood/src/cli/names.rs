@@ -78,6 +78,7 @@ pub const GROUPS: &[Group] = &[
     group(CARE, "tokens", "Tokens for the admin API"),
     group(CARE, "users", "People who sign in to the console"),
     group(CARE, "config", "The configuration: what counts, and where it came from"),
+    group(CARE, "secrets", "The secrets: where each lies, how old it is, and reading them again"),
     group(CARE, "db", "The database: its schema and its state"),
     group(CARE, "whoami", "Who you are here, and what you may do"),
     group(LEARN, "explain-error", "What an error means and what to do about it"),

@@ -124,6 +124,38 @@ pub const KEYS: &[Key] = &[
         "whsec_…; two, separated by a comma, during a roll",
     ),
     key(
+        "STRIPE_SECRET_ARN",
+        Form::Text,
+        "",
+        "instead of STRIPE_SECRET: its ARN or name in AWS Secrets Manager",
+    ),
+    key(
+        "STRIPE_WEBHOOK_SECRET_ARN",
+        Form::Text,
+        "",
+        "instead of STRIPE_WEBHOOK_SECRET: its ARN or name there",
+    ),
+    key(
+        "STRIPE_WEBHOOK_OVERLAP_MINUTES",
+        Form::Number(0, 10_080),
+        "1440",
+        "how long a signing secret that was replaced still counts; 0 for not at all",
+    ),
+    key(
+        "SECRETS_AWS_ACCESS_KEY_ID",
+        Form::Text,
+        "",
+        "the key for Secrets Manager, where AWS_ACCESS_KEY_ID is the disk's",
+    ),
+    secret(
+        "SECRETS_AWS_SECRET_ACCESS_KEY",
+        Form::Text,
+        "its secret, where AWS_SECRET_ACCESS_KEY is the disk's",
+    ),
+    secret("SECRETS_AWS_SESSION_TOKEN", Form::Text, "its session token, where the key is a temporary one"),
+    key("SECRETS_AWS_REGION", Form::Text, "", "the region of Secrets Manager, where no ARN names it"),
+    key("SECRETS_AWS_ENDPOINT", Form::Url, "", "where Secrets Manager is, where that is not AWS itself"),
+    key(
         "STRIPE_API_BASE",
         Form::Url,
         stripe::client::BASE_URL,

@@ -48,6 +48,9 @@ pub struct Sources {
     pub toml: Option<(PathBuf, String)>,
 }
 
+/// The file of lines `NAME=value` that is read when it is there.
+pub(super) const DOTENV: &str = ".env";
+
 /// The configuration file that is read when it is there.
 pub const CONFIG_FILE: &str = "makegood.toml";
 
@@ -67,7 +70,7 @@ impl Sources {
             },
             None => std::fs::read_to_string(CONFIG_FILE).ok().map(|text| (CONFIG_FILE.into(), text)),
         };
-        let dotenv = std::fs::read_to_string(".env").ok();
+        let dotenv = std::fs::read_to_string(DOTENV).ok();
         Ok(Sources { flags: BTreeMap::new(), environment, dotenv, toml })
     }
 
@@ -199,7 +202,7 @@ fn distance(a: &str, b: &str) -> usize {
 }
 
 /// A secret as a file holds it: plain, or as a secrets manager's JSON, `{"secretKey": …}` or `{"webhookSecret": …}`.
-pub(super) fn secret_text(key: &Key, text: &str) -> Result<String, String> {
+pub(crate) fn secret_text(key: &Key, text: &str) -> Result<String, String> {
     let text = text.trim_end_matches(['\r', '\n']);
     if !text.trim_start().starts_with('{') {
         return Ok(text.to_owned());

@@ -76,7 +76,8 @@ async fn conditions(app: &App) -> Vec<Condition> {
 pub(super) async fn metrics(call: Call) -> Answer {
     let (app, now) = (&call.app, call.app.clock.now());
     app.metrics.refresh(&app.shop.db, now).await;
-    let text = app.metrics.text(app.shop.db.pool(), app.shop.db.is_healthy(), now);
+    let mut text = app.metrics.text(app.shop.db.pool(), app.shop.db.is_healthy(), now);
+    app.secrets.write_metrics(&mut text);
     Ok(typed("text/plain; version=0.0.4; charset=utf-8", text))
 }
 

@@ -8,7 +8,7 @@ use axum::http::{HeaderMap, HeaderValue, Method, Request, Response};
 use bytes::Bytes;
 use db::TxResult;
 use shop::inbox::{Incoming, Receipt};
-use stripe::{Envelope, SignatureError, signature};
+use stripe::{Envelope, SignatureError};
 
 use super::body::{self, BodyError, Patience};
 use super::problem::Problem;
@@ -83,8 +83,7 @@ where
         return Err(refused("signature_missing", Problem::new("signature_missing", "the body is empty")));
     }
     let now = app.clock.now();
-    signature::verify(Some(signature), &body, &app.config.webhook_secrets, now, signature::TOLERANCE)
-        .map_err(|error| invalid_signature(error, &body))?;
+    app.secrets.verify(signature, &body, now).await.map_err(|error| invalid_signature(error, &body))?;
     let event = incoming(body, signature, now)?;
     let livemode = event.livemode;
     Ok((store(app, event).await?, livemode))

@@ -11,6 +11,7 @@ use makegood::app::App;
 use makegood::clock::{OsEntropy, SystemClock};
 use makegood::config::{Config, Sources};
 use makegood::http::{Front, Patience, thanks};
+use makegood::secrets::Secrets;
 use makegood::serve::{self, Door, Limits};
 use makegood::worker;
 use ops::Role;
@@ -35,6 +36,8 @@ pub struct Wish {
     /// Where Stripe is; a sandbox of the test's own when absent.
     pub stripe: Option<String>,
     pub environment: Vec<(&'static str, String)>,
+    /// Stripe is asked with the newest key, as under `serve`.
+    pub newest_key: bool,
     /// What stands beside the routes of the table; as under `serve` when absent.
     pub beside: fn(&Arc<App>) -> Router,
 }
@@ -47,6 +50,7 @@ impl Default for Wish {
             workers: false,
             stripe: None,
             environment: Vec::new(),
+            newest_key: false,
             beside: thanks::router,
         }
     }
@@ -85,12 +89,17 @@ impl Server {
         let url = format!("http://{address}");
         let (stripe, stripe_url, tasks) = a_sandbox(&url).await;
         let base = wish.stripe.clone().unwrap_or(stripe_url);
-        let config = config(&url, &base, &wish.environment);
+        let mut config = config(&url, &base, &wish.environment);
+        let (clock, chance) = (Arc::new(SystemClock), Arc::new(OsEntropy));
+        let secrets = Secrets::open(&mut config, clock.clone(), chance.clone()).await.unwrap();
         let key = config.stripe_secret.clone().unwrap();
         let client = HttpStripe::new(&base, &key, Arc::new(OsEntropy)).unwrap();
         let client = client.with_retries(stripe::client::Retries { most: 0, ..Default::default() });
-        let app =
-            App::new(config, test.db.clone(), Arc::new(client), Arc::new(SystemClock), Arc::new(OsEntropy));
+        let client: Arc<dyn stripe::Stripe> = match wish.newest_key {
+            true => secrets.stripe().unwrap(),
+            false => Arc::new(client),
+        };
+        let app = App::with_secrets(config, test.db.clone(), client, secrets, clock, chance);
         let front = Front::new(app.clone(), (wish.beside)(&app)).with_patience(wish.patience);
         let (stop, stopped) = oneshot::channel();
         let (served, limits) = (app.clone(), wish.limits.clone());

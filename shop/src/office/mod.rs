@@ -6,6 +6,7 @@ pub mod findings;
 pub mod jobs;
 pub mod runs;
 pub mod seal;
+pub mod secrets;
 pub mod tokens;
 pub mod users;
 pub mod verify;

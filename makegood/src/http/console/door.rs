@@ -109,7 +109,7 @@ pub(super) async fn session(app: &App, headers: &HeaderMap) -> Result<Option<Ses
 
 /// The token of the configuration stands in no table.
 fn first_admin(app: &App, holder: &For) -> Option<(Actor, Role)> {
-    let first = app.config.admin_token.as_ref()?;
+    let first = app.secrets.admin_token()?;
     (*holder == For::Token(token_hash(first.reveal()))).then(|| (Actor::operator("ADMIN_TOKEN"), Role::Admin))
 }
 

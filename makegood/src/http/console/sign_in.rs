@@ -195,7 +195,7 @@ async fn by_password(app: &App, name: &str, password: &str) -> Result<Option<Fou
 async fn by_token(app: &App, token: &str, now: Timestamp) -> Result<Option<Found>, Problem> {
     let hash = token_hash(token);
     let found = |actor, role| Found { holder: For::Token(hash.clone()), actor, role, kept: None };
-    if let Some(first) = &app.config.admin_token
+    if let Some(first) = app.secrets.admin_token()
         && bool::from(token_hash(first.reveal()).as_bytes().ct_eq(hash.as_bytes()))
     {
         return Ok(Some(found(Actor::operator("ADMIN_TOKEN"), Role::Admin)));

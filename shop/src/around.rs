@@ -1,0 +1,55 @@
+//! What stands around the shop in its process, and is asked and told things that no room knows: the secrets, and how the
+//! whole of it does. The doors bring it; where nobody did, it knows nothing.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use kernel::Result;
+use ops::Progress;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// The answer to come: rows.
+pub type Rows<'a> = Pin<Box<dyn Future<Output = Result<Vec<Value>>> + Send + 'a>>;
+
+/// What is looked at.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Part {
+    /// All of it
+    #[default]
+    All,
+    /// What must be so before the first buyer comes
+    Prelaunch,
+    /// What keeps strangers out
+    Security,
+    /// What is sold, and whether it is there
+    Content,
+}
+
+/// The process around the shop.
+pub trait Around: Send + Sync {
+    /// The secrets that count, without their values: one row each.
+    fn secrets(&self) -> Vec<Value>;
+    /// Reads the secrets again; one row for each, with what came of it.
+    fn refetch(&self) -> Rows<'_>;
+    /// Looks at everything that may be wrong, one row for each finding, those that are well included.
+    fn examine<'a>(&'a self, part: Part, progress: &'a dyn Progress) -> Rows<'a>;
+}
+
+/// Nothing is known of the process.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Nothing;
+
+impl Around for Nothing {
+    fn secrets(&self) -> Vec<Value> {
+        Vec::new()
+    }
+    fn refetch(&self) -> Rows<'_> {
+        Box::pin(std::future::ready(Ok(Vec::new())))
+    }
+    fn examine<'a>(&'a self, _: Part, _: &'a dyn Progress) -> Rows<'a> {
+        Box::pin(std::future::ready(Ok(Vec::new())))
+    }
+}
