@@ -35,10 +35,10 @@ const SHELVES: &[&[&str]] = &[
     &["runbooks"],
     &["reconcile", "cases", "import", "office"],
     &["inbox"],
-    &["checkout", "refunds", "disputes", "privacy"],
+    &["checkout", "claims", "refunds", "disputes", "privacy"],
     &["orders", "downloads"],
     &["entitlements", "subscriptions", "inventory", "coupons", "invoices"],
-    &["catalog", "customers", "fetch", "media", "switches"],
+    &["catalog", "customers", "fetch", "mails", "media", "switches"],
 ];
 
 /// Who asks whom.
@@ -71,6 +71,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "customers",
         ],
     ),
+    ("claims", &["orders", "customers", "mails"]),
     ("disputes", &["orders"]),
     ("reconcile", &["inbox", "refunds", "orders", "entitlements", "inventory", "fetch"]),
     ("import", &["inventory", "catalog"]),
@@ -115,7 +116,9 @@ const TABLES: &[(&str, &[&str])] = &[
             "finding_snoozes",
         ],
     ),
-    ("customers", &["profiles"]),
+    ("customers", &["profiles", "profile_links", "profile_sessions"]),
+    ("mails", &["mails"]),
+    ("claims", &["purchase_claims"]),
     ("catalog", &["products", "prices"]),
     ("inventory", &["inventory", "inventory_reservations", "inventory_ledger"]),
     ("entitlements", &["entitlements", "entitlement_grants"]),

@@ -1,7 +1,13 @@
 //! What a mail is, and who can send one. It knows nothing of the shop: what is said, and to whom, comes from the rooms.
 
+mod mailbox;
+mod smtp;
+
 use std::future::Future;
 use std::pin::Pin;
+
+pub use mailbox::{Logged, Mailbox, Received};
+pub use smtp::{Encryption, Smtp, SmtpSettings, is_address};
 
 /// One mail to one person.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,6 +48,16 @@ pub type Sending<'a> = Pin<Box<dyn Future<Output = Result<(), MailError>> + Send
 pub trait Mailer: Send + Sync {
     /// Hands the mail over; `Ok` means that the other side has taken it.
     fn send<'a>(&'a self, message: &'a Message) -> Sending<'a>;
+
+    /// Goes as far as one can without sending anything: connects, secures the connection, signs in.
+    fn greet(&self) -> Sending<'_> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    /// Whether there is anybody who sends; without one nothing is written down to be sent.
+    fn is_there(&self) -> bool {
+        true
+    }
 }
 
 /// Where no mail server is configured.
@@ -51,5 +67,11 @@ pub struct Nowhere;
 impl Mailer for Nowhere {
     fn send<'a>(&'a self, _: &'a Message) -> Sending<'a> {
         Box::pin(std::future::ready(Err(MailError::NotConfigured)))
+    }
+    fn greet(&self) -> Sending<'_> {
+        Box::pin(std::future::ready(Err(MailError::NotConfigured)))
+    }
+    fn is_there(&self) -> bool {
+        false
     }
 }

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use db::{Db, Target};
 use kernel::{Clock, Entropy, Error};
+use mail::{Mailer, Smtp};
 use ops::Runner;
 use shop::{Outside, Shop};
 use stripe::{Answer, Call, CallError, HttpStripe, KeyFault, Stripe};
 
 use crate::clock::{OsEntropy, SystemClock};
-use crate::config::{Config, Problem, explain};
+use crate::config::{Config, Mailing, Problem, explain};
 use crate::http::Guard;
 use crate::metrics::Metrics;
 use crate::secrets::Secrets;
@@ -173,7 +174,18 @@ async fn bring_up_to_date(config: &Config, db: &Db, clock: &dyn Clock) -> Result
 /// # Errors
 /// When no client can be made of what was configured.
 pub fn outside(config: &Config, entropy: Arc<dyn Entropy>) -> Result<Outside, OpenError> {
-    Ok(Outside::from(stripe_client(config, entropy)?))
+    Ok(Outside { mailer: mailer(config)?, ..Outside::from(stripe_client(config, entropy)?) })
+}
+
+fn mailer(config: &Config) -> Result<Arc<dyn Mailer>, OpenError> {
+    Ok(match &config.mail {
+        Mailing::None => Arc::new(mail::Nowhere),
+        Mailing::Log => Arc::new(mail::Logged),
+        Mailing::Smtp(settings) => {
+            let wrong = |what| OpenError::Config(vec![Problem::new("MAIL_FROM_ADDRESS", what)]);
+            Arc::new(Smtp::new(settings.clone()).map_err(wrong)?)
+        }
+    })
 }
 
 fn stripe_client(config: &Config, entropy: Arc<dyn Entropy>) -> Result<Arc<dyn Stripe>, OpenError> {

@@ -2,6 +2,7 @@
 //! told at once, and no text ever shows a secret.
 
 mod keys;
+mod mailing;
 mod network;
 mod places;
 mod sources;
@@ -18,6 +19,7 @@ use kernel::{Currency, Duration};
 use stripe::{ApiKey, Secret};
 
 pub use keys::{Form, KEYS, Key, Secrecy, Use};
+pub use mailing::Mailing;
 pub use network::Network;
 pub use places::{Manager, Place, Secret as SecretKey, SecretPlace};
 pub(crate) use places::{read_again, region_of};
@@ -34,7 +36,7 @@ pub struct Problem {
 }
 
 impl Problem {
-    fn new(key: impl Into<String>, what: impl Into<String>) -> Self {
+    pub(crate) fn new(key: impl Into<String>, what: impl Into<String>) -> Self {
         Problem { key: key.into(), what: what.into() }
     }
 
@@ -173,6 +175,8 @@ pub struct Config {
     pub workers: usize,
     /// How log lines are written.
     pub log_format: LogFormat,
+    /// How mail is sent.
+    pub mail: Mailing,
     /// What is worth a warning at start.
     pub warnings: Vec<Problem>,
     settings: Vec<Setting>,
@@ -474,6 +478,7 @@ impl Reading {
             },
             workers: self.number("WORKERS") as usize,
             log_format: if self.value("LOG_FORMAT") == "json" { LogFormat::Json } else { LogFormat::Text },
+            mail: mailing::read(|name| self.text(name))?,
             settings: KEYS.iter().map(|key| self.shown(key)).collect(),
             warnings: self.warnings,
         })

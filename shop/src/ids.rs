@@ -23,6 +23,8 @@ ids! {
     OrderKind OrderId "ord" "order";
     /// A piece of stock set aside for an order.
     ReservationKind ReservationId "res" "reservation";
+    /// Something that a buyer is told.
+    MailKind MailId "mal" "mail";
     /// A refund that was asked for.
     RefundKind RefundId "rfd" "refund";
     /// A comparison with Stripe.
@@ -45,6 +47,7 @@ macro_rules! id_schema {
 
 id_schema!(order_schema, OrderId, "^(ord_[0-9a-f]{32}|[0-9a-fA-F-]{36})$");
 id_schema!(profile_schema, ProfileId, "^(prf_[0-9a-f]{32}|[0-9a-fA-F-]{36})$");
+id_schema!(mail_schema, MailId, "^(mal_[0-9a-f]{32}|[0-9a-fA-F-]{36})$");
 id_schema!(refund_schema, RefundId, "^(rfd_[0-9a-f]{32}|[0-9a-fA-F-]{36})$");
 id_schema!(reservation_schema, ReservationId, "^(res_[0-9a-f]{32}|[0-9a-fA-F-]{36})$");
 id_schema!(reconciliation_schema, ReconciliationId, "^(rec_[0-9a-f]{32}|[0-9a-fA-F-]{36})$");

@@ -7,6 +7,7 @@ pub mod around;
 pub mod cases;
 pub mod catalog;
 pub mod checkout;
+pub mod claims;
 pub mod customers;
 pub mod disputes;
 pub mod entitlements;
@@ -15,6 +16,7 @@ pub mod ids;
 pub mod import;
 pub mod inbox;
 pub mod inventory;
+pub mod mails;
 pub mod office;
 pub mod orders;
 pub mod reconcile;
@@ -66,6 +68,11 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "ignored events by their payment",
         sql: include_str!("../migrations/0008_ignored_events.sql"),
     },
+    Migration {
+        version: 17,
+        name: "mail, and who a buyer is",
+        sql: include_str!("../migrations/0010_mail_and_identity.sql"),
+    },
     ops::MIGRATION_SNOOZES,
     Migration { version: 22, name: "drills", sql: include_str!("../migrations/0013_drills.sql") },
 ];
@@ -73,6 +80,7 @@ pub const MIGRATIONS: &[Migration] = &[
 /// Every operation there is. The doors are made from this list.
 pub const OPERATIONS: &[OperationDef] = &[
     OperationDef::of::<import::ops::Import>(),
+    OperationDef::of::<claims::ops::Resend>(),
     OperationDef::of::<customers::ops::Create>(),
     OperationDef::of::<orders::grant::Grant>(),
     OperationDef::of::<entitlements::ops::Revoke>(),
@@ -83,6 +91,7 @@ pub const OPERATIONS: &[OperationDef] = &[
     OperationDef::of::<inventory::ops::LetGo>(),
     OperationDef::of::<office::findings::Put>(),
     OperationDef::of::<office::findings::Wake>(),
+    OperationDef::of::<mails::ops::Resend>(),
     OperationDef::of::<office::jobs::Retry>(),
     OperationDef::of::<office::jobs::Discard>(),
     OperationDef::of::<office::tokens::Revoke>(),
@@ -104,6 +113,7 @@ pub const OPERATIONS: &[OperationDef] = &[
 /// Every read there is. The doors are made from this list.
 pub const VIEWS: &[ViewDef] = &[
     ViewDef::of::<catalog::views::ListProducts>(),
+    ViewDef::of::<claims::ops::List>(),
     ViewDef::of::<customers::ops::List>(),
     ViewDef::of::<disputes::views::List>(),
     ViewDef::of::<disputes::views::Show>(),
@@ -113,6 +123,8 @@ pub const VIEWS: &[ViewDef] = &[
     ViewDef::of::<inbox::views::Show>(),
     ViewDef::of::<inventory::ops::ListStock>(),
     ViewDef::of::<inventory::ops::ListReservations>(),
+    ViewDef::of::<mails::views::List>(),
+    ViewDef::of::<mails::views::Show>(),
     ViewDef::of::<office::audit::List>(),
     ViewDef::of::<office::findings::List>(),
     ViewDef::of::<office::findings::Show>(),
@@ -182,6 +194,7 @@ pub fn checks() -> Vec<Check> {
         &entitlements::checks::CHECKS,
         &inventory::checks::CHECKS,
         &refunds::checks::CHECKS,
+        &mails::checks::CHECKS,
         &office::checks::CHECKS,
     ]
     .concat()

@@ -10,10 +10,12 @@ use ops::Actor;
 
 use crate::around::Around;
 use crate::checkout::{self, Cleaned, Pace, Starter};
+use crate::claims;
 use crate::fetch;
 use crate::inbox::backfill::{self, Backfilled, Wanted, backfill};
 use crate::inbox::{self, Processed, Receiver, Rematcher};
 use crate::inventory::STOCK_CAME;
+use crate::mails;
 use crate::office;
 use crate::orders;
 use crate::refunds;
@@ -97,11 +99,15 @@ impl Shop {
         if let Some(result) = checkout::jobs::run(self, job).await {
             return result;
         }
+        if let Some(result) = claims::jobs::run(self, job).await {
+            return result;
+        }
         match job.kind.as_str() {
             STOCK_CAME => self.stock_came(job).await,
             fetch::FETCH => inbox::look::run(self, job).await,
             orders::INTENTS_KNOWN => inbox::wake::run(self, job).await,
             refunds::SEND => refunds::run(self, job).await,
+            mails::SEND => mails::run(self, job).await,
             other => Err(Error::bug(format!("nobody knows how to do the job `{other}`"))),
         }
     }

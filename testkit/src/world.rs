@@ -6,12 +6,13 @@
 use std::sync::{Arc, Mutex};
 
 use kernel::{Currency, Duration, Error, FixedClock, Seeded, Timestamp};
+use mail::Mailbox;
 use ops::{Actor, By, Done, Finding, Mode, Receipt, Role, Runner};
 use sandbox::{PayOutcome, Payment, Sandbox};
 use shop::checkout::{Basket, Item, Started};
 use shop::ids::{OrderId, ProfileId};
 use shop::orders::{Order, TimelineEntry};
-use shop::{Settings, Shop};
+use shop::{Outside, Settings, Shop};
 use stripe::Secret;
 
 use crate::TestDb;
@@ -72,6 +73,8 @@ pub struct World {
     pub clock: Arc<FixedClock>,
     /// What the webhook endpoint accepts.
     pub secrets: Vec<Secret>,
+    /// What its buyers were sent; nothing where the shop sends no mail.
+    pub mailbox: Arc<Mailbox>,
     sandbox: Arc<Mutex<Sandbox>>,
     entropy: Arc<Seeded>,
 }
@@ -79,6 +82,15 @@ pub struct World {
 impl World {
     /// A shop with [`CATALOG`] on a migrated database.
     pub async fn open(test: TestDb) -> World {
+        World::open_with(test, None).await
+    }
+
+    /// The same shop, which also sends mail: to [`World::mailbox`].
+    pub async fn open_with_mail(test: TestDb) -> World {
+        World::open_with(test, Some(Arc::default())).await
+    }
+
+    async fn open_with(test: TestDb, mailbox: Option<Arc<Mailbox>>) -> World {
         let clock = FixedClock::new(BEGINNING);
         let entropy = Seeded::new(7);
         let mut account = Sandbox::new(sandbox::Settings::default());
@@ -91,9 +103,11 @@ impl World {
             entropy.clone(),
             Arc::new(NoCallFaults),
         ));
-        let shop = Arc::new(shop_on(test.db.clone(), stripe.clone(), &clock, &entropy));
+        let outside = outside(&stripe, mailbox.clone());
+        let shop = Arc::new(shop_on(test.db.clone(), outside, &clock, &entropy));
+        let mailbox = mailbox.unwrap_or_default();
         let secrets = vec![Secret::new(SECRET).expect("a secret")];
-        let world = World { test, shop, stripe, clock, secrets, sandbox, entropy };
+        let world = World { test, shop, stripe, clock, secrets, mailbox, sandbox, entropy };
         let catalog = shop::import::CatalogFile::parse(CATALOG).expect("the catalog of worlds");
         world.operate("catalog.import", serde_json::json!({ "catalog": catalog })).await.expect("imported");
         world.work().await;
@@ -102,7 +116,9 @@ impl World {
 
     /// Another node on the same database and Stripe.
     pub async fn another_node(&self) -> Shop {
-        shop_on(self.test.again().await, self.stripe.clone(), &self.clock, &self.entropy)
+        let mailbox = self.shop.mailer.is_there().then(|| self.mailbox.clone());
+        let outside = outside(&self.stripe, mailbox);
+        shop_on(self.test.again().await, outside, &self.clock, &self.entropy)
     }
 
     /// A buyer with a profile.
@@ -301,7 +317,15 @@ pub fn basket(items: &[(&str, i64)]) -> Basket {
     }
 }
 
-fn shop_on(db: db::Db, stripe: Arc<SandboxStripe>, clock: &Arc<FixedClock>, entropy: &Arc<Seeded>) -> Shop {
+fn outside(stripe: &Arc<SandboxStripe>, mailbox: Option<Arc<Mailbox>>) -> Outside {
+    let outside = Outside::from(stripe.clone());
+    match mailbox {
+        Some(mailer) => Outside { mailer, ..outside },
+        None => outside,
+    }
+}
+
+fn shop_on(db: db::Db, outside: Outside, clock: &Arc<FixedClock>, entropy: &Arc<Seeded>) -> Shop {
     let settings = Settings {
         app_url: "http://shop.invalid".into(),
         livemode: false,
@@ -309,5 +333,5 @@ fn shop_on(db: db::Db, stripe: Arc<SandboxStripe>, clock: &Arc<FixedClock>, entr
         reservation: Duration::from_secs(30 * 60),
         cleanup_after: Duration::from_secs(60 * 60),
     };
-    Shop::new(db, stripe, settings, clock.clone(), entropy.clone())
+    Shop::new(db, outside, settings, clock.clone(), entropy.clone())
 }

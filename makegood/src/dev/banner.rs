@@ -47,6 +47,7 @@ impl Banner {
                 format!("{}/_/", self.app_url),
                 format!("sign in as {} with {}", self.operator.0, self.operator.1),
             ),
+            ("Mail", format!("{}/dev/mailbox", self.app_url), "what the shop would have sent".into()),
             ("API", format!("{}/api/v1", self.app_url), "described by /openapi.json".into()),
             ("Stripe", self.sandbox_url.clone(), "the sandbox, for your own code: any key sk_test_…".into()),
             ("Data", self.database.clone(), format!("look inside: {}makegood orders list", self.elsewhere)),

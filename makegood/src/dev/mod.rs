@@ -6,6 +6,7 @@ mod banner;
 mod first_shop;
 mod folder;
 mod ink;
+mod mailbox;
 mod ours;
 mod script;
 mod storefront;
@@ -19,6 +20,8 @@ use std::sync::Arc;
 use clap::{Args, ValueEnum};
 use db::Target;
 use kernel::{Clock, Cx, Duration, Entropy, Error, Refusal, Result};
+use mail::Mailbox;
+use shop::Outside;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -97,9 +100,10 @@ pub async fn run(args: DevArgs, paint: Paint) -> Result<Outcome> {
     let app_url = load(sources.clone())?.app_url;
     let account = Account::open(&folder, &app_url, clock.clone(), entropy.clone()).await?;
     let config = load(sources.with_flag("STRIPE_API_BASE", account.url()))?;
-    let app = open(config, clock, entropy).await?;
+    let mailbox = Arc::new(Mailbox::default());
+    let app = open(config, mailbox.clone(), clock, entropy).await?;
     account.send_events_to(&format!("http://{address}/webhooks/stripe"), folder.webhook_secret())?;
-    let running = Running::start(app, listener, account)?;
+    let running = Running::start(app, listener, account, mailbox)?;
     let outcome = match args.script {
         Some(Script::FirstTenMinutes) => script::first_ten_minutes(&running, address, ink).await,
         None => running.keep_shop(&args, &folder, ink).await,
@@ -144,13 +148,18 @@ fn load(sources: Sources) -> Result<Config> {
     Config::load(&sources).map_err(|problems| Error::invalid("", explain(&problems)))
 }
 
-async fn open(config: Config, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Result<Arc<App>> {
+async fn open(
+    config: Config,
+    mailbox: Arc<Mailbox>,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+) -> Result<Arc<App>> {
     let db = open_database(&config).await.map_err(refused)?;
     if config.is_set("DATABASE_URL") {
         ours::must_be_ours(&db, &Cx::new(clock.now(), entropy.clone())).await?;
     }
     db.migrate(shop::MIGRATIONS, clock.now()).await?;
-    let outside = outside(&config, entropy.clone()).map_err(refused)?;
+    let outside = Outside { mailer: mailbox, ..outside(&config, entropy.clone()).map_err(refused)? };
     Ok(App::new(config, db, outside, clock, entropy))
 }
 
@@ -169,12 +178,18 @@ struct Running {
 }
 
 impl Running {
-    fn start(app: Arc<App>, listener: TcpListener, account: Account) -> Result<Running> {
+    fn start(
+        app: Arc<App>,
+        listener: TcpListener,
+        account: Account,
+        mailbox: Arc<Mailbox>,
+    ) -> Result<Running> {
         let (stop, stopped) = watch::channel(false);
         let mut tasks = JoinSet::new();
         let (sandbox_url, missed_port) = (account.url().to_owned(), account.missed_port());
-        let beside =
-            storefront::router(app.shop.clone(), &app.config.app_url).nest("/sandbox", account.router());
+        let beside = storefront::router(app.shop.clone(), &app.config.app_url)
+            .merge(mailbox::router(mailbox))
+            .nest("/sandbox", account.router());
         let door = Door { listener, front: Front::new(app.clone(), beside) };
         account.start(&mut tasks, &stopped)?;
         let (served, over) = (app.clone(), account::stopped(stopped));

@@ -75,6 +75,16 @@ impl Remedy {
         }
     }
 
+    /// Sends the guest a new link to claim their purchase.
+    pub fn claim_link(order: OrderId) -> Remedy {
+        Remedy {
+            operation: "claims.resend",
+            input: json!({ "order": order }),
+            command: format!("makegood claims resend {order}"),
+            api: format!("POST /api/v1/admin/claims/{order}/resend"),
+        }
+    }
+
     /// Gives access by hand; where nobody knows yet to whom, that is left to be filled in.
     pub fn grant(to: Option<ProfileId>, product: &str, order: Option<OrderId>) -> Remedy {
         let mut input = json!({ "course": product });

@@ -39,13 +39,15 @@ pub enum Place {
     AccessRemoved,
     /// It was bought, and somebody else holds it.
     WrongAccount,
+    /// A guest bought it, and has not claimed it.
+    NotClaimed,
     /// Nothing of the kind was ever bought.
     NoSuchPurchase,
 }
 
 impl Place {
     /// All of them.
-    pub const ALL: [Place; 12] = [
+    pub const ALL: [Place; 13] = [
         Place::HasAccess,
         Place::NotPaid,
         Place::EventNotReceived,
@@ -57,6 +59,7 @@ impl Place {
         Place::Disputed,
         Place::AccessRemoved,
         Place::WrongAccount,
+        Place::NotClaimed,
         Place::NoSuchPurchase,
     ];
 
@@ -74,6 +77,7 @@ impl Place {
             Place::Disputed => "disputed",
             Place::AccessRemoved => "access removed",
             Place::WrongAccount => "wrong account",
+            Place::NotClaimed => "not claimed",
             Place::NoSuchPurchase => "no such purchase",
         }
     }
@@ -519,6 +523,18 @@ fn not_held(evidence: &Evidence, purchase: &Purchase, product: &str) -> Verdict 
     }
 }
 
+/// Who reads the mailbox that was given gets it: a link goes there, and nowhere else.
+fn not_claimed(purchase: &Purchase, product: &str) -> Verdict {
+    let (id, email) = (purchase.order.id, purchase.order.email.as_deref());
+    let to = email.map_or("without an email".to_owned(), |email| format!("with {email}"));
+    let says = format!("order {id} was bought as a guest {to}, and nobody has claimed {product}");
+    let verdict = Verdict::new(Place::NotClaimed, says);
+    match email {
+        Some(_) => verdict.mend(Remedy::claim_link(id)),
+        None => verdict.mend(Remedy::grant(None, product, Some(id))),
+    }
+}
+
 fn wrong_account(
     evidence: &Evidence,
     purchase: &Purchase,
@@ -544,7 +560,7 @@ fn wrong_account(
                 let email = purchase.account_email.as_deref().unwrap_or("no email");
                 format!("order {id} gave {product} to {holder} ({email}), not to {asked}")
             }
-            (None, _) => format!("order {id} was bought as a guest, and nobody has claimed {product}"),
+            (None, _) => return not_claimed(purchase, product),
         };
     Verdict::new(Place::WrongAccount, says).mend(Remedy::grant(account, product, Some(id)))
 }

@@ -1,6 +1,8 @@
-//! Buyers: who they are. What they own is the entitlements' business.
+//! Buyers: who they are, and how they prove it. What they own is the entitlements' business.
 
+pub mod identity;
 pub mod ops;
 pub(crate) mod store;
 
+pub use identity::folded;
 pub use store::{Profile, create, find, of_email};

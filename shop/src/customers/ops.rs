@@ -6,6 +6,7 @@ use ops::{By, Operation, Page, Plan, Proof, Risk, Role, View, page};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::identity;
 use crate::ids::{ProfileId, profile_schema};
 
 /// Make a profile for a buyer
@@ -20,6 +21,10 @@ pub struct Create {
     #[arg(long)]
     #[serde(default)]
     pub name: Option<String>,
+    /// The shop has proved that the email is the buyer's: whoever proves the same email here is this buyer
+    #[arg(long)]
+    #[serde(default)]
+    pub email_proved: bool,
 }
 
 impl Operation for Create {
@@ -35,20 +40,41 @@ impl Operation for Create {
         }
         let before = super::find(tx, self.id)?.map_or("none".to_owned(), |profile| profile.email);
         let same = before != "none" && before != self.email;
-        Ok(Plan::default().guard("id_is_free", !same, format!("{} belongs to {before}", self.id)).change(
-            format!("profile {}", self.id),
-            before,
-            &self.email,
+        let plan = Plan::default().guard("id_is_free", !same, format!("{} belongs to {before}", self.id));
+        let plan = plan.change(format!("profile {}", self.id), before, &self.email);
+        if !self.email_proved {
+            return Ok(plan);
+        }
+        let known = super::find(tx, self.id)?;
+        let proved = known.is_some_and(|profile| profile.email_proved_at.is_some());
+        let is_free = proved || !identity::is_proved(tx, &self.email)?;
+        let seen = if proved { "proved" } else { "not proved" };
+        Ok(plan.guard("email_is_free", is_free, format!("{} by another profile", self.email)).change(
+            format!("email of {}", self.id),
+            seen,
+            "proved",
         ))
     }
 
     fn apply(&self, tx: &mut Tx<'_>, cx: &Cx, _: &By) -> Result<()> {
-        super::create(tx, cx, self.id, &self.email, self.name.as_deref())
+        super::create(tx, cx, self.id, &self.email, self.name.as_deref())?;
+        if self.email_proved
+            && let Some(profile) = super::find(tx, self.id)?
+        {
+            identity::prove(tx, cx, &profile)?;
+        }
+        Ok(())
     }
 
     fn verify(&self, tx: &mut Tx<'_>, _: &Cx) -> Result<Vec<Proof>> {
         let found = super::find(tx, self.id)?;
-        Ok(vec![Proof::new("the profile exists", found.is_some(), self.id)])
+        let mut proofs = vec![Proof::new("the profile exists", found.is_some(), self.id)];
+        if self.email_proved {
+            let proved = found.and_then(|profile| profile.email_proved_at);
+            let at = proved.map_or("never".to_owned(), |at| at.in_words());
+            proofs.push(Proof::new("its email is proved", proved.is_some(), at));
+        }
+        Ok(proofs)
     }
 
     fn subject(&self) -> (&'static str, String) {

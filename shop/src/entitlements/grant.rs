@@ -9,7 +9,7 @@ use ops::audit::{self, Entry};
 
 use super::store::{self, NewGrant};
 use super::{Holder, Source};
-use crate::ids::OrderId;
+use crate::ids::{OrderId, ProfileId};
 
 /// What a confirmed order brings to its holder.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -136,6 +136,19 @@ pub fn follow_grants(tx: &mut Tx<'_>, cx: &Cx, order: OrderId, cause: &Actor) ->
         entries.push(entry.order(order).because(Some("its grants say so")));
     }
     audit::record(tx, cx, entries).map(drop)
+}
+
+/// What a guest's order has granted to nobody yet goes to this profile, each grant as it stands.
+pub fn claim(tx: &mut Tx<'_>, cx: &Cx, order: OrderId, profile: ProfileId) -> Result<()> {
+    for guests in store::of_guest(tx, order)? {
+        let holder = Holder::Profile(profile);
+        let wanted = BTreeMap::from([((holder.key(), guests.product_id.clone()), Some(profile))]);
+        let ids = store::activate(tx, cx, &wanted)?;
+        let own = ids.into_values().next().ok_or_else(|| Error::bug("an entitlement was not written"))?;
+        store::move_grants(tx, guests.id, own)?;
+        store::follow_grants(tx, cx, own)?;
+    }
+    Ok(())
 }
 
 /// A step of the grants of some orders.

@@ -145,6 +145,22 @@ pub(super) fn follow_grants(tx: &mut Tx<'_>, cx: &Cx, id: EntitlementId) -> Resu
     Ok(())
 }
 
+/// What a guest's order holds until somebody claims it.
+pub(super) fn of_guest(tx: &mut Tx<'_>, order: OrderId) -> Result<Vec<Entitlement>> {
+    let sql = format!("SELECT {ENTITLEMENT} FROM entitlements WHERE holder = $1 ORDER BY id");
+    tx.query(&sql, &[Holder::Guest(order).key().into()])?.iter().map(read).collect()
+}
+
+/// All grants of one entitlement count for the other from now on; what held them for nobody is gone.
+pub(super) fn move_grants(tx: &mut Tx<'_>, from: EntitlementId, to: EntitlementId) -> Result<()> {
+    tx.execute(
+        "UPDATE entitlement_grants SET entitlement_id = $1 WHERE entitlement_id = $2",
+        &[to.into(), from.into()],
+    )?;
+    tx.execute("DELETE FROM entitlements WHERE id = $1", &[from.into()])?;
+    Ok(())
+}
+
 /// Whether this order has granted this entitlement at some time, whatever became of it.
 pub(super) fn is_granted_by(tx: &mut Tx<'_>, id: EntitlementId, order: OrderId) -> Result<bool> {
     let sql = "SELECT COUNT(*) FROM entitlement_grants WHERE entitlement_id = $1 AND order_id = $2 AND source = 'order'";

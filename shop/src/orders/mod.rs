@@ -6,6 +6,7 @@
 pub mod backfill;
 pub mod cancel;
 pub mod checks;
+mod claim;
 mod facts;
 mod foresee;
 pub mod grant;
@@ -21,6 +22,7 @@ pub(crate) mod store;
 mod verdict;
 pub mod views;
 
+pub use claim::{Claim, claim, claimable};
 pub use facts::{Payment, PaymentFacts, Returned};
 pub use foresee::{Foreseen, Unsettled, foresee, is_unfinished, unsettled};
 pub use order::{
@@ -43,5 +45,7 @@ pub use verdict::{Verdict, decide};
 pub const SYNC_SESSION: &str = "checkout.sync";
 /// The job that ends a session at Stripe; handled by the checkout.
 pub const CLOSE_SESSION: &str = "checkout.close";
+/// The job that tells the buyer of an order that it is confirmed; handled by the claims.
+pub const CONFIRMED: &str = "orders.confirmed";
 /// The job that tells of payments which old orders have learned are theirs; handled by the inbox.
 pub const INTENTS_KNOWN: &str = "orders.intents_known";

@@ -14,8 +14,8 @@ use stripe::Fact;
 use super::facts::{AmountCheck, Payment, PaymentFacts, Returned, with_session};
 use super::store::{self, NewEntry};
 use super::{
-    CancelReason, Dispute, Line, Order, PaymentStatus, Review, ReviewKind, SYNC_SESSION, State, Verdict,
-    WaitsFor, decide,
+    CONFIRMED, CancelReason, Dispute, Line, Order, PaymentStatus, Review, ReviewKind, SYNC_SESSION, State,
+    Verdict, WaitsFor, decide,
 };
 use crate::catalog::ProductKind;
 use crate::entitlements::{self, Handover, Holder};
@@ -364,6 +364,14 @@ fn hand_over(cx: &Cx, order: &mut Order, cause: &Actor, effects: &mut Effects) {
         effects.timeline.push(NewEntry::new(order.id, "reopened", cause, serde_json::json!({})));
     }
     if again { &mut effects.again } else { &mut effects.handovers }.extend(handovers(order, cause));
+    if !again {
+        effects.jobs.push(NewJob {
+            kind: CONFIRMED,
+            key: Some(order.id.to_string()),
+            payload: serde_json::json!({ "order": order.id }),
+            run_at: cx.now,
+        });
+    }
     order.webhook_processed_at = Some(cx.now);
     let delivered = !order.has_physical() || order.shipped.is_some();
     order.state = match delivered {

@@ -273,6 +273,15 @@ pub(super) fn set_session(tx: &mut Tx<'_>, cx: &Cx, order: OrderId, session: &st
     Ok(())
 }
 
+/// A guest's order gets its buyer, once and for good.
+pub(super) fn set_profile(tx: &mut Tx<'_>, cx: &Cx, order: OrderId, profile: ProfileId) -> Result<()> {
+    let touched = tx.execute(
+        "UPDATE orders SET profile_id = $1, updated_at = $2 WHERE id = $3 AND profile_id IS NULL",
+        &[profile.into(), cx.now.into(), order.into()],
+    )?;
+    if touched == 1 { Ok(()) } else { Err(Error::bug("an order that was nobody's is somebody's")) }
+}
+
 /// Everything proved about these orders, by order and object.
 pub(super) fn facts(tx: &mut Tx<'_>, ids: &[OrderId]) -> Result<BTreeMap<OrderId, BTreeMap<String, Fact>>> {
     let sql = format!(

@@ -6,6 +6,7 @@
 mod broken;
 mod cases;
 mod checkout;
+mod claims;
 mod cleanup;
 mod disputes;
 mod doubles;
@@ -14,6 +15,7 @@ mod findings;
 mod fixpoint;
 mod gone_again;
 mod keys;
+mod mails;
 mod operators;
 mod outage;
 mod paid_twice;

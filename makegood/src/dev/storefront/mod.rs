@@ -16,6 +16,8 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use shop::Shop;
 
+pub(super) use page::html;
+
 /// A basket is a few hundred bytes.
 const LARGEST_FORM_BYTES: usize = 64 * 1024;
 

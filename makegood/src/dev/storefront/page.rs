@@ -19,7 +19,7 @@ struct Message<'a> {
     text: &'a str,
 }
 
-pub(super) fn html(status: StatusCode, page: &impl Template) -> Response {
+pub(in crate::dev) fn html(status: StatusCode, page: &impl Template) -> Response {
     match page.render() {
         Ok(text) => (status, Html(text)).into_response(),
         Err(error) => {

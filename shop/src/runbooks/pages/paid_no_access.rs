@@ -22,7 +22,7 @@ pub const RUNBOOK: Runbook = Runbook {
         },
     ],
     rows: &["V4", "V5", "V7", "E11"],
-    checks: &["order_without_grant", "entitlement_without_grant"],
+    checks: &["order_without_grant", "entitlement_without_grant", "mails_failed"],
     alerts: &[],
     looks: &[ops::Look {
         task: "reconcile",
@@ -38,6 +38,7 @@ pub const RUNBOOK: Runbook = Runbook {
         "orders.mend",
         "orders.confirm",
         "entitlements.grant",
+        "claims.resend",
         "entitlements.revoke",
         "inventory.adjust",
     ],
@@ -111,6 +112,12 @@ const CAUSES: &[Cause] = &[
         "Your purchase is there, but under another account or without one. Please sign in with the email you gave when you paid; if you cannot, we will move it to the account you are using once we have checked that both are yours.",
     ),
     broken(
+        "not_claimed",
+        "It was bought as a guest, and nobody has claimed it: the mail with the link was lost, or not read. A new link goes to the email that was given, and nowhere else.",
+        &["claims.resend", "entitlements.grant"],
+        "Your purchase is there, and waits for you. We have sent a new link to the email you gave when you paid; open it, and order {order} is in your account. Links that you got before lead nowhere now.",
+    ),
+    broken(
         "no_such_purchase",
         "Nothing of the kind was ever bought.",
         &[],
@@ -132,6 +139,7 @@ fn name(place: Place) -> &'static str {
         Place::Disputed => "disputed",
         Place::AccessRemoved => "access_removed",
         Place::WrongAccount => "wrong_account",
+        Place::NotClaimed => "not_claimed",
         Place::NoSuchPurchase => "no_such_purchase",
     }
 }

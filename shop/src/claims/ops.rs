@@ -1,0 +1,105 @@
+//! What operators may do about guests' purchases.
+
+use ::jobs::NewJob;
+use db::Tx;
+use kernel::{Cx, Error, Result};
+use ops::{By, Operation, Page, Plan, Proof, Risk, Role, View, page};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::jobs::LINK;
+use super::store;
+use crate::ids::{OrderId, order_schema};
+use crate::orders::{self, Claim, Order, claimable};
+
+/// Send a guest a new link to claim their purchase; the one before leads nowhere from then on
+#[derive(Debug, Clone, clap::Args, Serialize, Deserialize, JsonSchema)]
+pub struct Resend {
+    /// Which order
+    #[schemars(schema_with = "order_schema")]
+    pub order: OrderId,
+}
+
+impl Resend {
+    fn found(&self, tx: &mut Tx<'_>) -> Result<Order> {
+        orders::find(tx, self.order)?.ok_or_else(|| Error::not_found("order", self.order))
+    }
+}
+
+impl Operation for Resend {
+    const NAME: &'static str = "claims.resend";
+    const SUBJECT: Option<&'static str> = Some("order");
+    const AUDIT: &'static str = "claim_link_resent";
+    const RISK: Risk = Risk::Changes;
+    const ROLE: Role = Role::Support;
+
+    fn plan(&self, tx: &mut Tx<'_>, _: &Cx) -> Result<Plan> {
+        let order = self.found(tx)?;
+        let claim = claimable(&order, None);
+        let owner = order.profile.map_or("nobody".to_owned(), |profile| profile.to_string());
+        let links = store::of_order(tx, self.order)?.map_or(0, |claim| claim.generation);
+        let to = order.email.clone().unwrap_or_default();
+        Ok(Plan::default()
+            .guard("is_nobodys", order.profile.is_none(), format!("it is {owner}'s"))
+            .guard("order_is_confirmed", claim == Claim::Theirs, format!("it is {}", order.state.status()))
+            .guard("email_is_known", !to.is_empty(), "the guest gave no email")
+            .change(
+                format!("link of {} to {to}", self.order),
+                format!("number {links}"),
+                format!("number {}", links + 1),
+            ))
+    }
+
+    fn apply(&self, tx: &mut Tx<'_>, cx: &Cx, _: &By) -> Result<()> {
+        // The link is made where its mail is written; until then the one before counts.
+        let job = NewJob {
+            kind: LINK,
+            key: Some(self.order.to_string()),
+            payload: serde_json::json!({ "order": self.order }),
+            run_at: cx.now,
+        };
+        ::jobs::enqueue(tx, cx, vec![job])
+    }
+
+    fn verify(&self, tx: &mut Tx<'_>, _: &Cx) -> Result<Vec<Proof>> {
+        let order = self.found(tx)?;
+        let to = order.email.unwrap_or_default();
+        Ok(vec![Proof::new("a new link goes to the email of the order", order.profile.is_none(), to)])
+    }
+
+    fn subject(&self) -> (&'static str, String) {
+        ("order", self.order.to_string())
+    }
+    fn order(&self, _: &mut Tx<'_>) -> Result<Option<uuid::Uuid>> {
+        Ok(Some(self.order.uuid()))
+    }
+}
+
+/// List guests' purchases that nobody has claimed yet, the newest first
+#[derive(Debug, clap::Args, Serialize, Deserialize, JsonSchema)]
+pub struct List {
+    /// Those that were claimed too
+    #[arg(long)]
+    #[serde(default)]
+    pub all: bool,
+    #[command(flatten)]
+    #[serde(flatten)]
+    #[allow(missing_docs)]
+    pub page: Page,
+}
+
+impl View for List {
+    const NAME: &'static str = "claims.list";
+    const SUBJECT: Option<&'static str> = None;
+    const COLUMNS: &'static [&'static str] =
+        &["id", "email", "status", "link_expires_at", "profile", "created_at"];
+
+    fn read(&self, tx: &mut Tx<'_>, _: &Cx) -> Result<serde_json::Value> {
+        let before = crate::view::after(&self.page, |id| Ok(store::of_order(tx, id)?.is_some()))?;
+        let rows = store::list(tx, !self.all, before, self.page.fetch())?;
+        let mut objects = crate::view::objects("claim", rows)?;
+        // A claim is known by its order.
+        objects.iter_mut().for_each(|claim| claim["id"] = claim["order"].clone());
+        Ok(page("/api/v1/admin/claims", &self.page, objects))
+    }
+}
