@@ -182,6 +182,9 @@ fn reads(reads: Reads) -> &'static str {
         Reads::Stripe => {
             "The cause is picked by the rows here and the order's objects at Stripe, as they are now."
         }
+        Reads::Unread => {
+            "The cause is picked by the rows here; where an event cannot be read, by its object at Stripe as it is now."
+        }
         Reads::Events => "The cause is picked by Stripe's list of events.",
     }
 }

@@ -38,6 +38,8 @@ pub enum Reads {
     Stripe,
     /// Stripe's list of events.
     Events,
+    /// The rows here; and the object at Stripe, where the event cannot be read.
+    Unread,
 }
 
 /// Whether a cause is a fault.

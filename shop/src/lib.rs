@@ -85,6 +85,7 @@ pub const OPERATIONS: &[OperationDef] = &[
     OperationDef::of::<orders::grant::Grant>(),
     OperationDef::of::<entitlements::ops::Revoke>(),
     OperationDef::of::<inbox::ops::Replay>(),
+    OperationDef::of::<inbox::ops::Ignore>(),
     OperationDef::of::<inventory::ops::Adjust>(),
     OperationDef::of::<inventory::ops::Recount>(),
     OperationDef::of::<inventory::ops::Confirm>(),

@@ -185,6 +185,7 @@ fn nothing(asked: &str) -> Facts {
         case: None,
         differs: Vec::new(),
         not_compared: None,
+        compared: None,
         missing: None,
     }
 }
@@ -233,6 +234,14 @@ fn event(status: EventStatus, kind: Option<&str>) -> Facts {
         processed_at: None,
     };
     Facts { event: Some(event), ..nothing("evt_1") }
+}
+
+fn unread() -> Facts {
+    event(EventStatus::Error, Some("missing_field"))
+}
+
+fn compared(facts: Facts) -> Facts {
+    Facts { compared: Some("cs_1".into()), ..facts }
 }
 
 fn asked_for(status: RefundStatus, order: Order) -> Facts {
@@ -423,6 +432,12 @@ fn situations() -> Vec<(&'static str, &'static str, Facts)> {
                 ("tried again", event(EventStatus::Retry, Some("busy"))),
                 ("given up", event(EventStatus::Error, Some("database"))),
                 ("given up, a field is missing", event(EventStatus::Error, Some("missing_field"))),
+                (
+                    "a field is missing, its object differs",
+                    compared(differing("payment_not_known_here", unread())),
+                ),
+                ("a field is missing, its object is known", compared(unread())),
+                ("a field is missing, Stripe is silent", silent(unread())),
                 ("its order is not here", event(EventStatus::Unmatched, None)),
                 ("processed", event(EventStatus::Processed, None)),
                 ("not here", nothing("evt_1")),

@@ -15,7 +15,7 @@ const NOT_FINALIZED: Check = Check {
     severity: Severity::Page,
     must: "every event is processed or ignored within ten minutes",
     means: "Stripe has said something that is not acted on. The event's last error says why; replay it when the cause \
-            is gone.",
+            is gone, or ignore it when it is nothing of ours.",
     find: |tx, now| {
         open(
             tx,
@@ -31,7 +31,8 @@ const UNMATCHED: Check = Check {
     severity: Severity::Ticket,
     must: "no event names an order that is not here",
     means: "A payment names an order that this database does not know: another environment with the same account, or a \
-            restored backup. It is matched by itself when the order appears.",
+            restored backup. It is matched by itself when the order appears; makegood events ignore says that it is nothing \
+            of ours.",
     find: |tx, now| open(tx, "status = 'unmatched' AND received_at < $1", "1 = 0 AND received_at < $1", now),
 };
 

@@ -91,5 +91,15 @@ pub struct StoredEvent {
     pub processed_at: Option<Timestamp>,
 }
 
+impl StoredEvent {
+    /// Whether it waits for a person because it lacks a field that is needed.
+    pub fn is_unreadable(&self) -> bool {
+        self.status == EventStatus::Error && self.last_error_kind.as_deref() == Some(MISSING_FIELD)
+    }
+}
+
+/// What kind of error a missing field is, as it is stored.
+pub(super) const MISSING_FIELD: &str = "missing_field";
+
 /// After so many attempts an event waits for a person.
 pub const MAX_ATTEMPTS: i64 = 12;

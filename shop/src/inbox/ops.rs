@@ -57,6 +57,49 @@ impl Operation for Replay {
     }
 }
 
+/// Say that an event is nothing of ours: it waits for nobody any more; a replay brings it back
+#[derive(Debug, Clone, clap::Args, Serialize, Deserialize, JsonSchema)]
+pub struct Ignore {
+    /// Which event: Stripe's id, evt_…
+    pub event: String,
+}
+
+impl Operation for Ignore {
+    const NAME: &'static str = "events.ignore";
+    const SUBJECT: Option<&'static str> = Some("event");
+    const AUDIT: &'static str = "stripe_event_ignored";
+    const RISK: Risk = Risk::Changes;
+    const ROLE: Role = Role::Operator;
+
+    fn plan(&self, tx: &mut Tx<'_>, _: &Cx) -> Result<Plan> {
+        let event = found(tx, &self.event)?;
+        let status = event.status;
+        // What is still on its way ends by itself, and what was acted on is not undone.
+        let waits = matches!(status, EventStatus::Error | EventStatus::Unmatched | EventStatus::Ignored);
+        let what = format!("event {} ({})", event.id, event.kind);
+        Ok(Plan::default()
+            .guard("event_waits_for_a_person", waits, format!("it is {}", status.as_str()))
+            .change(what, status.as_str(), EventStatus::Ignored.as_str()))
+    }
+
+    fn apply(&self, tx: &mut Tx<'_>, cx: &Cx, by: &By) -> Result<()> {
+        let why = by.reason.as_deref().unwrap_or_default();
+        store::ignore(tx, cx.now, &self.event, &format!("{}: {why}", by.actor.name))
+    }
+
+    fn verify(&self, tx: &mut Tx<'_>, _: &Cx) -> Result<Vec<Proof>> {
+        let status = found(tx, &self.event)?.status;
+        Ok(vec![Proof::new("the event is ignored", status == EventStatus::Ignored, status.as_str())])
+    }
+
+    fn subject(&self) -> (&'static str, String) {
+        ("event", self.event.clone())
+    }
+    fn order(&self, tx: &mut Tx<'_>) -> Result<Option<uuid::Uuid>> {
+        Ok(found(tx, &self.event)?.order_id.map(|id| id.uuid()))
+    }
+}
+
 fn found(tx: &mut Tx<'_>, id: &str) -> Result<StoredEvent> {
     store::find(tx, id)?.ok_or_else(|| Error::not_found("event", id))
 }

@@ -11,7 +11,7 @@ use ops::Actor;
 use ops::audit::{self, Entry};
 use stripe::{Event, Fact, Proof, Reading, References, Target};
 
-use super::event::MAX_ATTEMPTS;
+use super::event::{MAX_ATTEMPTS, MISSING_FIELD};
 use super::store::{self, Claimed, Ending};
 use super::{EventStatus, StoredEvent};
 use crate::fetch::{self, NotSeen};
@@ -125,7 +125,7 @@ fn with_object(told: Proof, seen: Proof) -> Proof {
 /// An event that nobody can read needs a person, as does one whose object our key may not read, so it is said aloud; a
 /// failed attempt was told when it was put back.
 fn tell(ending: &Ending) {
-    let unreadable = ["missing_field", "not_an_event", "nul_character"];
+    let unreadable = [MISSING_FIELD, "not_an_event", "nul_character"];
     if let (EventStatus::Error | EventStatus::Retry, Some((kind, why))) = (ending.status, &ending.error)
         && (unreadable.contains(kind) || kind.starts_with("stripe_") && *kind != UNREACHABLE)
     {
@@ -233,7 +233,7 @@ fn read(claim: &Claimed, livemode: bool) -> Read {
         ),
         Ok(Reading::Proof(proof)) => Read::Proof(Box::new(proof)),
         Ok(Reading::NotHandled) => Read::Ignored("type_not_handled"),
-        Err(missing) => Read::Unreadable("missing_field", missing.to_string()),
+        Err(missing) => Read::Unreadable(MISSING_FIELD, missing.to_string()),
     }
 }
 

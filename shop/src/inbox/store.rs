@@ -14,6 +14,20 @@ pub(super) mod readings;
 /// Why an event of the other mode is ignored; it may not be replayed either.
 pub(super) const WRONG_LIVEMODE: &str = "wrong_livemode";
 
+/// Why an event is ignored of which a person has said that it is nothing of ours.
+pub(super) const SAID_SO: &str = "ignored_by_operator";
+
+/// Ignores an event that waits for a person. Whoever may have it in hands holds it no more; no order wakes it again.
+pub(super) fn ignore(tx: &mut Tx<'_>, now: Timestamp, id: &str, why: &str) -> Result<()> {
+    tx.execute(
+        "UPDATE stripe_events SET status = 'ignored', fence = fence + 1, last_error_kind = $1, last_error = $2,
+           processed_at = $3, payment_intent = NULL
+         WHERE stripe_event_id = $4 AND status IN ('error', 'unmatched')",
+        &[SAID_SO.into(), why.into(), now.into(), id.into()],
+    )
+    .map(drop)
+}
+
 /// Stores events as [`row`] makes them; says for each whether it is new. Of two copies the second is not.
 pub(super) fn insert(tx: &mut Tx<'_>, rows: &[Vec<Value>]) -> Result<Vec<bool>> {
     tx.insert_new(
@@ -347,7 +361,8 @@ pub struct Beat {
 
 /// The newest events that came since then, at most so many: the newest first.
 pub fn pulse(tx: &mut Tx<'_>, since: Timestamp, most: i64) -> Result<Vec<Beat>> {
-    let sql = "SELECT received_at, status, processed_at FROM stripe_events WHERE received_at >= $1
+    let sql =
+        "SELECT received_at, status, processed_at, last_error_kind FROM stripe_events WHERE received_at >= $1
                ORDER BY received_at DESC, stripe_event_id DESC LIMIT $2";
     tx.query(sql, &[since.into(), most.into()])?.iter().map(beat).collect()
 }
@@ -357,6 +372,8 @@ fn beat(row: &Row) -> Result<Beat> {
     let status = EventStatus::parse(&row.get::<String>("status")?)?;
     let ended: Option<Timestamp> = row.get("processed_at")?;
     let is_over = matches!(status, EventStatus::Processed | EventStatus::Ignored);
-    let took = ended.filter(|_| is_over).map(|at| at.since(received_at));
+    // What a person ended says nothing of how fast we are.
+    let by_hand = row.get::<Option<String>>("last_error_kind")?.is_some_and(|kind| kind == SAID_SO);
+    let took = ended.filter(|_| is_over && !by_hand).map(|at| at.since(received_at));
     Ok(Beat { received_at, status, took })
 }

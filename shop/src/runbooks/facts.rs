@@ -88,6 +88,8 @@ pub struct Facts {
     pub differs: Vec<Difference>,
     /// Why Stripe could not be compared with.
     pub not_compared: Option<String>,
+    /// The object of an event that cannot be read, once it was compared to its end.
+    pub compared: Option<String>,
     /// Events that are missing, where Stripe's list was read.
     pub missing: Option<Missing>,
 }
@@ -164,6 +166,11 @@ impl Facts {
         }
         self.differs.iter().for_each(|d| lines.add("stripe", format!("{}: {}", d.cause, d.text)));
         self.not_compared.iter().for_each(|why| lines.add("stripe", format!("could not be asked: {why}")));
+        self.compared.iter().for_each(|id| {
+            let said =
+                if self.differs.is_empty() { "nothing of ours differs there" } else { "differs from here" };
+            lines.add("object", format!("{id}: {said}"));
+        });
         self.findings.iter().for_each(|f| lines.add("check", format!("{}: {}", f.check, f.text)));
         lines.0
     }

@@ -40,6 +40,20 @@ pub(super) async fn gather<C: On>(
         Reads::Rows => {}
         Reads::Case => facts.case = Some(verdict_on(seam, asked, None, progress).await?.1),
         Reads::Events => facts.missing = Some(missing(on, by, progress).await?),
+        Reads::Unread => {
+            if let Some(object) = unread(&facts) {
+                progress.at(1, None, "Stripe's object is looked at");
+                match compare(on, &object, by, progress).await {
+                    Ok((differs, not_compared)) => {
+                        facts.compared = not_compared.is_none().then_some(object);
+                        (facts.differs, facts.not_compared) = (differs, not_compared);
+                    }
+                    // Stripe has no such object: then nothing of it can differ.
+                    Err(Error::NotFound { .. }) => facts.compared = Some(object),
+                    Err(error) => facts.not_compared = Some(error.to_string()),
+                }
+            }
+        }
         Reads::Stripe => {
             let only = facts.order.as_ref().map(|order| order.id.to_string()).or_else(|| object(&key));
             if let Some(only) = only {
@@ -62,6 +76,12 @@ pub(super) async fn gather<C: On>(
         || !facts.findings.is_empty()
         || matches!(runbook.reads, Reads::Case | Reads::Events);
     if knows { Ok(facts) } else { Err(Error::not_found("trace of", asked)) }
+}
+
+/// The object of an event that lacks a field which is needed.
+fn unread(facts: &Facts) -> Option<String> {
+    let event = facts.event.as_ref().filter(|event| event.is_unreadable())?;
+    event.object_id.clone()
 }
 
 fn object(key: &Key) -> Option<String> {
@@ -127,6 +147,7 @@ fn empty(asked: &str, now: kernel::Timestamp) -> Facts {
         case: None,
         differs: Vec::new(),
         not_compared: None,
+        compared: None,
         missing: None,
     }
 }

@@ -1,6 +1,7 @@
 //! Events in every state that an event can end in.
 
 use kernel::Duration;
+use sandbox::{Fault, Trouble};
 use testkit::World;
 
 async fn status_of(world: &World, id: &str) -> String {
@@ -40,6 +41,85 @@ testkit::on_both_engines! {
         assert_eq!(event["status"], "error");
         assert!(event["last_error"].as_str().unwrap().contains("currency"), "{event}");
         world.close_with(&["events_not_finalized"]).await;
+    }
+
+    /// What an operator has decided stands until somebody replays the event.
+    async fn an_event_that_is_nothing_of_ours_is_ignored_by_whoever_says_so(test: TestDb) {
+        let world = World::open(test).await;
+        let strange: shop::ids::OrderId = world.shop.cx().id();
+        let other = serde_json::json!({
+            "id": "pi_other", "object": "payment_intent", "amount": 1500, "amount_received": 1500, "currency": "usd",
+            "status": "succeeded", "metadata": { "orderId": strange },
+        });
+        let cx = world.stripe.cx();
+        let event = world.account().emit_event("payment_intent.succeeded", &other, &cx);
+        testkit::stripe_double::deliver_due(&world.shop, &world.stripe, &world.secrets).await;
+        let asked = serde_json::json!({ "event": event });
+        let early = world.operate("events.ignore", asked.clone()).await.unwrap_err();
+        assert_eq!(early.code(), "refused_by_guard", "it was not even tried");
+        assert_eq!(world.operate("events.ignore", serde_json::json!({ "event": "evt_none" })).await.unwrap_err().code(), "not_found");
+        world.settle().await;
+        world.advance(Duration::from_secs(1));
+        assert_eq!(world.findings().await.len(), 1);
+        let done = world.operate("events.ignore", asked.clone()).await.unwrap();
+        assert!(done.is_verified() && done.audit_id.is_some());
+        assert_eq!(status_of(&world, &event).await, "ignored");
+        let shown = world.view("events.show", asked.clone()).await.unwrap();
+        assert_eq!((shown["last_error_kind"].as_str(), shown["last_error"].as_str()),
+            (Some("ignored_by_operator"), Some("ada: a test says so")));
+        assert_eq!(world.findings().await.len(), 0);
+        assert_eq!(world.shop.sweep().await.unwrap(), 0, "nobody looks at it again");
+        assert_eq!(world.operate("events.ignore", asked.clone()).await.unwrap().status, ops::Status::Already);
+        world.operate("events.replay", asked).await.unwrap();
+        world.settle().await;
+        assert_eq!(status_of(&world, &event).await, "unmatched", "a replay brings it back");
+        world.close_with(&["events_unmatched"]).await;
+    }
+
+    async fn what_was_acted_on_is_not_ignored(test: TestDb) {
+        let world = World::open(test).await;
+        let started = world.check_out(&[("rust-course", 1)]).await.unwrap();
+        world.pay(&started, "4242424242424242");
+        world.settle().await;
+        let events = world.view("events.list", serde_json::json!({ "status": "processed" })).await.unwrap();
+        let asked = serde_json::json!({ "event": events["data"][0]["id"] });
+        assert_eq!(world.operate("events.ignore", asked).await.unwrap_err().code(), "refused_by_guard");
+        world.close().await;
+    }
+
+    /// What cannot be read is asked of Stripe; only when nothing of it is missing here any more is the event set aside.
+    async fn an_event_without_a_needed_field_is_mended_in_two_steps_and_verified(test: TestDb) {
+        let world = World::open(test).await;
+        let started = world.check_out(&[("rust-course", 1)]).await.unwrap();
+        // None of Stripe's own events comes.
+        world.account().inject(Fault::new(Trouble::NotGenerated));
+        world.pay(&started, "4242424242424242");
+        world.account().clear_faults();
+        let intent = world.account().session_facts(&started.session).unwrap().payment_intent.unwrap().to_owned();
+        let broken = serde_json::json!({
+            "id": intent, "object": "payment_intent", "amount": 4900, "amount_received": 4900, "status": "succeeded",
+            "metadata": { "orderId": started.order },
+        });
+        let cx = world.stripe.cx();
+        let event = world.account().emit_event("payment_intent.succeeded", &broken, &cx);
+        world.settle().await;
+        assert_eq!(status_of(&world, &event).await, "error");
+        assert_eq!(world.order(started.order).await.state.status(), "pending");
+        let about = serde_json::json!({ "runbook": "webhook-failed", "subject": event });
+        for (cause, mend) in [("field_missing", "reconcile"), ("nothing_in_it", "events.ignore")] {
+            let explained = world.task("runbooks.explain", about.clone()).await.unwrap().answer;
+            assert_eq!((&explained["cause"], &explained["mend"]["operation"]), (&cause.into(), &mend.into()), "{explained}");
+            assert_ne!(world.task("runbooks.verify", about.clone()).await.unwrap().findings, Some(0), "{cause}");
+            let planned = world.task("runbooks.preview", about.clone()).await.unwrap().answer;
+            let mut apply = about.clone();
+            apply["plan_id"] = planned["plan_id"].clone();
+            world.task("runbooks.apply", apply).await.unwrap();
+            world.settle().await;
+            assert_eq!(world.order(started.order).await.state.status(), "completed");
+        }
+        let verified = world.task("runbooks.verify", about).await.unwrap();
+        assert_eq!((verified.findings, &verified.answer["cause"]), (Some(0), &"finished".into()), "{:?}", verified.answer);
+        world.close().await;
     }
 
     /// A restored backup, or events that overtake the order: nothing is dropped.

@@ -32,9 +32,9 @@ pub const RUNBOOK: Runbook = Runbook {
     alerts: &["MakegoodWebhookFailures", "MakegoodWebhookRetries"],
     looks: &[],
     subject: "Stripe's id of the event, evt_…",
-    reads: Reads::Rows,
+    reads: Reads::Unread,
     causes: CAUSES,
-    operations: &["events.replay", "reconcile"],
+    operations: &["events.replay", "reconcile", "events.ignore"],
     pick,
 };
 
@@ -64,8 +64,14 @@ const CAUSES: &[Cause] = &[
         "Your payment has arrived, and we could not read all of what the payment service told us. We are asking it again and complete your order with that.",
     ),
     broken(
+        "nothing_in_it",
+        "The event lacks a field that is needed, and its object at Stripe shows nothing that is not known here. Only the event itself is left, and is set aside.",
+        &["events.ignore"],
+        "Everything that the payment service knows of your payment is in our books. If something is missing in your account, please send us your order number.",
+    ),
+    broken(
         "order_unknown",
-        "It names an order that this database does not know: another environment with the same account, or a restored backup. It is matched by itself when the order appears.",
+        "It names an order that this database does not know: another environment with the same account, or a restored backup. It is matched by itself when the order appears; if it is nothing of ours, makegood events ignore says so.",
         &[],
         "We have received a payment that names an order which we cannot find. Please send us the receipt, so that we can find out where it belongs.",
     ),
@@ -82,9 +88,6 @@ const CAUSES: &[Cause] = &[
     ),
 ];
 
-/// What kind of error a missing field is, as the inbox stores it.
-const MISSING_FIELD: &str = "missing_field";
-
 fn pick(facts: &Facts) -> Picked {
     let Some(event) = &facts.event else {
         return Picked::new("no_such_event", format!("no event {} is here", facts.asked));
@@ -95,12 +98,25 @@ fn pick(facts: &Facts) -> Picked {
     match event.status {
         EventStatus::Received => Picked::new("waits_for_its_turn", because).mend(Mend::from(replay())),
         EventStatus::Retry => Picked::new("tried_again", because).mend(Mend::from(replay())),
-        EventStatus::Error if event.last_error_kind.as_deref() == Some(MISSING_FIELD) => {
-            Picked::new("field_missing", because).mend(look_at(event))
-        }
+        EventStatus::Error if event.is_unreadable() => match &facts.compared {
+            Some(object) if facts.differs.is_empty() => {
+                let because = format!("{because}; {object} was asked of Stripe, and nothing of ours differs");
+                Picked::new("nothing_in_it", because).mend(ignore(event))
+            }
+            _ => Picked::new("field_missing", because).mend(look_at(event)),
+        },
         EventStatus::Error => Picked::new("gave_up", because).mend(Mend::from(replay())),
         EventStatus::Unmatched => Picked::new("order_unknown", because),
         EventStatus::Processed | EventStatus::Ignored => Picked::new("finished", because),
+    }
+}
+
+fn ignore(event: &StoredEvent) -> Mend {
+    let id = &event.id;
+    Mend {
+        operation: "events.ignore",
+        input: json!({ "event": id }),
+        command: format!("makegood events ignore {id}"),
     }
 }
 
