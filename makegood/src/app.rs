@@ -12,6 +12,7 @@ use stripe::{Answer, Call, CallError, HttpStripe, KeyFault, Stripe};
 use crate::clock::{OsEntropy, SystemClock};
 use crate::config::{Config, Mailing, Problem, explain};
 use crate::http::Guard;
+use crate::http::buyer::jwks::Jwks;
 use crate::metrics::Metrics;
 use crate::secrets::Secrets;
 use crate::surroundings::Surroundings;
@@ -35,6 +36,8 @@ pub struct App {
     pub entropy: Arc<dyn Entropy>,
     /// The tasks at work in this process.
     pub tasks: Tasks,
+    /// The keys of the shop's own sign-in.
+    pub(crate) buyers: Jwks,
     /// Who is at the door of the API.
     pub(crate) guard: Guard,
 }
@@ -115,6 +118,7 @@ impl App {
         let shop = shop.in_process(Arc::new(around));
         let metrics = Arc::new(Metrics::new(clock.now()));
         let shop = Arc::new(shop);
+        let buyers = Jwks::new(config.sign_in.clone());
         Arc::new(App {
             shop,
             runner: Runner { db },
@@ -124,6 +128,7 @@ impl App {
             clock,
             entropy,
             tasks: Tasks::default(),
+            buyers,
             guard: Guard::default(),
         })
     }

@@ -1,6 +1,7 @@
 //! The configuration: read from flags, environment, `.env` and `makegood.toml`, judged as a whole. All problems are
 //! told at once, and no text ever shows a secret.
 
+mod buyers;
 mod keys;
 mod mailing;
 mod network;
@@ -17,6 +18,8 @@ use std::path::PathBuf;
 use db::Target;
 use kernel::{Currency, Duration};
 use stripe::{ApiKey, Secret};
+
+use crate::http::buyer::jwks::SignIn;
 
 pub use keys::{Form, KEYS, Key, Secrecy, Use};
 pub use mailing::Mailing;
@@ -177,6 +180,8 @@ pub struct Config {
     pub log_format: LogFormat,
     /// How mail is sent.
     pub mail: Mailing,
+    /// The shop's own sign-in, whose tokens say who a buyer is.
+    pub sign_in: Option<SignIn>,
     /// What is worth a warning at start.
     pub warnings: Vec<Problem>,
     settings: Vec<Setting>,
@@ -479,6 +484,7 @@ impl Reading {
             workers: self.number("WORKERS") as usize,
             log_format: if self.value("LOG_FORMAT") == "json" { LogFormat::Json } else { LogFormat::Text },
             mail: mailing::read(|name| self.text(name))?,
+            sign_in: buyers::read(|name| self.text(name))?,
             settings: KEYS.iter().map(|key| self.shown(key)).collect(),
             warnings: self.warnings,
         })

@@ -4,12 +4,14 @@
 mod admin;
 mod auth;
 mod body;
+pub mod buyer;
 mod call;
 mod checkout;
 pub mod console;
 pub mod error_pages;
 mod health;
 mod idempotency;
+mod my;
 pub mod openapi;
 mod problem;
 pub mod routes;
@@ -65,14 +67,14 @@ pub struct Origin {
 impl Front {
     /// Everything: webhook, API, console, health, metrics, and the routes that stand `beside`.
     pub fn new(app: Arc<App>, beside: Router) -> Arc<Front> {
-        let router = routes::router(&app, |_| true).merge(console::router(&app)).merge(beside);
+        let router = routes::router(&app, |_| true).merge(pages(&app)).merge(beside);
         Front::with(app, router, true)
     }
 
     /// Everything but the metrics.
     pub fn without_metrics(app: Arc<App>, beside: Router) -> Arc<Front> {
         let api = routes::router(&app, |path| path != health::METRICS);
-        let router = api.merge(console::router(&app)).merge(beside);
+        let router = api.merge(pages(&app)).merge(beside);
         Front::with(app, router, true)
     }
 
@@ -171,6 +173,11 @@ impl Front {
 const PAGE_POLICY: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
                            base-uri 'none'; frame-ancestors 'none'";
 const DATA_POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
+
+/// The pages of operators and of buyers.
+fn pages(app: &Arc<App>) -> Router {
+    console::router(app).merge(my::router(app))
+}
 
 /// Methods are labels of a metric, so a stranger may not make new ones.
 fn known(method: &Method) -> &'static str {

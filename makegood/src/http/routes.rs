@@ -18,7 +18,7 @@ use shop::Shop;
 
 use super::call::{Answer, Call};
 use super::problem::Problem;
-use super::{Origin, admin, auth, checkout, health, openapi, tasks, webhook};
+use super::{Origin, admin, auth, checkout, health, my, openapi, tasks, webhook};
 use crate::app::App;
 
 /// Who may come in.
@@ -246,6 +246,13 @@ fn written_by_hand() -> Vec<Route> {
             201,
             "Begin a checkout: price the basket, set stock aside, open a page where the buyer pays",
             hand!(checkout::create, Some(checkout::basket_schema), &[]),
+        ),
+        get(
+            "/api/v1/my",
+            "my.show",
+            anyone,
+            "Say who a buyer is and what they have: for whoever is signed in, by the sign-in's token, or for a profile that a server names",
+            hand!(my::api::show, None, my::api::QUERY),
         ),
         get(
             "/api/v1/checkout/sessions/{id}",

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use kernel::{Clock, Duration, Timestamp};
+use mail::Mailbox;
 use makegood::app::App;
 use makegood::clock::{OsEntropy, SystemClock};
 use makegood::config::{Config, Sources};
@@ -17,6 +18,7 @@ use makegood::worker;
 use ops::Role;
 use sandbox::http::{Shared, deliver_forever, router};
 use serde_json::{Value, json};
+use shop::Outside;
 use stripe::{HttpStripe, Secret, sign};
 use testkit::TestDb;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -38,6 +40,8 @@ pub struct Wish {
     pub environment: Vec<(&'static str, String)>,
     /// Stripe is asked with the newest key, as under `serve`.
     pub newest_key: bool,
+    /// Who sends mail; nobody when absent.
+    pub mailbox: Option<Arc<Mailbox>>,
     /// What stands beside the routes of the table; as under `serve` when absent.
     pub beside: fn(&Arc<App>) -> Router,
 }
@@ -51,6 +55,7 @@ impl Default for Wish {
             stripe: None,
             environment: Vec::new(),
             newest_key: false,
+            mailbox: None,
             beside: thanks::router,
         }
     }
@@ -99,7 +104,12 @@ impl Server {
             true => secrets.stripe().unwrap(),
             false => Arc::new(client),
         };
-        let app = App::with_secrets(config, test.db.clone(), client, secrets, clock, chance);
+        let outside = Outside::from(client);
+        let outside = match wish.mailbox.clone() {
+            Some(mailer) => Outside { mailer, ..outside },
+            None => outside,
+        };
+        let app = App::with_secrets(config, test.db.clone(), outside, secrets, clock, chance);
         let front = Front::new(app.clone(), (wish.beside)(&app)).with_patience(wish.patience);
         let (stop, stopped) = oneshot::channel();
         let (served, limits) = (app.clone(), wish.limits.clone());

@@ -26,7 +26,7 @@ pub(super) struct Session {
 }
 
 /// The field of a form with the word that makes it ours.
-pub(super) const WORD: &str = "csrf";
+pub(in crate::http) const WORD: &str = "csrf";
 
 /// Which cookie.
 #[derive(Clone, Copy)]
@@ -74,12 +74,12 @@ fn is_secure(app: &App) -> bool {
 }
 
 /// What a browser may hold that holds nothing yet.
-pub(super) fn fresh(app: &App) -> String {
+pub(in crate::http) fn fresh(app: &App) -> String {
     app.shop.cx().random::<32>().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// What a form of whoever holds this cookie carries.
-pub(super) fn word_of(cookie: &str) -> String {
+pub(in crate::http) fn word_of(cookie: &str) -> String {
     token_hash(&format!("a form of {cookie}"))
 }
 
@@ -131,7 +131,7 @@ pub(super) fn must_be_ours(visit: &Visit) -> Result<(), Problem> {
 }
 
 /// What the browser says of where a request comes from. `null` is what some say on pages that tell nobody where they are.
-fn was_sent_from_here(headers: &HeaderMap, app_url: &str) -> bool {
+pub(in crate::http) fn was_sent_from_here(headers: &HeaderMap, app_url: &str) -> bool {
     let text = |name| headers.get(name).map(|value: &HeaderValue| value.to_str().unwrap_or("?"));
     if let Some(site) = text(axum::http::HeaderName::from_static("sec-fetch-site")) {
         return site == "same-origin";

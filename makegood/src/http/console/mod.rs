@@ -8,7 +8,7 @@ mod asset;
 mod cell;
 mod chart;
 mod checks;
-mod door;
+pub(in crate::http) mod door;
 mod event;
 pub mod faces;
 mod form;
@@ -23,7 +23,7 @@ mod sign_in;
 mod tasks;
 mod twins;
 mod views;
-mod visit;
+pub(in crate::http) mod visit;
 
 use std::sync::Arc;
 

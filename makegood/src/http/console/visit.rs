@@ -18,7 +18,7 @@ use crate::http::body::{self, JSON_BYTES, Patience};
 use crate::http::problem::Problem;
 
 /// The fields of a form or a query, each at most once.
-pub(super) type Fields = BTreeMap<String, String>;
+pub(in crate::http) type Fields = BTreeMap<String, String>;
 
 /// One request to a page.
 pub(super) struct Visit {
@@ -101,7 +101,7 @@ impl Visit {
     }
 }
 
-fn fields(text: &str) -> Result<Fields, Problem> {
+pub(in crate::http) fn fields(text: &str) -> Result<Fields, Problem> {
     let uri: Uri =
         format!("/?{text}").parse().map_err(|_| Problem::new("malformed_body", "no form is like this"))?;
     let pairs: Query<Vec<(String, String)>> =

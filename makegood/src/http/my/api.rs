@@ -1,0 +1,56 @@
+//! What a buyer has, as data: for the shop's own pages.
+
+use axum::http::StatusCode;
+use kernel::Error;
+use serde_json::{Value, json};
+use shop::{customers, entitlements, orders};
+
+use crate::http::buyer;
+use crate::http::call::{Answer, Call, json as answer};
+use crate::http::problem::Problem;
+
+const ORDERS: i64 = 50;
+const ENTITLEMENTS: i64 = 200;
+
+/// The parameters of the route.
+pub(in crate::http) const QUERY: &[(&str, &str)] =
+    &[("user_id", "The profile's id; with a server's token only")];
+
+/// `GET /api/v1/my`
+pub(in crate::http) async fn show(call: Call) -> Answer {
+    let query = call.query()?;
+    if let Some(unknown) = query.keys().find(|name| *name != "user_id") {
+        return Err(Problem::invalid(unknown, "is unknown; expected user_id"));
+    }
+    let buyer = buyer::of(&call).await?.ok_or_else(|| {
+        let detail =
+            "expected the cookie of /login, a token of the shop's sign-in, or a server's token with user_id";
+        Problem::new("unauthenticated", detail)
+    })?;
+    let id = buyer.profile;
+    let all = call.app.shop.db.read("my.show", move |tx| {
+        let profile = customers::find(tx, id)?.ok_or_else(|| Error::not_found("profile", id))?;
+        Ok((profile, entitlements::of_profile(tx, id, ENTITLEMENTS)?, orders::of_profile(tx, id, ORDERS)?))
+    });
+    let (profile, held, orders) = all.await?;
+    let held: Vec<Value> =
+        held.iter().map(|held| json!({ "product_id": held.product_id, "active": held.active })).collect();
+    let orders: Vec<Value> = orders
+        .iter()
+        .map(|order| {
+            json!({
+                "id": order.id, "status": order.state.status(), "payment_status": order.payment_status,
+                "requires_review": order.open_review().is_some(), "total": order.amounts.total(),
+                "created_at": order.created_at,
+                "lines": order.lines.iter().map(|line| json!({
+                    "product_id": line.product_id, "name": line.name, "quantity": line.quantity,
+                })).collect::<Vec<_>>(),
+            })
+        })
+        .collect();
+    let body = json!({
+        "object": "buyer", "id": profile.id, "email": profile.email, "email_proved_at": profile.email_proved_at,
+        "known_by": buyer.how.as_str(), "entitlements": held, "orders": orders,
+    });
+    Ok(answer(StatusCode::OK, &body))
+}

@@ -1,0 +1,326 @@
+//! Buyers over real HTTP: signing in by mail, claiming, what they see of theirs, and that nobody sees another's.
+
+#![allow(clippy::unwrap_used, reason = "a test may give up")]
+
+mod doors;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use doors::{ADMIN_TOKEN, Answer, Server, Wish, answered, now};
+use mail::Mailbox;
+use ops::Role;
+use ring::signature::{Ed25519KeyPair, KeyPair};
+use sandbox::Payment;
+use serde_json::json;
+use testkit::on_both_engines;
+
+const ADA: &str = "ada@example.com";
+const BOB: &str = "bob@example.com";
+
+/// A browser: it keeps cookies and sends forms as the page has them.
+struct Browser<'s> {
+    server: &'s Server,
+    cookies: std::collections::BTreeMap<String, String>,
+}
+
+impl<'s> Browser<'s> {
+    fn of(server: &'s Server) -> Self {
+        Browser { server, cookies: std::collections::BTreeMap::new() }
+    }
+
+    async fn send(&mut self, request: reqwest::RequestBuilder) -> Answer {
+        let held: Vec<String> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let answer = answered(request.header("Cookie", held.join("; "))).await;
+        for line in answer.headers.get_all("set-cookie") {
+            let (name, value) = line.to_str().unwrap().split(';').next().unwrap().split_once('=').unwrap();
+            match value {
+                "" => self.cookies.remove(name),
+                value => self.cookies.insert(name.to_owned(), value.to_owned()),
+            };
+        }
+        answer
+    }
+
+    async fn get(&mut self, path: &str) -> Answer {
+        self.send(self.server.http.get(format!("{}{path}", self.server.url))).await
+    }
+
+    /// Looks at a page and sends its form.
+    async fn submit(&mut self, page: &str, action: &str, fields: &[(&str, &str)]) -> Answer {
+        let seen = self.get(page).await;
+        let word = word(&seen.text).unwrap_or_default();
+        let mut form = vec![("csrf", word.as_str())];
+        form.extend_from_slice(fields);
+        self.post(action, &form).await
+    }
+
+    async fn post(&mut self, action: &str, form: &[(&str, &str)]) -> Answer {
+        let pairs: Vec<String> = form
+            .iter()
+            .map(|(name, value)| format!("{name}={}", value.replace('@', "%40").replace(' ', "+")))
+            .collect();
+        let request = self.server.http.post(format!("{}{action}", self.server.url));
+        let request = request.header("Content-Type", "application/x-www-form-urlencoded");
+        self.send(request.body(pairs.join("&"))).await
+    }
+
+    /// By the link that was mailed.
+    async fn sign_in(&mut self, mailbox: &Mailbox, email: &str) -> Answer {
+        let asked = self.submit("/login", "/login", &[("email", email)]).await;
+        assert_eq!(asked.status, 200, "{}", asked.text);
+        let link = newest_link(self.server, mailbox, email, "/login/").await;
+        self.submit(&link, &link, &[]).await
+    }
+}
+
+fn word(page: &str) -> Option<String> {
+    let stem = "name=\"csrf\" value=\"";
+    let at = page.find(stem)? + stem.len();
+    Some(page[at..].chars().take_while(|c| *c != '"').collect())
+}
+
+/// The path of the newest such link that was mailed there.
+async fn newest_link(server: &Server, mailbox: &Mailbox, to: &str, path: &str) -> String {
+    for _ in 0..200 {
+        let found = mailbox.all().into_iter().filter(|mail| mail.message.to == to).find_map(|mail| {
+            let at = mail.message.text.find(&format!("{}{path}", server.url))?;
+            Some(mail.message.text[at + server.url.len()..].split_whitespace().next()?.to_owned())
+        });
+        if let Some(found) = found {
+            return found;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    panic!("no {path} was mailed to {to}: {:?}", mailbox.all());
+}
+
+async fn open(test: &testkit::TestDb, environment: Vec<(&'static str, String)>) -> (Server, Arc<Mailbox>) {
+    let mailbox = Arc::new(Mailbox::default());
+    let wish = Wish { workers: true, mailbox: Some(mailbox.clone()), environment, ..Wish::default() };
+    (Server::start_as(test, wish).await.with_catalog().await, mailbox)
+}
+
+/// A guest buys the course; its order.
+async fn buy(server: &Server, email: &str) -> String {
+    let basket = json!({ "items": [{ "product": "rust-course" }], "email": email });
+    let started = server.post("/api/v1/checkout/sessions", None, &basket).await;
+    let session = started.body["id"].as_str().unwrap().to_owned();
+    server
+        .stripe
+        .with(|account, cx| account.pay(&session, &Payment::by_card("4242424242424242"), cx))
+        .unwrap();
+    for _ in 0..200 {
+        let now = server.get(&format!("/api/v1/checkout/sessions/{session}"), None).await;
+        if now.body["status"] == "completed" {
+            return started.body["order_id"].as_str().unwrap().to_owned();
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    panic!("the order was not completed");
+}
+
+/// The shop's own sign-in.
+struct SignIn(Ed25519KeyPair);
+
+impl SignIn {
+    fn new() -> SignIn {
+        let pkcs8 = Ed25519KeyPair::generate_pkcs8(&ring::rand::SystemRandom::new()).unwrap();
+        SignIn(Ed25519KeyPair::from_pkcs8(pkcs8.as_ref()).unwrap())
+    }
+    fn jwks(&self, kid: &str) -> String {
+        let x = URL_SAFE_NO_PAD.encode(self.0.public_key());
+        json!({ "keys": [{ "kty": "OKP", "crv": "Ed25519", "kid": kid, "x": x }] }).to_string()
+    }
+    fn token(&self, kid: &str, sub: &str) -> String {
+        let header = json!({ "alg": "EdDSA", "kid": kid });
+        let claims =
+            json!({ "iss": "https://id.example", "aud": "shop", "sub": sub, "exp": now().seconds() + 300 });
+        let signed = format!(
+            "{}.{}",
+            URL_SAFE_NO_PAD.encode(header.to_string()),
+            URL_SAFE_NO_PAD.encode(claims.to_string())
+        );
+        format!("{signed}.{}", URL_SAFE_NO_PAD.encode(self.0.sign(signed.as_bytes())))
+    }
+}
+
+fn trusting(key: &'static str, at: String) -> Vec<(&'static str, String)> {
+    vec![(key, at), ("BUYER_JWT_ISSUER", "https://id.example".into()), ("BUYER_JWT_AUDIENCE", "shop".into())]
+}
+
+on_both_engines! {
+    migrated by shop::MIGRATIONS;
+
+    async fn a_guest_claims_by_the_mailed_link_and_is_signed_in(test: TestDb) {
+        let (server, mailbox) = open(&test, Vec::new()).await;
+        let order = buy(&server, ADA).await;
+        let link = newest_link(&server, &mailbox, ADA, "/claim/").await;
+        let mut browser = Browser::of(&server);
+        // Who scans mail looks at it, as often as they like.
+        for _ in 0..3 {
+            assert_eq!(server.http.head(format!("{}{link}", server.url)).send().await.unwrap().status(), 200);
+            let seen = Browser::of(&server).get(&link).await;
+            assert_eq!(seen.status, 200);
+            assert!(seen.text.contains("Rust from the ground up") && seen.text.contains(ADA), "{}", seen.text);
+            assert!(seen.header("content-security-policy").contains("default-src 'none'"));
+            assert_eq!(seen.header("cache-control"), "no-store");
+            assert_eq!(seen.header("referrer-policy"), "no-referrer");
+        }
+        // A form that does not come from the page claims nothing.
+        assert_eq!(browser.post(&link, &[]).await.status, 403);
+        assert_eq!(browser.post(&link, &[("csrf", &"0".repeat(64))]).await.status, 403);
+        let evil = server.http.post(format!("{}{link}", server.url)).header("Sec-Fetch-Site", "cross-site");
+        let evil = evil.header("Content-Type", "application/x-www-form-urlencoded").body("csrf=x");
+        assert_eq!(answered(evil).await.status, 403);
+        assert_eq!(server.count("SELECT COUNT(*) FROM orders WHERE profile_id IS NOT NULL").await, 0);
+        let claimed = browser.submit(&link, &link, &[]).await;
+        assert_eq!((claimed.status, claimed.header("location")), (303, "/my"), "{}", claimed.text);
+        let cookie = claimed.headers.get_all("set-cookie").iter().next().unwrap().to_str().unwrap().to_owned();
+        assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Lax") && cookie.contains("Max-Age=2592000"), "{cookie}");
+        let my = browser.get("/my").await;
+        assert!(my.text.contains("/my/courses/rust-course") && my.text.contains(&order), "{}", my.text);
+        assert_eq!(browser.get("/my/courses/rust-course").await.status, 200);
+        assert_eq!(browser.get(&format!("/my/orders/{order}")).await.status, 200);
+        assert_eq!(browser.get("/my/downloads").await.status, 200);
+        assert_eq!(browser.get("/api/v1/my").await.body["known_by"], "session");
+        let again = Browser::of(&server).submit("/login", &link, &[]).await;
+        assert_eq!(again.status, 410, "it is used up: {}", again.text);
+        assert_eq!(Browser::of(&server).get(&link).await.status, 410);
+        // The secret stands nowhere that an admin reads.
+        let secret = link.rsplit('/').next().unwrap().to_owned();
+        for path in ["/api/v1/admin/mails", "/api/v1/admin/claims?all=true", "/api/v1/admin/audit-logs", "/api/v1/admin/jobs"] {
+            let read = server.get(path, Some(ADMIN_TOKEN)).await;
+            assert!(read.status == 200 && !read.text.contains(&secret), "{path}: {}", read.text);
+        }
+        server.stop().await;
+    }
+
+    async fn a_link_to_sign_in_is_used_by_its_button_once_and_signing_out_ends_it(test: TestDb) {
+        let (server, mailbox) = open(&test, Vec::new()).await;
+        buy(&server, ADA).await;
+        let mut browser = Browser::of(&server);
+        let known = browser.submit("/login", "/login", &[("email", ADA)]).await;
+        let stranger = browser.submit("/login", "/login", &[("email", "nobody@example.com")]).await;
+        assert_eq!(known.status, 200);
+        assert_eq!(known.text.replace(ADA, "X"), stranger.text.replace("nobody@example.com", "X"), "the same answer");
+        assert_eq!(browser.submit("/login", "/login", &[("email", "no address")]).await.status, 422);
+        let link = newest_link(&server, &mailbox, ADA, "/login/").await;
+        for _ in 0..3 {
+            assert_eq!(browser.get(&link).await.status, 200);
+        }
+        let signed_in = browser.submit(&link, &link, &[]).await;
+        assert_eq!((signed_in.status, signed_in.header("location")), (303, "/my"));
+        assert_eq!(Browser::of(&server).submit("/login", &link, &[]).await.status, 410);
+        assert_eq!(Browser::of(&server).get(&link).await.status, 410);
+        // What was bought as a guest is offered, and a button takes it.
+        let my = browser.get("/my").await;
+        assert!(my.text.contains("Bought as a guest"), "{}", my.text);
+        assert_eq!(browser.submit("/my", "/my/claim", &[]).await.status, 303);
+        assert_eq!(browser.get("/my/courses/rust-course").await.status, 200);
+        assert_eq!(server.count("SELECT COUNT(*) FROM audit_logs WHERE event_type = 'purchase_claim_completed'").await, 1);
+        let held = browser.cookies.clone();
+        assert_eq!(browser.submit("/my", "/logout", &[]).await.header("location"), "/login");
+        browser.cookies = held;
+        let out = browser.get("/my").await;
+        assert_eq!((out.status, out.header("location")), (303, "/login"), "the session is over, not only the cookie");
+        assert!(mailbox.all().iter().all(|mail| mail.message.to == ADA), "a stranger's address gets no mail");
+        server.stop().await;
+    }
+
+    /// Every way a buyer can read, by every pair of buyers.
+    async fn no_buyer_reads_anothers_anything(test: TestDb) {
+        let key = SignIn::new();
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("jwks.json");
+        std::fs::write(&file, key.jwks("one")).unwrap();
+        let (server, mailbox) = open(&test, trusting("BUYER_JWKS_FILE", file.display().to_string())).await;
+        let mut buyers = Vec::new();
+        for (email, product) in [(ADA, "rust-course"), (BOB, "free-course")] {
+            let id = format!("prf_{}", server.app.shop.cx().uuid().simple());
+            let made = json!({ "id": id, "email": email, "email_proved": true, "reason": "signed up" });
+            assert_eq!(server.post("/api/v1/admin/customers/create", Some(ADMIN_TOKEN), &made).await.status, 200);
+            let order = buy(&server, email).await;
+            let mut browser = Browser::of(&server);
+            assert_eq!(browser.sign_in(&mailbox, email).await.status, 303);
+            assert_eq!(browser.submit("/my", "/my/claim", &[]).await.status, 303);
+            // One of them has something that the other has not.
+            let grant = json!({ "user": id, "course": product, "reason": "a gift" });
+            server.post("/api/v1/admin/entitlements/grant", Some(ADMIN_TOKEN), &grant).await;
+            buyers.push((email, id, order, browser));
+        }
+        let app = server.token(Role::App).await;
+        for mine in 0..2 {
+            let theirs = 1 - mine;
+            let (their_email, their_id, their_order) =
+                (buyers[theirs].0, buyers[theirs].1.clone(), buyers[theirs].2.clone());
+            let (my_id, my_order) = (buyers[mine].1.clone(), buyers[mine].2.clone());
+            let browser = &mut buyers[mine].3;
+            for (path, status) in [
+                ("/my".to_owned(), 200),
+                ("/my/downloads".to_owned(), 200),
+                (format!("/my/orders/{my_order}"), 200),
+                (format!("/my/orders/{their_order}"), 404),
+                (format!("/my/courses/{}", if mine == 0 { "free-course" } else { "nothing" }), 404),
+                ("/api/v1/my".to_owned(), 200),
+            ] {
+                let seen = browser.get(&path).await;
+                assert_eq!(seen.status, status, "{path}: {}", seen.text);
+                for foreign in [their_email, &their_id, &their_order] {
+                    assert!(!seen.text.replace(&path, "").contains(foreign), "{path} shows {foreign}: {}", seen.text);
+                }
+            }
+            // A cookie is not looked at where a token says who it is; a token speaks for its sub alone.
+            let token = key.token("one", &my_id);
+            for path in ["/api/v1/my".to_owned(), format!("/api/v1/my?user_id={their_id}")] {
+                let seen = browser.send(server.http.get(format!("{}{path}", server.url)).bearer_auth(&token)).await;
+                assert_eq!((seen.status, seen.body["id"].as_str()), (200, Some(my_id.as_str())), "{}", seen.text);
+                assert!(!seen.text.contains(&their_order));
+            }
+            let named = server.get(&format!("/api/v1/my?user_id={my_id}"), Some(&app)).await;
+            assert_eq!((named.status, &named.body["known_by"]), (200, &json!("server")), "{}", named.text);
+            assert_eq!(server.get("/api/v1/my", Some(&app)).await.status, 422, "a server says for whom");
+        }
+        assert_eq!(server.get("/api/v1/my", None).await.status, 401);
+        let viewer = server.token(Role::Viewer).await;
+        assert_eq!(server.get(&format!("/api/v1/my?user_id={}", buyers[0].1), Some(&viewer)).await.status, 403);
+        for page in ["/my", "/my/downloads", "/my/courses/rust-course", &format!("/my/orders/{}", buyers[0].2)] {
+            let stranger = server.get(page, None).await;
+            assert_eq!((stranger.status, stranger.header("location")), (303, "/login"), "{page}");
+        }
+        let other = SignIn::new();
+        for wrong in [other.token("one", &buyers[0].1), key.token("two", &buyers[0].1), format!("{}x", key.token("one", &buyers[0].1))] {
+            assert_eq!(server.get("/api/v1/my", Some(&wrong)).await.status, 401);
+        }
+        server.stop().await;
+    }
+
+    async fn a_new_key_of_the_sign_in_is_read_once_and_not_for_everybody_who_makes_one_up(test: TestDb) {
+        let (old, new) = (SignIn::new(), SignIn::new());
+        let reads = Arc::new(AtomicUsize::new(0));
+        let (counted, first, second) = (reads.clone(), old.jwks("old"), new.jwks("new"));
+        let answer = move || {
+            let n = counted.fetch_add(1, Ordering::SeqCst);
+            let text = if n == 0 { first.clone() } else { second.clone() };
+            std::future::ready(text)
+        };
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/jwks.json", listener.local_addr().unwrap());
+        let id = axum::Router::new().route("/jwks.json", axum::routing::get(answer));
+        let serving = tokio::spawn(async move { drop(axum::serve(listener, id).await) });
+        let (server, _) = open(&test, trusting("BUYER_JWKS_URL", url)).await;
+        let ada = format!("prf_{}", server.app.shop.cx().uuid().simple());
+        let made = json!({ "id": ada, "email": ADA, "reason": "signed up" });
+        server.post("/api/v1/admin/customers/create", Some(ADMIN_TOKEN), &made).await;
+        assert_eq!(server.get("/api/v1/my", Some(&old.token("old", &ada))).await.status, 200);
+        for n in 0..50 {
+            let made_up = server.get("/api/v1/my", Some(&old.token(&format!("made-up-{n}"), &ada))).await;
+            assert_eq!(made_up.status, 401);
+        }
+        assert_eq!(reads.load(Ordering::SeqCst), 1, "it was read a moment ago");
+        serving.abort();
+        server.stop().await;
+    }
+}
