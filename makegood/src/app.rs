@@ -14,6 +14,7 @@ use crate::config::{Config, Mailing, Problem, explain};
 use crate::http::Guard;
 use crate::http::buyer::jwks::Jwks;
 use crate::metrics::Metrics;
+use crate::places::{self, Shelves};
 use crate::secrets::Secrets;
 use crate::surroundings::Surroundings;
 use crate::tasks::Tasks;
@@ -34,6 +35,8 @@ pub struct App {
     pub clock: Arc<dyn Clock>,
     /// Gives chance.
     pub entropy: Arc<dyn Entropy>,
+    /// What makegood serves of its own disk.
+    pub(crate) shelves: Shelves,
     /// The tasks at work in this process.
     pub tasks: Tasks,
     /// The keys of the shop's own sign-in.
@@ -117,6 +120,7 @@ impl App {
         let shop = Shop::new(db.clone(), outside, config.shop_settings(), clock.clone(), entropy.clone());
         let shop = shop.in_process(Arc::new(around));
         let metrics = Arc::new(Metrics::new(clock.now()));
+        let shelves = Shelves::of(&config, &entropy);
         let shop = Arc::new(shop);
         let buyers = Jwks::new(config.sign_in.clone());
         Arc::new(App {
@@ -127,6 +131,7 @@ impl App {
             secrets,
             clock,
             entropy,
+            shelves,
             tasks: Tasks::default(),
             buyers,
             guard: Guard::default(),
@@ -179,7 +184,14 @@ async fn bring_up_to_date(config: &Config, db: &Db, clock: &dyn Clock) -> Result
 /// # Errors
 /// When no client can be made of what was configured.
 pub fn outside(config: &Config, entropy: Arc<dyn Entropy>) -> Result<Outside, OpenError> {
-    Ok(Outside { mailer: mailer(config)?, ..Outside::from(stripe_client(config, entropy)?) })
+    let stripe = stripe_client(config, entropy.clone())?;
+    Ok(Outside {
+        disk: places::disk(config, &entropy),
+        streams: places::streams(config),
+        media: places::media(config),
+        mailer: mailer(config)?,
+        ..Outside::from(stripe)
+    })
 }
 
 fn mailer(config: &Config) -> Result<Arc<dyn Mailer>, OpenError> {

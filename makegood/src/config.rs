@@ -7,6 +7,7 @@ mod mailing;
 mod network;
 mod places;
 mod sources;
+pub mod stores;
 #[cfg(test)]
 mod tests;
 
@@ -182,6 +183,8 @@ pub struct Config {
     pub mail: Mailing,
     /// The shop's own sign-in, whose tokens say who a buyer is.
     pub sign_in: Option<SignIn>,
+    /// Where files, films and pictures lie.
+    pub stores: stores::Stores,
     /// What is worth a warning at start.
     pub warnings: Vec<Problem>,
     settings: Vec<Setting>,
@@ -240,6 +243,7 @@ impl Config {
                         which needs no endpoint";
             missing.push(Problem::new("STRIPE_WEBHOOK_SECRET", what));
         }
+        missing.extend(self.stores.missing());
         missing
     }
 
@@ -447,6 +451,7 @@ impl Reading {
         let metrics_listen = self.text("METRICS_LISTEN").map(|_| address("METRICS_LISTEN")).transpose()?;
         let secrets = self.text("STRIPE_WEBHOOK_SECRET").into_iter().flat_map(|text| text.split(','));
         let key = self.text("STRIPE_SECRET").map(ApiKey::new).transpose();
+        let stores = stores::Stores::read(&self);
         Ok(Config {
             app_url: self.value("APP_URL").trim_end_matches('/').to_owned(),
             database,
@@ -486,7 +491,8 @@ impl Reading {
             mail: mailing::read(|name| self.text(name))?,
             sign_in: buyers::read(|name| self.text(name))?,
             settings: KEYS.iter().map(|key| self.shown(key)).collect(),
-            warnings: self.warnings,
+            warnings: [self.warnings, stores.warnings()].concat(),
+            stores,
         })
     }
 

@@ -11,6 +11,7 @@ pub mod http;
 mod linger;
 pub mod metrics;
 pub mod people;
+pub mod places;
 pub mod secrets;
 pub mod serve;
 mod surroundings;

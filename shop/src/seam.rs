@@ -5,7 +5,7 @@ use std::sync::Arc;
 use db::Db;
 use kernel::{Clock, Currency, Cx, Duration, Entropy, Timestamp};
 use mail::Mailer;
-use storage::{Disk, Streams};
+use storage::{Disk, MediaStore, NoMedia, Streams};
 use stripe::Stripe;
 
 use crate::around::{Around, Nothing};
@@ -45,6 +45,8 @@ pub struct Outside {
     pub disk: Arc<dyn Disk>,
     /// Where films lie.
     pub streams: Arc<dyn Streams>,
+    /// Where pictures of the shop lie.
+    pub media: Arc<dyn MediaStore>,
     /// Who sends mails.
     pub mailer: Arc<dyn Mailer>,
 }
@@ -62,6 +64,7 @@ impl From<Arc<dyn Stripe>> for Outside {
             stripe,
             disk: Arc::new(storage::Nowhere),
             streams: Arc::new(storage::Nowhere),
+            media: Arc::new(NoMedia::because("MEDIA_DISK")),
             mailer: Arc::new(mail::Nowhere),
         }
     }
@@ -77,6 +80,8 @@ pub struct Seam {
     pub disk: Arc<dyn Disk>,
     /// Where films lie.
     pub streams: Arc<dyn Streams>,
+    /// Where pictures of the shop lie.
+    pub media: Arc<dyn MediaStore>,
     /// Who sends mails.
     pub mailer: Arc<dyn Mailer>,
     /// What an operator may set.
@@ -97,9 +102,9 @@ impl Seam {
         entropy: Arc<dyn Entropy>,
     ) -> Self {
         let root = Cx::new(clock.now(), entropy);
-        let Outside { stripe, disk, streams, mailer } = outside;
+        let Outside { stripe, disk, streams, media, mailer } = outside;
         let around = Arc::new(Nothing);
-        Seam { db, stripe, disk, streams, mailer, settings, around, clock, root }
+        Seam { db, stripe, disk, streams, media, mailer, settings, around, clock, root }
     }
 
     /// The time and new ids, for one piece of work that begins now.

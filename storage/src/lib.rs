@@ -104,11 +104,42 @@ pub trait Streams: Send + Sync {
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Nowhere;
 
+/// What is configured, and cannot be used for this reason.
+#[derive(Debug, Clone)]
+pub struct Unusable(pub StorageError);
+
 const NO_DISK: StorageError = StorageError::NotConfigured("COURSE_RESOURCES_DISK");
 const NO_STREAMS: StorageError = StorageError::NotConfigured("CF_STREAM_IFRAME_BASE_URL");
 
 fn no<'a, T: Send + 'a>(why: StorageError) -> Asking<'a, T> {
     Box::pin(std::future::ready(Err(why)))
+}
+
+impl Disk for Unusable {
+    fn name(&self) -> &'static str {
+        "none"
+    }
+    fn head<'a>(&'a self, _: &'a Key) -> Asking<'a, Option<Object>> {
+        no(self.0.clone())
+    }
+    fn put<'a>(&'a self, _: &'a Key, _: &'a str, _: Bytes) -> Asking<'a, ()> {
+        no(self.0.clone())
+    }
+    fn delete<'a>(&'a self, _: &'a Key) -> Asking<'a, ()> {
+        no(self.0.clone())
+    }
+    fn link(&self, _: &Key, _: &Link, _: Timestamp) -> Result<String, StorageError> {
+        Err(self.0.clone())
+    }
+}
+
+impl Streams for Unusable {
+    fn exists<'a>(&'a self, _: &'a str) -> Asking<'a, bool> {
+        no(self.0.clone())
+    }
+    fn player<'a>(&'a self, _: &'a str, _: Timestamp) -> Asking<'a, Player> {
+        no(self.0.clone())
+    }
 }
 
 impl Disk for Nowhere {

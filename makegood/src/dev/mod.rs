@@ -3,6 +3,7 @@
 
 mod account;
 mod banner;
+mod film;
 mod first_shop;
 mod folder;
 mod ink;
@@ -101,9 +102,10 @@ pub async fn run(args: DevArgs, paint: Paint) -> Result<Outcome> {
     let account = Account::open(&folder, &app_url, clock.clone(), entropy.clone()).await?;
     let config = load(sources.with_flag("STRIPE_API_BASE", account.url()))?;
     let mailbox = Arc::new(Mailbox::default());
-    let app = open(config, mailbox.clone(), clock, entropy).await?;
+    let films = film::Films::new(&app_url, folder.webhook_secret(), clock.clone());
+    let app = open(config, mailbox.clone(), films.clone(), clock, entropy).await?;
     account.send_events_to(&format!("http://{address}/webhooks/stripe"), folder.webhook_secret())?;
-    let running = Running::start(app, listener, account, mailbox)?;
+    let running = Running::start(app, listener, account, mailbox, &films)?;
     let outcome = match args.script {
         Some(Script::FirstTenMinutes) => script::first_ten_minutes(&running, address, ink).await,
         None => running.keep_shop(&args, &folder, ink).await,
@@ -151,6 +153,7 @@ fn load(sources: Sources) -> Result<Config> {
 async fn open(
     config: Config,
     mailbox: Arc<Mailbox>,
+    films: Arc<film::Films>,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
 ) -> Result<Arc<App>> {
@@ -159,7 +162,8 @@ async fn open(
         ours::must_be_ours(&db, &Cx::new(clock.now(), entropy.clone())).await?;
     }
     db.migrate(shop::MIGRATIONS, clock.now()).await?;
-    let outside = Outside { mailer: mailbox, ..outside(&config, entropy.clone()).map_err(refused)? };
+    let outside = outside(&config, entropy.clone()).map_err(refused)?;
+    let outside = Outside { mailer: mailbox, streams: films, ..outside };
     Ok(App::new(config, db, outside, clock, entropy))
 }
 
@@ -183,13 +187,15 @@ impl Running {
         listener: TcpListener,
         account: Account,
         mailbox: Arc<Mailbox>,
+        films: &Arc<film::Films>,
     ) -> Result<Running> {
         let (stop, stopped) = watch::channel(false);
         let mut tasks = JoinSet::new();
         let (sandbox_url, missed_port) = (account.url().to_owned(), account.missed_port());
         let beside = storefront::router(app.shop.clone(), &app.config.app_url)
             .merge(mailbox::router(mailbox))
-            .nest("/sandbox", account.router());
+            .nest("/sandbox", account.router())
+            .merge(films.router());
         let door = Door { listener, front: Front::new(app.clone(), beside) };
         account.start(&mut tasks, &stopped)?;
         let (served, over) = (app.clone(), account::stopped(stopped));

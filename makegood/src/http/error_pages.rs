@@ -147,6 +147,13 @@ pub const PAGES: &[ErrorPage] = &[
         "Ask an admin for a token with that role: `makegood tokens create NAME --role ROLE`.",
     ),
     page(
+        "link_invalid",
+        403,
+        "The link is not one of ours",
+        "A link to a file carries a signature over the file, its name and its end. This one was altered, cut when it was copied, or made with another secret: after `APP_KEY` or `DATA_DIR` has changed, links from before open nothing.",
+        "Ask for a fresh link where this one came from, and open it as it is.",
+    ),
+    page(
         "form_refused",
         403,
         "The form is not ours",
@@ -182,6 +189,13 @@ pub const PAGES: &[ErrorPage] = &[
         "Send the request again.",
     )),
     page(
+        "link_expired",
+        410,
+        "The link has ended",
+        "Links to files work for a while only, so that one that was passed on dies. This one was genuine, and its time is over.",
+        "Ask the same endpoint again that gave this link; it gives a fresh one to whoever may still have the file.",
+    ),
+    page(
         "payload_too_large",
         413,
         "The body is too large",
@@ -194,6 +208,13 @@ pub const PAGES: &[ErrorPage] = &[
         "Not JSON",
         "The `Content-Type` of the request is not JSON.",
         "Send `Content-Type: application/json`.",
+    ),
+    page(
+        "range_not_satisfiable",
+        416,
+        "There is no such part",
+        "The `Range` header asks for a part that lies behind the end of the file. Most likely the file has changed since the download began.",
+        "Begin the download anew, without `Range`.",
     ),
     page(
         "invalid_input",

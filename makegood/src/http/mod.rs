@@ -9,11 +9,13 @@ mod call;
 mod checkout;
 pub mod console;
 pub mod error_pages;
+mod files;
 mod health;
 mod idempotency;
 mod my;
 pub mod openapi;
 mod problem;
+mod ranges;
 pub mod routes;
 mod tasks;
 pub mod thanks;
@@ -38,6 +40,7 @@ use tower::ServiceExt;
 pub use auth::{Caller, Guard};
 pub use body::Patience;
 pub use problem::{Place, Problem};
+pub(crate) use ranges::{Part, part};
 
 use crate::app::App;
 use routes::RouteLabel;
@@ -158,7 +161,7 @@ impl Front {
             headers.insert(REQUEST_ID, id);
         }
         headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-        headers.insert(X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+        headers.entry(X_FRAME_OPTIONS).or_insert(HeaderValue::from_static("DENY"));
         headers.entry(REFERRER_POLICY).or_insert(HeaderValue::from_static("no-referrer"));
         headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
         if self.app.config.app_url.starts_with("https://") {
@@ -176,7 +179,7 @@ const DATA_POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
 
 /// The pages of operators and of buyers.
 fn pages(app: &Arc<App>) -> Router {
-    console::router(app).merge(my::router(app))
+    console::router(app).merge(my::router(app)).merge(files::router(app))
 }
 
 /// Methods are labels of a metric, so a stranger may not make new ones.

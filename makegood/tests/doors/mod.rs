@@ -104,7 +104,8 @@ impl Server {
             true => secrets.stripe().unwrap(),
             false => Arc::new(client),
         };
-        let outside = Outside::from(client);
+        let outside = makegood::app::outside(&config, Arc::new(OsEntropy)).unwrap();
+        let outside = Outside { stripe: client, ..outside };
         let outside = match wish.mailbox.clone() {
             Some(mailer) => Outside { mailer, ..outside },
             None => outside,
