@@ -128,6 +128,7 @@ const TABLES: &[(&str, &[&str])] = &[
     ("inbox", &["stripe_events", "event_readings"]),
     ("fetch", &["stripe_questions"]),
     ("runbooks", &["drills"]),
+    ("media", &["media_assets"]),
     ("reconcile", &["reconciliations", "reconciliation_stages", "reconciliation_findings"]),
 ];
 

@@ -25,6 +25,8 @@ ids! {
     ReservationKind ReservationId "res" "reservation";
     /// Something that a buyer is told.
     MailKind MailId "mal" "mail";
+    /// A picture of the shop.
+    AssetKind AssetId "med" "picture";
     /// A refund that was asked for.
     RefundKind RefundId "rfd" "refund";
     /// A comparison with Stripe.

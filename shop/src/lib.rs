@@ -17,6 +17,7 @@ pub mod import;
 pub mod inbox;
 pub mod inventory;
 pub mod mails;
+pub mod media;
 pub mod office;
 pub mod orders;
 pub mod reconcile;
@@ -73,6 +74,7 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "mail, and who a buyer is",
         sql: include_str!("../migrations/0010_mail_and_identity.sql"),
     },
+    Migration { version: 18, name: "pictures", sql: include_str!("../migrations/0011_media.sql") },
     ops::MIGRATION_SNOOZES,
     Migration { version: 22, name: "drills", sql: include_str!("../migrations/0013_drills.sql") },
 ];
@@ -126,6 +128,7 @@ pub const VIEWS: &[ViewDef] = &[
     ViewDef::of::<inventory::ops::ListReservations>(),
     ViewDef::of::<mails::views::List>(),
     ViewDef::of::<mails::views::Show>(),
+    ViewDef::of::<media::views::List>(),
     ViewDef::of::<office::audit::List>(),
     ViewDef::of::<office::findings::List>(),
     ViewDef::of::<office::findings::Show>(),
@@ -157,6 +160,7 @@ pub const TASKS: &[TaskDef<Shop>] = &[
     TaskDef::of::<inbox::tasks::FindGaps>(),
     TaskDef::of::<office::secrets::List>(),
     TaskDef::of::<office::secrets::Refresh>(),
+    TaskDef::of::<media::tasks::CheckUpload>(),
     TaskDef::of::<office::verify::Verify>(),
     TaskDef::of::<reconcile::ops::Reconcile>(),
     TaskDef::of::<runbooks::tasks::Detect>(),
@@ -194,6 +198,7 @@ pub fn checks() -> Vec<Check> {
         &inbox::checks::CHECKS,
         &entitlements::checks::CHECKS,
         &inventory::checks::CHECKS,
+        &media::checks::CHECKS,
         &refunds::checks::CHECKS,
         &mails::checks::CHECKS,
         &office::checks::CHECKS,

@@ -16,6 +16,7 @@ use crate::inbox::backfill::{self, Backfilled, Wanted, backfill};
 use crate::inbox::{self, Processed, Receiver, Rematcher};
 use crate::inventory::STOCK_CAME;
 use crate::mails;
+use crate::media;
 use crate::office;
 use crate::orders;
 use crate::refunds;
@@ -106,6 +107,7 @@ impl Shop {
             STOCK_CAME => self.stock_came(job).await,
             fetch::FETCH => inbox::look::run(self, job).await,
             orders::INTENTS_KNOWN => inbox::wake::run(self, job).await,
+            media::SETTLE => media::run(self, job).await,
             refunds::SEND => refunds::run(self, job).await,
             mails::SEND => mails::run(self, job).await,
             other => Err(Error::bug(format!("nobody knows how to do the job `{other}`"))),

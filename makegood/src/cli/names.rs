@@ -24,8 +24,10 @@ pub const RENAMED: &[(&str, &[&str])] = &[
 pub const ALSO: &[(&str, &[&str])] = &[("products.list", &["catalog", "list"])];
 
 /// Words in the middle of the tree, and what stands below them.
-pub const INNER: &[(&[&str], &str)] =
-    &[(&["orders", "review"], "Flag an order for a person to look at, or clear it")];
+pub const INNER: &[(&[&str], &str)] = &[
+    (&["orders", "review"], "Flag an order for a person to look at, or clear it"),
+    (&["media", "upload"], "Uploads of pictures"),
+];
 
 /// One word at the top of the command tree.
 #[derive(Debug, Clone, Copy)]
@@ -69,6 +71,7 @@ pub const GROUPS: &[Group] = &[
     group(SHOP, "mail", "What buyers were told, and whether it was sent"),
     group(SHOP, "catalog", "The catalog file: products, prices, first stock"),
     group(SHOP, "products", "What is sold, and for how much"),
+    group(SHOP, "media", "Pictures of the shop: uploaded, refused, and whether the store takes them"),
     group(SHOP, "inventory", "Stock, by ledger entries"),
     group(SHOP, "reservations", "Stock set aside for orders"),
     group(CARE, "check", "Run every check: what must be true and is not"),

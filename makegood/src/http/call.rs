@@ -60,13 +60,19 @@ impl Call {
 
     /// The body's bytes; empty when they were taken before.
     pub(super) async fn bytes(&mut self) -> Result<Bytes, Problem> {
-        if body::announces_more_than(&self.head.headers, JSON_BYTES) {
+        self.bytes_of(JSON_BYTES, 1).await
+    }
+
+    /// The same for a body of up to so many bytes, which may take so many times as long.
+    pub(super) async fn bytes_of(&mut self, most: usize, times: u32) -> Result<Bytes, Problem> {
+        if body::announces_more_than(&self.head.headers, most) {
             return Err(body::BodyError::TooLarge.into());
         }
         let patience = self.head.extensions.get::<Patience>().copied().unwrap_or_default();
+        let patience = Patience { whole: patience.whole * times, ..patience };
         let body = self.body.get_mut().unwrap_or_else(|poisoned| poisoned.into_inner()).take();
         match body {
-            Some(body) => Ok(body::read(body, JSON_BYTES, patience).await?),
+            Some(body) => Ok(body::read(body, most, patience).await?),
             None => Ok(Bytes::new()),
         }
     }

@@ -217,6 +217,20 @@ pub const PAGES: &[ErrorPage] = &[
         "Begin the download anew, without `Range`.",
     ),
     page(
+        "media_type_refused",
+        415,
+        "The file is not what it is said to be",
+        "Pictures are known by their own bytes: PNG, JPEG, GIF, WebP and AVIF, and PDF and MP4 beside them. The file is none of these, is another one than its `Content-Type` says, or is cut off. SVG is not taken, because it can run scripts.",
+        "Send the file as what it is, whole. `file NAME` says what it is.",
+    ),
+    page(
+        "media_too_large",
+        413,
+        "The picture has too many pixels",
+        "A small file can unfold into a huge picture. No side may have more than 16384 pixels, and all of it no more than 50 millions.",
+        "Make the picture smaller.",
+    ),
+    page(
         "invalid_input",
         422,
         "Something in the input is not right",
@@ -596,6 +610,26 @@ pub const PAGES: &[ErrorPage] = &[
         "Something is wrong in makegood",
         "Something happened that must not. It was logged with the request's id.",
         "Look for the `request_id` in the log, and report it.",
+    ),
+    explained_by(
+        "media-upload-signature",
+        later(page(
+            "CLOUDINARY_ERROR",
+            503,
+            "Cloudinary did not take the picture",
+            "Cloudinary refuses the upload, or cannot be reached. When it calls a signature invalid, it says which text it signed; the detail compares that with ours and says whether the secret is wrong, holds stray white space, or the parameters arrived otherwise.",
+            "`makegood media upload check` asks Cloudinary without uploading anything. The checklist: docs/cloudinary-invalid-signature.md",
+        )),
+    ),
+    explained_by(
+        "media-upload-signature",
+        later(page(
+            "media_store_error",
+            503,
+            "The picture could not be stored",
+            "The place for pictures (`MEDIA_DISK`) is not configured, says no, or cannot be reached. The detail has its words. What may have been put there all the same is taken away after a while.",
+            "`makegood media upload check`",
+        )),
     ),
 ];
 

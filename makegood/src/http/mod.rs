@@ -12,6 +12,8 @@ pub mod error_pages;
 mod files;
 mod health;
 mod idempotency;
+mod media;
+mod multipart;
 mod my;
 pub mod openapi;
 mod problem;
@@ -39,6 +41,7 @@ use tower::ServiceExt;
 
 pub use auth::{Caller, Guard};
 pub use body::Patience;
+pub(crate) use media::shown as media_shown;
 pub use problem::{Place, Problem};
 pub(crate) use ranges::{Part, part};
 
@@ -148,7 +151,8 @@ impl Front {
 
     async fn route(&self, request: Request<Body>) -> Response<Body> {
         // A router is always ready and never fails.
-        match tokio::time::timeout(WHOLE_REQUEST, self.router.clone().oneshot(request)).await {
+        let whole = if request.uri().path() == media::UPLOAD { media::WHOLE } else { WHOLE_REQUEST };
+        match tokio::time::timeout(whole, self.router.clone().oneshot(request)).await {
             Ok(Ok(response)) => response,
             Ok(Err(never)) => match never {},
             Err(_) => Problem::busy("the answer took too long", 5).into_response(),

@@ -18,7 +18,7 @@ use shop::Shop;
 
 use super::call::{Answer, Call};
 use super::problem::Problem;
-use super::{Origin, admin, auth, checkout, health, my, openapi, tasks, webhook};
+use super::{Origin, admin, auth, checkout, health, media, my, openapi, tasks, webhook};
 use crate::app::App;
 
 /// Who may come in.
@@ -231,6 +231,18 @@ fn written_by_hand() -> Vec<Route> {
             201,
             "Invite somebody to the console, or give them a new link; it is shown this one time",
             hand!(admin::invite, Some(admin::new_user_schema), &[]),
+        ),
+        post(
+            media::UPLOAD,
+            "media.upload",
+            Access::Role(Role::Operator),
+            201,
+            "Upload a picture of the shop: a form with one file, or the file by itself",
+            hand!(
+                media::take,
+                Some(media::body_schema),
+                &[("name", "What the file is called, where no form says it")]
+            ),
         ),
         get(
             "/api/v1/admin/whoami",

@@ -99,6 +99,20 @@ impl Local {
         Ok(asked.await?)
     }
 
+    /// Uploads a picture.
+    pub async fn add_picture(&self, bytes: bytes::Bytes, name: String) -> Result<Value, Failure> {
+        let (file_name, actor) = (Some(name), by(None).actor);
+        let most = self.app.config.places.media_max_bytes;
+        if bytes.len() > most {
+            let failure =
+                Failure::new("payload_too_large", format!("{} bytes; taken are {most}", bytes.len()));
+            return Err(failure.fix("make the picture smaller, or raise MEDIA_MAX_BYTES"));
+        }
+        let wanted = shop::media::Upload { bytes, content_type: None, file_name, actor, request_id: None };
+        let asset = shop::media::upload(&self.app.shop, wanted).await?;
+        Ok(crate::http::media_shown(&asset))
+    }
+
     /// Runs an operation.
     pub async fn run(
         &self,

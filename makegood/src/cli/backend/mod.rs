@@ -181,6 +181,14 @@ impl Backend {
         }
     }
 
+    /// Uploads a picture.
+    pub async fn add_picture(&self, bytes: bytes::Bytes, name: String) -> Result<Value, Failure> {
+        match self {
+            Backend::Local(local) => local.add_picture(bytes, name).await,
+            Backend::Remote(remote) => remote.add_picture(bytes, &name).await,
+        }
+    }
+
     /// Who we are here, and what we may do.
     pub async fn whoami(&self) -> Result<Value, Failure> {
         match self {

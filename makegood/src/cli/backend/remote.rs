@@ -96,6 +96,13 @@ impl Remote {
         Ok(self.http.get(url))
     }
 
+    /// Uploads a picture.
+    pub async fn add_picture(&self, bytes: bytes::Bytes, name: &str) -> Result<Value, Failure> {
+        let path = format!("{ADMIN}/media/upload?name={}", encoded(name));
+        let request = self.request(Method::POST, &path).header("content-type", "application/octet-stream");
+        self.answer(request.body(bytes)).await
+    }
+
     /// Runs an operation.
     pub async fn run(
         &self,

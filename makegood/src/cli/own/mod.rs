@@ -9,6 +9,7 @@ mod dev;
 mod drill;
 mod explain;
 mod health;
+mod media;
 mod sandbox;
 mod serve;
 mod token;
@@ -58,6 +59,8 @@ pub enum Own {
     TokensCreate,
     /// `users invite`
     UsersInvite,
+    /// `media add`
+    MediaAdd,
     /// `bench`
     Bench,
     /// `whoami`
@@ -98,6 +101,7 @@ pub const OWN: &[Own] = &[
     Own::DashboardsExport,
     Own::TokensCreate,
     Own::UsersInvite,
+    Own::MediaAdd,
     Own::Bench,
     Own::WhoAmI,
     Own::ExplainError,
@@ -147,6 +151,7 @@ impl Own {
             Own::DashboardsExport => &["dashboards", "export"],
             Own::TokensCreate => &["tokens", "create"],
             Own::UsersInvite => &["users", "invite"],
+            Own::MediaAdd => &["media", "add"],
             Own::Bench => &["bench"],
             Own::WhoAmI => &["whoami"],
             Own::ExplainError => &["explain-error"],
@@ -185,6 +190,7 @@ impl Own {
             Own::DashboardsExport => watching::DashboardsArguments::augment_args(command),
             Own::TokensCreate => token::Arguments::augment_args(command),
             Own::UsersInvite => user::Arguments::augment_args(command),
+            Own::MediaAdd => media::Arguments::augment_args(command),
             Own::Bench => crate::bench::BenchArgs::augment_args(command)
                 .about("Measure this machine: what makegood does beside what the bare database does"),
             Own::WhoAmI => command.about("Say who you are here, and what you may do"),
@@ -218,6 +224,7 @@ impl Own {
             Own::DashboardsExport => watching::dashboards(call, &call.read()?),
             Own::TokensCreate => token::create(call, call.read()?).await,
             Own::UsersInvite => user::invite(call, call.read()?).await,
+            Own::MediaAdd => media::add(call, call.read()?).await,
             Own::Bench => bench::run(call, call.read()?).await,
             Own::WhoAmI => whoami(call).await,
             Own::OpenApi => openapi(call),
