@@ -55,6 +55,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "orders",
             "entitlements",
             "inventory",
+            "media",
         ],
     ),
     (

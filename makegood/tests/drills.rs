@@ -50,6 +50,8 @@ drills! {
     stale_payments_are_found_explained_mended_and_verified "stale-payments";
     a_review_hold_is_found_explained_mended_and_verified "review-hold";
     payment_intent_backfill_is_found_explained_mended_and_verified "payment-intent-backfill";
+    a_refused_upload_is_found_explained_mended_and_verified "media-upload-401";
+    an_invalid_signature_is_found_explained_mended_and_verified "media-upload-signature";
     checkout_failures_are_found_explained_mended_and_verified "checkout-failures";
 }
 

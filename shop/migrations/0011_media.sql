@@ -1,8 +1,9 @@
 -- Pictures of the shop. A row is written before anything is put anywhere, so that whatever lies outside has a name here.
 CREATE TABLE media_assets (
   id uuid PRIMARY KEY,
-  -- pending: put there now, or nobody knows; stored: it is there; refused: it surely is not; dropped: given up and taken away
-  status text NOT NULL CHECK (status IN ('pending', 'stored', 'refused', 'dropped')),
+  -- pending: put there now, or nobody knows; stored: it is there; refused: it surely is not; dropped: given up and taken
+  -- away; removed: it was there, and was taken away again
+  status text NOT NULL CHECK (status IN ('pending', 'stored', 'refused', 'dropped', 'removed')),
   disk text NOT NULL,
   key text NOT NULL UNIQUE,
   url text,

@@ -161,6 +161,7 @@ pub const TASKS: &[TaskDef<Shop>] = &[
     TaskDef::of::<office::secrets::List>(),
     TaskDef::of::<office::secrets::Refresh>(),
     TaskDef::of::<media::tasks::CheckUpload>(),
+    TaskDef::of::<media::tasks::TestUpload>(),
     TaskDef::of::<office::verify::Verify>(),
     TaskDef::of::<reconcile::ops::Reconcile>(),
     TaskDef::of::<runbooks::tasks::Detect>(),
@@ -185,6 +186,8 @@ pub const RUNBOOKS: &[runbooks::Runbook] = &[
     runbooks::pages::stale_payments::RUNBOOK,
     runbooks::pages::review_hold::RUNBOOK,
     runbooks::pages::payment_intent_backfill::RUNBOOK,
+    runbooks::pages::media_upload_401::RUNBOOK,
+    runbooks::pages::media_upload_signature::RUNBOOK,
     runbooks::pages::checkout_failures::RUNBOOK,
 ];
 

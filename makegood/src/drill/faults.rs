@@ -1,8 +1,11 @@
 //! The faults, one for each runbook: what happens at Stripe and on the way, or what a hand in the database does.
 
+use db::TxResult;
 use kernel::{Duration, Error, Result};
+use ops::{Actor, Role};
 use sandbox::{DisputeStep, Fault, NewDispute, NewRefund, NotPossible, Trouble};
 use serde_json::json;
+use shop::media::Upload;
 
 use super::stage::Stage;
 
@@ -57,6 +60,8 @@ pub(super) async fn inject(runbook: &str, stage: &Stage) -> Result<Broken> {
         "stale-payments" => stale_payments(stage).await,
         "review-hold" => review_hold(stage).await,
         "payment-intent-backfill" => payment_intent_backfill(stage).await,
+        "media-upload-401" => media_upload_401(stage).await,
+        "media-upload-signature" => media_upload_signature(stage).await,
         "checkout-failures" => checkout_failures(stage).await,
         other => Err(Error::bug(format!("nobody has written a fault for {other}"))),
     }
@@ -226,6 +231,39 @@ async fn payment_intent_backfill(stage: &Stage) -> Result<Broken> {
 }
 
 /// The job that closes a checkout asks Stripe in vain until it gives up.
+async fn media_upload_401(stage: &Stage) -> Result<Broken> {
+    let (cx, ends) = (stage.shop.cx(), stage.shop.now() + HOUR);
+    let token = stage.shop.db.write("drill.token", move |tx| {
+        let (id, token) = ops::create_token(tx, &cx, "the uploads of the shop", Role::Operator, Some(ends))?;
+        ops::note_token_use(tx, cx.now, &token)?;
+        Ok(id)
+    });
+    let token = token.await.must_be_looked_up()?;
+    stage.advance(HOUR + OLD_ENOUGH);
+    Ok(Broken::new("ended", token, "The token by which pictures are uploaded ends, and its client goes on sending it"))
+}
+
+async fn media_upload_signature(stage: &Stage) -> Result<Broken> {
+    stage.pictures().secret_is_wrong(true);
+    let picture = Upload {
+        bytes: bytes::Bytes::from_static(b"GIF89a\x01\0\x01\0\0\0\0,\0\0\0\0\x01\0\x01\0\0\x02\x02D\x01\0;"),
+        content_type: Some("image/gif".into()),
+        file_name: None,
+        actor: Actor::operator("the uploads of the shop"),
+        request_id: None,
+    };
+    let refused = shop::media::upload(&stage.shop, picture).await.err().map(|error| error.code());
+    if refused != Some("CLOUDINARY_ERROR") {
+        return Err(Error::bug(format!("the upload was not refused: {refused:?}")));
+    }
+    stage.pictures().secret_is_wrong(false);
+    stage.advance(OLD_ENOUGH);
+    let found = stage.findings().await?;
+    let picture = found.first().ok_or_else(|| Error::bug("nothing was found"))?.subject.clone();
+    let story = "Somebody rotates the secret at Cloudinary, an upload is refused, and the new secret is set; nobody has tried it";
+    Ok(Broken::new("wrong_secret", picture, story))
+}
+
 async fn checkout_failures(stage: &Stage) -> Result<Broken> {
     stage.check_out(stage.buyer(ADA).await?, "mug").await?;
     stage.deaf();

@@ -2,6 +2,7 @@
 //! runbook run on it. The configured shop is no part of it.
 
 mod faults;
+mod pictures;
 mod stage;
 mod stripe;
 

@@ -8,7 +8,7 @@ use ops::audit::{self, Filter};
 use ops::{Actor, By, Done, Finding, Mode, Receipt, Role};
 use sandbox::{Fault, PayOutcome, Payment, Sandbox, Trouble};
 use serde_json::{Value, json};
-use shop::Shop;
+use shop::{Outside, Shop};
 use shop::checkout::{Basket, Item, Started};
 use shop::ids::{OrderId, ProfileId};
 use shop::inbox::Incoming;
@@ -16,6 +16,7 @@ use stripe::Secret;
 use stripe::signature::TOLERANCE;
 
 use super::REASON;
+use super::pictures::Pictures;
 use super::stripe::Account;
 use crate::app::App;
 use crate::config::{Config, Sources, explain};
@@ -51,6 +52,7 @@ pub(super) struct Stage {
     app: Arc<App>,
     pub(super) shop: Arc<Shop>,
     account: Arc<Account>,
+    pictures: Arc<Pictures>,
     clock: Arc<FixedClock>,
     secrets: Vec<Secret>,
 }
@@ -64,10 +66,12 @@ impl Stage {
         let cx = kernel::Cx::new(BEGINNING, entropy.clone());
         sandbox.add_endpoint_with_secret("http://drill.invalid/webhooks/stripe", &["*"], SECRET, &cx);
         let account = Account::new(sandbox, clock.clone(), entropy.clone());
-        let app = App::new(config()?, db, account.clone(), clock.clone(), entropy);
+        let pictures = Arc::new(Pictures::default());
+        let outside = Outside { media: pictures.clone(), ..Outside::from(account.clone()) };
+        let app = App::new(config()?, db, outside, clock.clone(), entropy);
         let shop = app.shop.clone();
         let secrets = vec![Secret::new(SECRET).map_err(|e| Error::Bug(Box::new(e)))?];
-        let stage = Stage { app, shop, account, clock, secrets };
+        let stage = Stage { app, shop, account, pictures, clock, secrets };
         let catalog = shop::import::CatalogFile::parse(CATALOG)?;
         stage.operate("catalog.import", json!({ "catalog": catalog })).await?;
         stage.work().await?;
@@ -77,6 +81,11 @@ impl Stage {
     /// The Stripe account.
     pub(super) fn stripe(&self) -> MutexGuard<'_, Sandbox> {
         self.account.lock()
+    }
+
+    /// Where pictures lie.
+    pub(super) fn pictures(&self) -> &Pictures {
+        &self.pictures
     }
 
     /// The time and chance that Stripe works by.

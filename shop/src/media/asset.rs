@@ -17,6 +17,8 @@ pub enum AssetStatus {
     Refused,
     /// Nobody knew for too long, so it was taken away.
     Dropped,
+    /// It was there, and was taken away again.
+    Removed,
 }
 
 impl AssetStatus {
@@ -27,11 +29,18 @@ impl AssetStatus {
             AssetStatus::Stored => "stored",
             AssetStatus::Refused => "refused",
             AssetStatus::Dropped => "dropped",
+            AssetStatus::Removed => "removed",
         }
     }
 
     pub(super) fn parse(text: &str) -> Result<AssetStatus> {
-        let all = [AssetStatus::Pending, AssetStatus::Stored, AssetStatus::Refused, AssetStatus::Dropped];
+        let all = [
+            AssetStatus::Pending,
+            AssetStatus::Stored,
+            AssetStatus::Refused,
+            AssetStatus::Dropped,
+            AssetStatus::Removed,
+        ];
         let known = all.into_iter().find(|status| status.as_str() == text);
         known.ok_or_else(|| Error::bug(format!("`{text}` is no status of a picture")))
     }

@@ -14,6 +14,7 @@ use kernel::Result;
 
 pub use asset::{Asset, AssetStatus};
 pub use picture::{KINDS, Kind, LONGEST_SIDE, MOST_PIXELS, Picture, judge};
+pub use store::newest;
 pub use upload::{SETTLE, Upload, upload};
 
 use crate::seam::Seam;

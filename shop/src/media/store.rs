@@ -76,6 +76,13 @@ pub(super) fn dropped(tx: &mut Tx<'_>, now: Timestamp, seen: &Asset) -> Result<b
     Ok(tx.execute(sql, &[now.into(), seen.id.into(), seen.attempt.into()])? == 1)
 }
 
+/// It was there, and was taken away again.
+pub(super) fn removed(tx: &mut Tx<'_>, now: Timestamp, id: AssetId) -> Result<()> {
+    let sql = "UPDATE media_assets SET status = 'removed', url = NULL, updated_at = $1 WHERE id = $2 AND status = 'stored'";
+    tx.execute(sql, &[now.into(), id.into()])?;
+    Ok(())
+}
+
 /// One of them.
 pub fn find(tx: &mut Tx<'_>, id: AssetId) -> Result<Option<Asset>> {
     tx.query_opt("SELECT * FROM media_assets WHERE id = $1", &[id.into()])?.as_ref().map(read).transpose()
@@ -115,7 +122,7 @@ pub(super) fn refused_since(tx: &mut Tx<'_>, after: Timestamp) -> Result<Vec<Ass
 
 /// Whether anything was stored on this disk after this moment.
 pub(super) fn works_since(tx: &mut Tx<'_>, disk: &str, after: Timestamp) -> Result<bool> {
-    let sql = "SELECT COUNT(*) FROM media_assets WHERE status = 'stored' AND disk = $1 AND updated_at > $2";
+    let sql = "SELECT COUNT(*) FROM media_assets WHERE status IN ('stored', 'removed') AND disk = $1 AND updated_at > $2";
     Ok(tx.count(sql, &[disk.into(), after.into()])? > 0)
 }
 
@@ -139,6 +146,14 @@ fn read(row: &Row) -> Result<Asset> {
         key: row.get("key")?,
         attempt: row.get("attempt")?,
     })
+}
+
+/// The picture with this id, and whether its disk has taken another one since.
+pub fn newest(tx: &mut Tx<'_>, id: &str) -> Result<Option<(Asset, bool)>> {
+    let Ok(id) = id.parse::<AssetId>() else { return Ok(None) };
+    let Some(asset) = find(tx, id)? else { return Ok(None) };
+    let works = works_since(tx, &asset.disk, asset.updated_at)?;
+    Ok(Some((asset, works)))
 }
 
 /// That a picture is not there can only be a mistake: its id came from us.

@@ -131,7 +131,7 @@ async fn stored(
     match asset.status {
         AssetStatus::Stored => Ok(asset),
         // The upload took longer than anybody waits, and was given up meanwhile.
-        AssetStatus::Pending | AssetStatus::Refused | AssetStatus::Dropped => {
+        AssetStatus::Pending | AssetStatus::Refused | AssetStatus::Dropped | AssetStatus::Removed => {
             Err(Error::Busy("the upload took too long and was given up; send it again".into()))
         }
     }
@@ -179,7 +179,7 @@ pub(super) async fn settle(seam: &Seam, job: &Claimed) -> Result<Fate> {
     let asset = seam.db.read("media.find", move |tx| store::find(tx, id)).await?;
     let Some(asset) = asset else { return Ok(Fate::Done) };
     match asset.status {
-        AssetStatus::Stored | AssetStatus::Refused => return Ok(Fate::Done),
+        AssetStatus::Stored | AssetStatus::Refused | AssetStatus::Removed => return Ok(Fate::Done),
         AssetStatus::Pending => {
             let (due, seen, now) = (asset.updated_at + PATIENCE, asset.clone(), seam.now());
             if now < due {
@@ -210,4 +210,22 @@ pub(super) async fn check(
     now: kernel::Timestamp,
 ) -> Result<String, (Option<&'static str>, Error)> {
     store.check(now).await.map_err(|error| (cause(&error), told(store.name(), &error)))
+}
+
+/// Uploads a picture of one pixel by the way of every other, and takes it away again.
+pub(super) async fn test(seam: &Seam, actor: Actor) -> Result<Asset> {
+    let content_type = Some("image/gif".to_owned());
+    // A comment with the time and chance makes it one that was never there before.
+    let mut bytes = b"GIF89a\x01\0\x01\0\0\0\0!\xfe\x20".to_vec();
+    bytes.extend(seam.cx().uuid().simple().to_string().bytes());
+    bytes.extend(b"\0,\0\0\0\0\x01\0\x01\0\0\x02\x02D\x01\0;");
+    let file_name = Some("makegood media upload test".to_owned());
+    let wanted = Upload { bytes: bytes.into(), content_type, file_name, actor, request_id: None };
+    let asset = upload(seam, wanted).await?;
+    let key = Key::new(&asset.key).map_err(|error| Error::Bug(Box::new(error)))?;
+    let deleted = seam.media.delete(&key, &asset.content_type, seam.now()).await;
+    deleted.map_err(|error| told(&asset.disk, &error))?;
+    let (now, id) = (seam.now(), asset.id);
+    seam.db.write("media.removed", move |tx| store::removed(tx, now, id)).await.safe_to_repeat()?;
+    Ok(asset)
 }

@@ -11,7 +11,7 @@ use super::store;
 /// List the pictures that were uploaded, the newest first
 #[derive(Debug, clap::Args, Serialize, Deserialize, JsonSchema)]
 pub struct List {
-    /// Only those that stand so: pending, stored, refused or dropped
+    /// Only those that stand so: pending, stored, refused, dropped or removed
     #[arg(long)]
     #[serde(default)]
     pub status: Option<String>,

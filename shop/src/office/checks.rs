@@ -6,7 +6,7 @@ use ops::{Check, Found, Mend, Severity, chain};
 use jobs::JobId;
 
 /// The office's checks.
-pub const CHECKS: [Check; 3] = [FAILED_JOBS, CHAIN_BROKEN, UNCHAINED];
+pub const CHECKS: [Check; 4] = [FAILED_JOBS, CHAIN_BROKEN, UNCHAINED, TOKEN_ENDED];
 
 const FAILED_JOBS: Check = Check {
     name: "jobs_failed",
@@ -77,5 +77,38 @@ const UNCHAINED: Check = Check {
                 mend: None,
             });
         Ok(found.collect())
+    },
+};
+
+/// A token that was used within so long before its end is one that somebody relies on.
+const IN_USE: Duration = Duration::from_secs(24 * 3600);
+/// After so long whoever missed it has said so.
+const OLD_NEWS: Duration = Duration::from_secs(7 * 24 * 3600);
+
+const TOKEN_ENDED: Check = Check {
+    name: "token_ended_in_use",
+    severity: Severity::Ticket,
+    must: "no token ends while somebody uses it",
+    means: "A client still sends a token that has ended, and gets 401. Make another with makegood tokens create, give it to \
+            the client, and take the old one back.",
+    find: |tx, now| {
+        let ended = ops::list_tokens(tx)?.into_iter().filter_map(|token| {
+            let (ends, used) = (token.expires_at?, token.last_used_at?);
+            let counts = token.revoked_at.is_none()
+                && ends <= now
+                && now.since(ends) < OLD_NEWS
+                && ends.since(used) < IN_USE;
+            counts.then(|| Found {
+                subject: token.id.to_string(),
+                text: format!("{} ({}…) ended at {ends}, and was used at {used}", token.name, token.prefix),
+                since: Some(ends),
+                mend: Some(Mend {
+                    operation: "tokens.revoke",
+                    input: serde_json::json!({ "token": token.id }),
+                    command: format!("makegood tokens revoke {}", token.id),
+                }),
+            })
+        });
+        Ok(ended.collect())
     },
 };

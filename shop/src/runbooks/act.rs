@@ -11,6 +11,7 @@ use super::tasks::On;
 use super::{Facts, Runbook};
 use crate::checkout::tasks::CleanUpFailed;
 use crate::inbox::tasks::{Backfill, FindGaps};
+use crate::media::tasks::TestUpload;
 use crate::reconcile::ops::Reconcile;
 
 /// What a subject was found to suffer from.
@@ -102,6 +103,7 @@ pub(super) fn means<C: On>(name: &str) -> Result<Means<C>> {
         TaskDef::of::<Backfill>(),
         TaskDef::of::<FindGaps>(),
         TaskDef::of::<CleanUpFailed>(),
+        TaskDef::of::<TestUpload>(),
     ];
     let task = tasks.into_iter().find(|task| task.name == name);
     task.map(Means::Task).ok_or_else(|| Error::bug(format!("nothing is called {name}")))
@@ -182,7 +184,13 @@ fn by_facts(explained: &Explained) -> Plan {
             let what = format!("events of the last {}", missing.since);
             Plan::default().change(what, format!("{} are missing", missing.count), "fetched and processed")
         }
-        _ => Plan::default(),
+        _ => match &explained.facts.picture {
+            Some((asset, false)) => {
+                let what = format!("uploads to {}", asset.disk);
+                Plan::default().change(what, asset.status.as_str(), "one is tried, and taken away again")
+            }
+            _ => Plan::default(),
+        },
     }
 }
 

@@ -1,7 +1,7 @@
 //! The facts by which the cause of a fault is picked. This file decides nothing but how they are shown; plain values only.
 
 use kernel::Timestamp;
-use ops::{Finding, Mend};
+use ops::{ApiToken, Finding, Mend};
 use serde::Serialize;
 use serde_json::{Value, json};
 use stripe::DisputeFact;
@@ -11,6 +11,7 @@ use crate::entitlements::OrderGrant;
 use crate::ids::OrderId;
 use crate::inbox::StoredEvent;
 use crate::inventory::{Books, Reservation};
+use crate::media::Asset;
 use crate::orders::{Order, State};
 use crate::refunds::Refund;
 
@@ -92,6 +93,10 @@ pub struct Facts {
     pub compared: Option<String>,
     /// Events that are missing, where Stripe's list was read.
     pub missing: Option<Missing>,
+    /// The picture that was asked about, and whether its store has taken another since.
+    pub picture: Option<(Asset, bool)>,
+    /// The token that was asked about.
+    pub token: Option<ApiToken>,
 }
 
 impl Facts {
@@ -156,6 +161,18 @@ impl Facts {
                     books.stock_count, books.ledger, books.reserved_count, books.reserved
                 ),
             );
+        }
+        if let Some((asset, works)) = &self.picture {
+            let why = asset.last_error.as_deref().map_or(String::new(), |why| format!(": {why}"));
+            lines.add("picture", format!("{} on {} is {}{why}", asset.id, asset.disk, asset.status.as_str()));
+            if *works {
+                lines.add("store", format!("{} has taken a picture since", asset.disk));
+            }
+        }
+        if let Some(token) = &self.token {
+            let ends = token.expires_at.map_or("never ends".to_owned(), |at| format!("ends at {at}"));
+            let used = token.last_used_at.map_or("never used".to_owned(), |at| format!("last used at {at}"));
+            lines.add("token", format!("{} of {}, {}, {ends}, {used}", token.id, token.name, token.role));
         }
         if let Some(missing) = &self.missing {
             let (count, since) = (missing.count, missing.since);

@@ -15,7 +15,7 @@ use crate::ids::OrderId;
 use crate::inbox::tasks::FindGaps;
 use crate::orders::Order;
 use crate::reconcile::ops::Reconcile;
-use crate::{checkout, entitlements, inbox, inventory, orders, refunds};
+use crate::{checkout, entitlements, inbox, inventory, media, orders, refunds};
 
 /// Whatever is wrong, not one thing: for runbooks about the shop as a whole.
 pub(super) const ALL: &str = "all";
@@ -72,6 +72,8 @@ pub(super) async fn gather<C: On>(
         // What is done is gone.
         || matches!(key, Key::Job(_))
         || facts.stock.is_some()
+        || facts.picture.is_some()
+        || facts.token.is_some()
         || !facts.differs.is_empty()
         || !facts.findings.is_empty()
         || matches!(runbook.reads, Reads::Case | Reads::Events);
@@ -116,6 +118,8 @@ async fn rows<C: On>(
             }
             facts.stock = inventory::books(tx, &asked)?.map(|books| (asked.clone(), books));
             facts.findings = findings(tx, runbook, &facts)?;
+            facts.picture = media::newest(tx, &subject_of(&facts, &asked))?;
+            facts.token = ops::list_tokens(tx)?.into_iter().find(|token| token.id.to_string() == asked);
             if facts.order.is_none() {
                 let named =
                     facts.findings.iter().find_map(|found| found.mend.as_ref()?.input["order"].as_str());
@@ -127,6 +131,12 @@ async fn rows<C: On>(
             Ok(facts)
         })
         .await
+}
+
+/// What was asked about; of everything, what was found first.
+fn subject_of(facts: &Facts, asked: &str) -> String {
+    let first = facts.findings.first().filter(|_| asked == ALL);
+    first.map_or_else(|| asked.to_owned(), |found| found.subject.clone())
 }
 
 fn empty(asked: &str, now: kernel::Timestamp) -> Facts {
@@ -149,6 +159,8 @@ fn empty(asked: &str, now: kernel::Timestamp) -> Facts {
         not_compared: None,
         compared: None,
         missing: None,
+        picture: None,
+        token: None,
     }
 }
 

@@ -3,6 +3,8 @@
 pub mod checkout_failures;
 pub mod dispute;
 pub mod inventory_drift;
+pub mod media_upload_401;
+pub mod media_upload_signature;
 pub mod missed_refund;
 pub mod paid_no_access;
 pub mod payment_intent_backfill;
