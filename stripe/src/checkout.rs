@@ -115,9 +115,12 @@ pub fn retrieve_session_with_payment(id: &str) -> Call {
     whole.into_iter().fold(retrieve_session(id), |call, name| call.with("expand[]", name))
 }
 
-/// Reads what a session sells, which no event carries; a hundred lines, which is all that a session takes.
-pub fn list_line_items(id: &str) -> Call {
-    Call::get(format!("/v1/checkout/sessions/{}/line_items", segment(id))).with("limit", 100)
+/// Reads what a session sells, which no event carries, a hundred lines a page; from the first on, or from the one behind
+/// `after`.
+pub fn list_line_items(id: &str, after: Option<&str>) -> Call {
+    Call::get(format!("/v1/checkout/sessions/{}/line_items", segment(id)))
+        .with("limit", 100)
+        .with_some("starting_after", after)
 }
 
 /// Ends a session that is still open. When the buyer was faster, Stripe refuses with 400.

@@ -14,6 +14,7 @@ mod dispute;
 mod intent;
 mod radar;
 mod refund;
+mod sale;
 mod seen;
 mod session;
 mod target;
@@ -26,8 +27,10 @@ pub use dispute::{DisputeFact, DisputeOutcome, DisputeState, DisputeStatus};
 pub use intent::{Failure, IntentFact};
 pub use radar::{ReviewFact, WarningFact};
 pub use refund::{RefundFact, RefundStatus};
+pub use sale::{Sale, SoldLine};
 pub use seen::{Asked, Seen, Source};
 pub use session::{SessionFact, SessionPayment, SessionStatus};
+pub(crate) use target::SOLD;
 pub use target::Target;
 
 use crate::MissingField;
@@ -53,6 +56,9 @@ pub struct Proof {
     pub facts: Vec<Fact>,
     /// What has to be fetched before this may be joined, where the payload alone is only a hint.
     pub target: Option<Target>,
+    /// What was sold, where the session itself has to say it.
+    #[serde(default)]
+    pub sale: Option<Sale>,
 }
 
 /// Everything on an object by which its order may be found, verbatim.
@@ -71,6 +77,8 @@ pub struct References {
     pub payment_intent: Option<String>,
     /// The charge, itself or pointed to.
     pub charge: Option<String>,
+    /// The Payment Link on which a session was opened.
+    pub payment_link: Option<String>,
     /// The metadata may have been typed by a person on a refund or a dispute: the payment it points to counts first.
     pub typed: bool,
 }
@@ -269,8 +277,16 @@ fn expect_object(fields: &Fields<'_>, object: &'static str) -> Result<(), Missin
 
 fn proof(fields: &Fields<'_>, object: &str, news: News, source: Source) -> Result<Reading, MissingField> {
     let Some(fact) = fact(fields, object, news, source)? else { return Ok(Reading::NotHandled) };
-    let target = if news == News::Fetched { None } else { Target::of(&fact, news) };
-    let mut proof = Proof { references: references(fields, &fact), facts: vec![fact], target };
+    let references = references(fields, &fact);
+    let (target, sale) = match (&fact, news) {
+        (Fact::Session(session), News::Fetched) => (None, sale::read(fields, session, &references)?),
+        (_, News::Fetched) => (None, None),
+        (Fact::Session(session), _) if sale::is_sold(session, &references) => {
+            (Some(Target::Session(session.id.clone())), None)
+        }
+        _ => (Target::of(&fact, news), None),
+    };
+    let mut proof = Proof { references, facts: vec![fact], target, sale };
     if let Source::Fetched(asked) = source {
         within(fields, asked, &mut proof);
     }
@@ -306,6 +322,13 @@ fn within(fields: &Fields<'_>, asked: Asked, proof: &mut Proof) {
 }
 
 impl References {
+    /// Our own id, as the shop wrote it on the object. What stands in the address of a Payment Link is typed by whoever opens
+    /// it, so `client_reference_id` says nothing there.
+    pub fn own_order(&self) -> Option<&str> {
+        let ours = |text: &&str| self.payment_link.is_none() && text.starts_with("ord_");
+        self.order.as_deref().or(self.client_reference.as_deref().filter(ours))
+    }
+
     /// Takes over what is not known yet from an object that stands inside; what a payment says of its order is never typed.
     fn complete(&mut self, inner: References) {
         if self.typed && !inner.typed && inner.order.is_some() {
@@ -319,6 +342,7 @@ impl References {
         self.session = self.session.take().or(inner.session);
         self.payment_intent = self.payment_intent.take().or(inner.payment_intent);
         self.charge = self.charge.take().or(inner.charge);
+        self.payment_link = self.payment_link.take().or(inner.payment_link);
     }
 }
 
@@ -342,6 +366,7 @@ fn references(fields: &Fields<'_>, fact: &Fact) -> References {
         session,
         payment_intent,
         charge,
+        payment_link: fields.id_in("payment_link"),
         typed,
     }
 }

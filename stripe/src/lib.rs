@@ -23,8 +23,8 @@ pub use client::{API_VERSION, Answer, ApiError, ApiKey, Call, CallError, HttpStr
 pub use event::{Envelope, Event, NotAnEvent, Shape};
 pub use facts::{
     Asked, ChargeFact, DisputeFact, DisputeOutcome, DisputeState, DisputeStatus, Fact, Failure, IntentFact,
-    Proof, Reading, References, RefundFact, RefundStatus, ReviewFact, Seen, SessionFact, SessionPayment,
-    SessionStatus, Source, Target, WarningFact, read, read_object,
+    Proof, Reading, References, RefundFact, RefundStatus, ReviewFact, Sale, Seen, SessionFact,
+    SessionPayment, SessionStatus, SoldLine, Source, Target, WarningFact, read, read_object,
 };
 pub use fields::MissingField;
 pub use key::{KeyFault, KeyTrouble, key_trouble};

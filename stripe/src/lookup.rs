@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::MissingField;
 use crate::client::{Call, segment};
-use crate::facts::Target;
+use crate::facts::{SOLD, Target};
 use crate::fields::Fields;
 
 /// Reads a payment intent, with its charge and what of it went back: who hears that money came must hear that it went.
@@ -92,7 +92,7 @@ pub fn list_events(query: EventQuery) -> Call {
 /// A kind of object that is listed whole, of any age.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Listed {
-    /// Checkout sessions, each with its payment, that one's charge and its refunds.
+    /// Checkout sessions, each with its payment, that one's charge and its refunds, and the first of its lines.
     Sessions,
     /// Payment intents, each with its charge, that charge's refunds, and its review: closed reviews are found nowhere else.
     Intents,
@@ -121,9 +121,7 @@ impl Listed {
     /// What is to stand in each object instead of its id: what names the order, and what else it proves.
     fn expanded(self) -> &'static [&'static str] {
         match self {
-            Listed::Sessions => {
-                &["payment_intent", "payment_intent.latest_charge", "payment_intent.latest_charge.refunds"]
-            }
+            Listed::Sessions => &SOLD,
             Listed::Intents => &["latest_charge", "latest_charge.refunds", "review"],
             Listed::Refunds | Listed::Disputes | Listed::Warnings | Listed::Reviews => {
                 &["charge", "payment_intent"]
@@ -216,7 +214,8 @@ mod tests {
     fn an_object_is_asked_for_by_its_id_alone() {
         let asked = |id| retrieve_object(id).map(|call| said(&call));
         let session = "/v1/checkout/sessions/cs_test_1?expand[]=payment_intent&\
-                       expand[]=payment_intent.latest_charge&expand[]=payment_intent.latest_charge.refunds";
+                       expand[]=payment_intent.latest_charge&expand[]=payment_intent.latest_charge.refunds&\
+                       expand[]=line_items";
         assert_eq!(asked("cs_test_1").as_deref(), Some(session));
         let refund = "/v1/refunds/re_1?expand[]=charge&expand[]=payment_intent";
         assert_eq!(asked("re_1").as_deref(), Some(refund));

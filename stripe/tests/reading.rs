@@ -97,6 +97,7 @@ fn a_session_of_2020_is_read_without_a_status() {
             session: text("cs_test_old"),
             payment_intent: text("pi_old"),
             charge: None,
+            payment_link: None,
             typed: false,
         }
     );
@@ -486,4 +487,90 @@ fn a_refund_that_failed_says_so_by_its_type_and_by_its_status() {
         assert!(!RefundStatus::Failed.takes_money());
         assert!(Fact::Refund(fact).provisional().is_some());
     }
+}
+
+/// A session of a Payment Link, as it is fetched.
+fn sold(changes: Value) -> Result<Reading, MissingField> {
+    let mut session = json!({"id": "cs_1", "object": "checkout.session", "status": "complete", "payment_status": "paid",
+        "currency": "usd", "amount_subtotal": 9800, "amount_total": 9800, "payment_link": "plink_1", "metadata": {},
+        "client_reference_id": "ord_of_a_stranger", "line_items": {"object": "list", "has_more": false, "data": [
+            {"id": "li_1", "object": "item", "quantity": 2, "amount_subtotal": 9800, "currency": "usd",
+             "description": "Rust", "price": {"id": "price_1", "object": "price"}}]}});
+    for (name, value) in changes.as_object().unwrap() {
+        session[name] = value.clone();
+    }
+    read_object(&session, NOW)
+}
+
+fn sale(changes: Value) -> Option<stripe::Sale> {
+    match sold(changes).unwrap() {
+        Reading::Proof(proof) => proof.sale,
+        Reading::NotHandled => panic!("not handled"),
+    }
+}
+
+#[test]
+fn a_session_that_names_no_order_says_what_it_sold() {
+    let all = sale(json!({})).unwrap();
+    assert_eq!(
+        (all.session.as_str(), all.payment_link.as_deref(), all.is_meant),
+        ("cs_1", Some("plink_1"), false)
+    );
+    let line = &all.lines[0];
+    assert_eq!((line.price.as_deref(), line.quantity, line.subtotal), (Some("price_1"), 2, 9800));
+    assert!(sale(json!({"metadata": {"makegood": "yes"}})).unwrap().is_meant);
+    for no_sale in [
+        json!({"status": "open", "payment_status": "unpaid"}),
+        json!({"status": "expired", "payment_status": "unpaid"}),
+        json!({"metadata": {"orderId": "ord_1"}}),
+        json!({"line_items": null}),
+        json!({"line_items": {"object": "list", "has_more": true, "data": []}}),
+    ] {
+        assert_eq!(sale(no_sale.clone()), None, "{no_sale}");
+    }
+    let lacking = json!({"object": "list", "has_more": false, "data": [{"currency": "usd", "quantity": 1}]});
+    assert!(sold(json!({"line_items": lacking})).unwrap_err().field.contains("amount_subtotal"));
+}
+
+#[test]
+fn only_a_session_that_names_no_order_is_fetched_for_what_it_sold() {
+    let told = |link: Value, order: Value, reference: Value| {
+        proof(&changed(
+            NEW_SESSION,
+            "checkout.session.completed",
+            json!({"payment_link": link, "metadata": {"orderId": order}, "client_reference_id": reference}),
+        ))
+        .target
+    };
+    let fetched = Some(Target::Session("cs_live_new".into()));
+    assert_eq!(told(json!("plink_1"), Value::Null, json!("ord_of_a_stranger")), fetched);
+    assert_eq!(told(Value::Null, Value::Null, json!("basket-7")), fetched);
+    assert_eq!(told(Value::Null, Value::Null, json!("ord_1")), None);
+    assert_eq!(told(json!("plink_1"), json!("ord_1"), Value::Null), None);
+}
+
+#[test]
+fn what_is_typed_into_the_address_of_a_payment_link_names_no_order() {
+    let references = |link: Option<&str>| References {
+        client_reference: text("ord_1"),
+        payment_link: link.map(str::to_owned),
+        ..References::default()
+    };
+    assert_eq!(references(None).own_order(), Some("ord_1"));
+    assert_eq!(references(Some("plink_1")).own_order(), None);
+}
+
+#[test]
+fn tax_that_is_inside_of_the_prices_is_not_added() {
+    let added = |total: i64, tax: i64| {
+        let body = changed(
+            NEW_SESSION,
+            "checkout.session.completed",
+            json!({"amount_subtotal": 1000, "amount_total": total,
+            "total_details": {"amount_discount": 100, "amount_shipping": 50, "amount_tax": tax}}),
+        );
+        session(&body).added_tax()
+    };
+    assert_eq!((added(1040, 90), added(950, 90), added(980, 90)), (90, 0, 30));
+    assert_eq!((added(5000, 90), added(1, 90)), (90, 0), "what does not add up is no tax");
 }

@@ -110,6 +110,14 @@ impl SessionFact {
         }
     }
 
+    /// The tax that was added to the prices. Where they include it, Stripe names it all the same, and the total says that
+    /// nothing was added.
+    pub fn added_tax(&self) -> i64 {
+        let Some((total, subtotal)) = self.total.zip(self.subtotal) else { return self.tax };
+        let added = total - (subtotal - self.discount + self.shipping);
+        added.clamp(0, self.tax.max(0))
+    }
+
     fn amounts(&self) -> Amounts {
         (self.currency, self.total, self.subtotal, self.discount, self.tax, self.shipping)
     }

@@ -18,7 +18,13 @@ pub enum Target {
     Warning(String),
     /// A review with its charge and payment.
     Review(String),
+    /// A session that names no order, with what it sold and its payment.
+    Session(String),
 }
+
+/// What is to stand in a session: its payment with all that went back of it, and what it sold.
+pub(crate) const SOLD: [&str; 4] =
+    ["payment_intent", "payment_intent.latest_charge", "payment_intent.latest_charge.refunds", "line_items"];
 
 impl Target {
     pub(super) fn of(fact: &Fact, news: News) -> Option<Target> {
@@ -47,7 +53,8 @@ impl Target {
             | Target::Intent(id)
             | Target::Dispute(id)
             | Target::Warning(id)
-            | Target::Review(id) => id,
+            | Target::Review(id)
+            | Target::Session(id) => id,
         }
     }
 
@@ -73,6 +80,7 @@ impl Target {
             Target::Dispute(id) => ("disputes", id, &["charge", "payment_intent"]),
             Target::Warning(id) => ("radar/early_fraud_warnings", id, &["charge", "payment_intent"]),
             Target::Review(id) => ("reviews", id, &["charge", "payment_intent"]),
+            Target::Session(id) => ("checkout/sessions", id, &SOLD),
         };
         expand
             .iter()
