@@ -18,6 +18,7 @@ use crate::events::Event;
 use crate::faults::{Fault, Faults};
 use crate::idempotency::Keys;
 use crate::intents::{Intent, Later};
+use crate::links::PaymentLink;
 use crate::outbox::Outbox;
 use crate::queue::Queue;
 use crate::refunds::Refund;
@@ -93,6 +94,7 @@ pub struct Sandbox {
     pub(crate) prices: Shelf<Price>,
     pub(crate) coupons: Shelf<Coupon>,
     pub(crate) promotion_codes: Shelf<PromotionCode>,
+    pub(crate) links: Shelf<PaymentLink>,
     pub(crate) sessions: Shelf<Session>,
     pub(crate) intents: Shelf<Intent>,
     pub(crate) charges: Shelf<Charge>,

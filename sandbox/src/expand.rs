@@ -35,6 +35,7 @@ impl Sandbox {
             ("checkout.session", "line_items") => {
                 self.sessions.get(id).map(|session| self.line_items_json(session))
             }
+            ("payment_link", "line_items") => self.list_link_items(id, &Params::new(&[])).ok(),
             ("charge", "refunds") => self.list_refunds_of(id, &Params::new(&[])).ok(),
             _ => None,
         };
@@ -53,6 +54,7 @@ impl Sandbox {
             "re" => self.retrieve_refund(id).ok(),
             "dp" => self.retrieve_dispute(id).ok(),
             "prv" => self.retrieve_review(id).ok(),
+            "plink" => self.retrieve_link(id).ok(),
             "txn" => self.retrieve_balance_transaction(id).ok(),
             _ => self.retrieve_product(id).ok(),
         }

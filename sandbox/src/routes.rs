@@ -26,6 +26,12 @@ impl Sandbox {
             ("GET", ["checkout", "sessions", id, "line_items"]) => self.list_line_items(id, params),
             ("POST", ["checkout", "sessions", id, "expire"]) => self.expire_session(id, params, call),
 
+            ("POST", ["payment_links"]) => self.create_link(params, call),
+            ("GET", ["payment_links"]) => self.list_links(params),
+            ("GET", ["payment_links", id]) => only_the_id(params, self.retrieve_link(id)),
+            ("POST", ["payment_links", id]) => self.update_link(id, params, call),
+            ("GET", ["payment_links", id, "line_items"]) => self.list_link_items(id, params),
+
             ("POST", ["payment_intents"]) => self.create_intent(params, call),
             ("GET", ["payment_intents"]) => self.list_intents(params),
             ("GET", ["payment_intents", id]) => only_the_id(params, self.retrieve_intent(id)),

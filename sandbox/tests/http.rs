@@ -47,6 +47,31 @@ async fn the_api_speaks_to_bearer_and_basic_keys_and_shows_its_headers() {
 }
 
 #[tokio::test]
+async fn a_buyer_pays_at_the_address_of_a_payment_link() {
+    let server = Server::start().await;
+    let (_, price) = server.post("/v1/prices", "currency=usd&unit_amount=2450&product_data[name]=Tea").await;
+    let form = format!("line_items[0][price]={}&line_items[0][quantity]=2", price["id"].as_str().unwrap());
+    let (_, link) = server.post("/v1/payment_links", &form).await;
+    assert_eq!(link["url"], format!("{}/buy/{}", server.url, link["id"].as_str().unwrap()));
+    let address =
+        format!("/buy/{}?client_reference_id=typed&prefilled_email=a%40b.c", link["id"].as_str().unwrap());
+    let came = server.http.get(format!("{}{address}", server.url)).send().await.unwrap();
+    assert_eq!(came.status(), 303);
+    let leads_to = came.headers()["location"].to_str().unwrap().to_owned();
+    let (_, sessions) = server.get("/v1/checkout/sessions").await;
+    let session = &sessions["data"][0];
+    assert_eq!((&session["payment_link"], &session["client_reference_id"]), (&link["id"], &json!("typed")));
+    let id = session["id"].as_str().unwrap();
+    assert_eq!(leads_to, format!("../checkout/{id}"));
+    assert!(server.get(&format!("/checkout/{id}")).await.1.as_str().unwrap().contains("$49.00"));
+    let (_, to, _) = submit(&server, &format!("/checkout/{id}"), &card("4242424242424242")).await;
+    assert_eq!(to, format!("{}/paid/{id}", server.url));
+    let (status, page) = server.get(&format!("/paid/{id}")).await;
+    assert!(status == 200 && page.as_str().unwrap().contains("Thanks"), "{page}");
+    assert_eq!(server.get("/buy/plink_none").await.0, 404);
+}
+
+#[tokio::test]
 async fn a_buyer_pays_by_the_page_and_webhooks_arrive() {
     let server = Server::start().await;
     server.control("endpoints", json!({ "url": server.hooks, "secret": "whsec_x" })).await;

@@ -10,6 +10,7 @@ use crate::error::ApiError;
 use crate::events::Event;
 use crate::ids;
 use crate::intents::{IntentTerms, TERMS};
+use crate::links::page_of_lines;
 use crate::lists::Paging;
 use crate::params::{Params, merge};
 use crate::shape::Shown;
@@ -108,8 +109,9 @@ impl Sandbox {
             },
             shipping: shipping_options.first().map_or(0, |option| option.amount),
             shipping_options,
-            shown: shown_settings(params),
+            shown: shown_settings(params, &SHOWN),
             payment_intent: None,
+            payment_link: None,
             buyer: None,
             at_the_bank: None,
             collects_instead: None,
@@ -131,7 +133,11 @@ impl Sandbox {
         Ok((Some(id), None))
     }
 
-    fn read_lines(&mut self, params: &Params, call: &Call) -> Result<(String, Vec<Line>), ApiError> {
+    pub(crate) fn read_lines(
+        &mut self,
+        params: &Params,
+        call: &Call,
+    ) -> Result<(String, Vec<Line>), ApiError> {
         let sent = params.list("line_items")?;
         if sent.is_empty() {
             return Err(ApiError::missing_parameter("line_items"));
@@ -223,12 +229,15 @@ impl Sandbox {
             "created",
             "customer",
             "payment_intent",
+            "payment_link",
             "status",
         ])?;
         let (customer, intent) = (params.text("customer")?, params.text("payment_intent")?);
+        let link = params.text("payment_link")?;
         let status = params.one_of("status", &["open", "complete", "expired"])?;
         let keep = |session: &Session| {
             (customer.is_none() || session.customer == customer)
+                && (link.is_none() || session.payment_link == link)
                 && status.as_deref().is_none_or(|status| session.stage.status() == status)
         };
         let render = |session: &Session| self.session_json(session);
@@ -243,20 +252,8 @@ impl Sandbox {
     }
 
     pub(crate) fn list_line_items(&self, id: &str, params: &Params) -> Result<Value, ApiError> {
-        params.only(&["limit", "starting_after", "ending_before"])?;
         let lines = self.lines_json(self.session(id)?);
-        let limit = params.integer("limit")?.unwrap_or(10).clamp(1, 100) as usize;
-        let after = params.text("starting_after")?;
-        let start = match &after {
-            None => 0,
-            Some(after) => {
-                lines.iter().position(|line| line["id"] == json!(after)).map_or(lines.len(), |at| at + 1)
-            }
-        };
-        let has_more = lines.len() > start + limit;
-        let page = lines.into_iter().skip(start).take(limit).collect();
-        let url = format!("/v1/checkout/sessions/{id}/line_items");
-        Ok(crate::lists::list_object(page, has_more, &url))
+        page_of_lines(lines, params, &format!("/v1/checkout/sessions/{id}/line_items"))
     }
 
     pub(crate) fn expire_session(
@@ -338,7 +335,7 @@ fn read_expiry(params: &Params, call: &Call) -> Result<i64, ApiError> {
     Err(params.invalid("expires_at", &message))
 }
 
-fn read_intent_terms(params: &Params) -> Result<IntentTerms, ApiError> {
+pub(crate) fn read_intent_terms(params: &Params) -> Result<IntentTerms, ApiError> {
     match params.child("payment_intent_data")? {
         None => Ok(IntentTerms::default()),
         Some(data) => {
@@ -377,8 +374,9 @@ fn read_shipping_option(option: &Params, call: &Call) -> Result<ShippingOption, 
     })
 }
 
-fn shown_settings(params: &Params) -> Map<String, Value> {
-    let sent = SHOWN.iter().filter_map(|name| Some(((*name).to_owned(), params.json(name)?)));
+/// Settings of these names, to be shown again.
+pub(crate) fn shown_settings(params: &Params, names: &[&str]) -> Map<String, Value> {
+    let sent = names.iter().filter_map(|name| Some(((*name).to_owned(), params.json(name)?)));
     sent.map(|(name, value)| (name.clone(), complete(&name, value))).collect()
 }
 

@@ -20,6 +20,8 @@ pub struct SessionFacts<'a> {
     pub payment_intent: Option<&'a str>,
     /// What the shop called it.
     pub client_reference_id: Option<&'a str>,
+    /// The Payment Link that opened it.
+    pub payment_link: Option<&'a str>,
 }
 
 impl Session {
@@ -32,6 +34,7 @@ impl Session {
             currency: &self.currency,
             payment_intent: self.payment_intent.as_deref(),
             client_reference_id: self.client_reference_id.as_deref(),
+            payment_link: self.payment_link.as_deref(),
         }
     }
 }

@@ -9,6 +9,7 @@ mod pay;
 mod render;
 mod session;
 
+pub(crate) use create::{read_intent_terms, shown_settings};
 pub use facts::SessionFacts;
 pub use pay::{Authentication, Method, PayError, PayOutcome, Payment};
-pub(crate) use session::Session;
+pub(crate) use session::{Line, Session, ShippingOption, Stage, Tax};

@@ -10,6 +10,9 @@ use crate::intents::Buyer;
 use crate::lists::list_object;
 use crate::shape::{EMPTY, NULL, Shown, members};
 
+/// So many lines stand in a session into which they were asked for.
+const EXPANDED_LINES: usize = 10;
+
 impl Serialize for Shown<(&Sandbox, &Session)> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let (sandbox, session) = self.0;
@@ -70,7 +73,7 @@ impl Serialize for Shown<(&Sandbox, &Session)> {
             "mode": "payment",
             "origin_context": session.setting("origin_context"),
             "payment_intent": session.payment_intent,
-            "payment_link": NULL,
+            "payment_link": session.payment_link,
             "payment_method_collection": session.setting("payment_method_collection").cloned().unwrap_or_else(|| json!("if_required")),
             "payment_method_configuration_details": NULL,
             "payment_method_options": session.setting("payment_method_options").cloned().unwrap_or_else(|| json!({})),
@@ -144,7 +147,11 @@ impl Sandbox {
     /// The session's lines, as the list object that `GET …/line_items` and `expand[]=line_items` give.
     pub(crate) fn line_items_json(&self, session: &Session) -> Value {
         let url = format!("/v1/checkout/sessions/{}/line_items", session.id);
-        list_object(self.lines_json(session), false, &url)
+        // Whoever wants more than the first ten asks for the list itself.
+        let mut lines = self.lines_json(session);
+        let has_more = lines.len() > EXPANDED_LINES;
+        lines.truncate(EXPANDED_LINES);
+        list_object(lines, has_more, &url)
     }
 
     pub(crate) fn lines_json(&self, session: &Session) -> Vec<Value> {

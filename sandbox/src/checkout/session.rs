@@ -112,6 +112,9 @@ pub(crate) struct Session {
     /// Settings that are shown as they were sent and change nothing here.
     pub(crate) shown: Map<String, Value>,
     pub(crate) payment_intent: Option<String>,
+    /// The Payment Link that opened it.
+    #[serde(default)]
+    pub(crate) payment_link: Option<String>,
     pub(crate) buyer: Option<Buyer>,
     pub(crate) at_the_bank: Option<AtTheBank>,
     /// A wrong sum that the payment will collect, for tests of the shop's distrust.

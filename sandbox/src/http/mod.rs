@@ -1,4 +1,5 @@
-//! The sandbox over HTTP: Stripe's API under `/v1`, the payment page under `/checkout`, and `/control`, by which
+//! The sandbox over HTTP: Stripe's API under `/v1`, the payment page under `/checkout`, Payment Links under
+//! `/buy`, and `/control`, by which
 //! tests and people turn its clock and break things.
 //!
 //! | control | body |
@@ -104,6 +105,8 @@ pub fn router(shared: Arc<Shared>) -> Router {
         .route("/v1/{*path}", any(api::answer))
         .route("/checkout/{session}", get(page::show).post(page::pay))
         .route("/checkout/{session}/authenticate", get(page::show_bank).post(page::return_from_bank))
+        .route("/buy/{link}", get(page::open_link))
+        .route("/paid/{session}", get(page::paid))
         .merge(control)
         .with_state(shared)
 }

@@ -15,6 +15,7 @@ use crate::cards::{CARDS, Card};
 use crate::checkout::{Authentication, Method, PayError, PayOutcome, Payment};
 use crate::http::Shared;
 use crate::intents::Later;
+use crate::links::{LinkClosed, Visit};
 
 type Account = State<Arc<Shared>>;
 
@@ -55,6 +56,7 @@ struct BankPage {
 #[derive(Template)]
 #[template(path = "closed.html")]
 struct ClosedPage {
+    title: &'static str,
     message: String,
 }
 
@@ -120,6 +122,30 @@ pub(crate) async fn pay(
         }
         let result = sandbox.pay(&session, &typed.payment(), cx);
         next_page(sandbox, &session, typed, result)
+    })
+}
+
+/// The address of a Payment Link: everybody who comes gets a page of their own.
+pub(crate) async fn open_link(
+    State(shared): Account,
+    Path(link): Path<String>,
+    Query(visit): Query<Visit>,
+) -> Response {
+    shared.with(|sandbox, cx| match sandbox.open_link(&link, &visit, cx) {
+        // Relative, because the sandbox may be nested under another path.
+        Ok(session) => see_other(&format!("../checkout/{session}")),
+        Err(error) => {
+            let status = if error == LinkClosed::Unknown { StatusCode::NOT_FOUND } else { StatusCode::GONE };
+            html(status, &ClosedPage { title: "Nothing to pay here", message: error.to_string() })
+        }
+    })
+}
+
+/// Where a buyer ends whom the link sends nowhere else.
+pub(crate) async fn paid(State(shared): Account, Path(session): Path<String>) -> Response {
+    shared.with(|sandbox, _| match sandbox.confirmation(&session) {
+        Some(message) => html(StatusCode::OK, &ClosedPage { title: "Paid", message }),
+        None => closed(&PayError::NoSuchSession),
     })
 }
 
@@ -194,7 +220,7 @@ fn closed(error: &PayError) -> Response {
         PayError::NotOpen(_) => StatusCode::GONE,
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     };
-    html(status, &ClosedPage { message: error.to_string() })
+    html(status, &ClosedPage { title: "Nothing to pay here", message: error.to_string() })
 }
 
 fn see_other(to: &str) -> Response {

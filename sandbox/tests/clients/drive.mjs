@@ -60,6 +60,20 @@ await refused(StripeIdempotencyError, () =>
 const lines = await stripe.checkout.sessions.listLineItems(session.id);
 assert.equal(lines.data[0].amount_total, 4900);
 
+const link = await stripe.paymentLinks.create({
+  line_items: [{ price: price.id, quantity: 1, adjustable_quantity: { enabled: true, minimum: 1, maximum: 5 } }],
+  metadata: { makegood: "yes" },
+  after_completion: { type: "redirect", redirect: { url: "https://shop.test/thanks?s={CHECKOUT_SESSION_ID}" } },
+});
+assert.equal((await stripe.paymentLinks.retrieve(link.id)).url, `${base}/buy/${link.id}`);
+assert.equal((await stripe.paymentLinks.listLineItems(link.id)).data[0].adjustable_quantity.maximum, 5);
+await fetch(`${link.url}?client_reference_id=typed`);
+const opened = (await stripe.checkout.sessions.list({ payment_link: link.id, expand: ["data.line_items"] })).data[0];
+assert.deepEqual([opened.metadata.makegood, opened.line_items.data[0].price.id], ["yes", price.id]);
+assert.equal((await stripe.paymentLinks.update(link.id, { active: false })).active, false);
+assert.equal((await fetch(link.url)).status, 410);
+assert.equal((await stripe.checkout.sessions.expire(opened.id)).status, "expired");
+
 const outcome = await control("pay", { session: session.id, card: "4242424242424242" });
 assert.deepEqual(outcome, { outcome: "paid", redirect: `https://shop.test/thanks?s=${session.id}` });
 const paid = await stripe.checkout.sessions.retrieve(session.id, { expand: ["payment_intent.latest_charge"] });

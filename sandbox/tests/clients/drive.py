@@ -53,6 +53,13 @@ basket = {
     "payment_intent_data": {"metadata": {"order": "1"}},
     "expand": ["line_items"],
 }
+link = v1.payment_links.create({"line_items": [{"price": price.id, "quantity": 1}], "metadata": {"makegood": "yes"}})
+assert link.url == f"{base}/buy/{link.id}" and v1.payment_links.retrieve(link.id).active
+urllib.request.urlopen(f"{link.url}?client_reference_id=typed").read()
+opened = v1.checkout.sessions.list({"payment_link": link.id, "expand": ["data.line_items"]}).data[0]
+assert opened.client_reference_id == "typed" and opened.line_items.data[0].price.id == price.id
+assert v1.checkout.sessions.expire(opened.id).status == "expired"
+
 session = v1.checkout.sessions.create(basket, {"idempotency_key": "py-1"})
 again = v1.checkout.sessions.create(basket, {"idempotency_key": "py-1"})
 assert again.id == session.id
