@@ -75,6 +75,11 @@ pub const MIGRATIONS: &[Migration] = &[
         sql: include_str!("../migrations/0010_mail_and_identity.sql"),
     },
     Migration { version: 18, name: "pictures", sql: include_str!("../migrations/0011_media.sql") },
+    Migration {
+        version: 20,
+        name: "payment links",
+        sql: include_str!("../migrations/0012_payment_links.sql"),
+    },
     ops::MIGRATION_SNOOZES,
     Migration { version: 22, name: "drills", sql: include_str!("../migrations/0013_drills.sql") },
 ];
@@ -82,6 +87,8 @@ pub const MIGRATIONS: &[Migration] = &[
 /// Every operation there is. The doors are made from this list.
 pub const OPERATIONS: &[OperationDef] = &[
     OperationDef::of::<import::ops::Import>(),
+    OperationDef::of::<catalog::ops::MapPrice>(),
+    OperationDef::of::<catalog::ops::UnmapPrice>(),
     OperationDef::of::<claims::ops::Resend>(),
     OperationDef::of::<customers::ops::Create>(),
     OperationDef::of::<orders::grant::Grant>(),

@@ -72,3 +72,9 @@ pub struct Offer {
     /// For how much.
     pub price: Price,
 }
+
+/// Whether this may be the id of a price at Stripe. Old ones, which were plans or SKUs, have other prefixes.
+pub fn is_stripe_price(text: &str) -> bool {
+    let ok = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    (1..=255).contains(&text.len()) && text.chars().all(ok)
+}

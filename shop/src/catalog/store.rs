@@ -64,18 +64,43 @@ pub fn save_product(tx: &mut Tx<'_>, cx: &Cx, product: &Product) -> Result<()> {
     Ok(())
 }
 
-/// Writes the price that is to be in force.
+/// One price, by its id.
+pub(super) fn price_by_id(tx: &mut Tx<'_>, id: &str) -> Result<Option<Price>> {
+    let sql = format!("SELECT c.product_id, {PRICE} FROM prices c WHERE c.id = $1");
+    let row = tx.query_opt(&sql, &[id.into()])?;
+    row.map(|row| read_price(&row, row.get("product_id")?)).transpose()
+}
+
+/// The prices for which these prices at Stripe stand, with their products, on offer or not.
+pub(super) fn at_stripe(tx: &mut Tx<'_>, stripe_prices: &[&str]) -> Result<Vec<Offer>> {
+    let sql = format!(
+        "SELECT {PRODUCT}, {PRICE} FROM prices c JOIN products p ON p.id = c.product_id
+         WHERE {} ORDER BY c.id",
+        tx.dialect().any("c.stripe_price_id", 1)
+    );
+    tx.query(&sql, &[Value::array(stripe_prices.iter().copied())])?.iter().map(offer).collect()
+}
+
+/// Writes for which price at Stripe a price stands.
+pub(super) fn set_mapping(tx: &mut Tx<'_>, cx: &Cx, id: &str, stripe_price: Option<&str>) -> Result<()> {
+    tx.execute(
+        "UPDATE prices SET stripe_price_id = $1, updated_at = $2 WHERE id = $3",
+        &[stripe_price.into(), cx.now.into(), id.into()],
+    )?;
+    Ok(())
+}
+
+/// Writes the price that is to be in force. Which price at Stripe stands for it is written by [`super::map`].
 pub fn save_price(tx: &mut Tx<'_>, cx: &Cx, price: &Price) -> Result<()> {
     tx.execute(
-        "INSERT INTO prices (id, product_id, currency, unit_amount, stripe_price_id, active, created_at, updated_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $7)
-         ON CONFLICT (id) DO UPDATE SET unit_amount = $4, stripe_price_id = $5, active = $6, updated_at = $7",
+        "INSERT INTO prices (id, product_id, currency, unit_amount, active, created_at, updated_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $6)
+         ON CONFLICT (id) DO UPDATE SET unit_amount = $4, active = $5, updated_at = $6",
         &[
             price.id.clone().into(),
             price.product_id.clone().into(),
             price.currency.into(),
             price.unit_amount.into(),
-            price.stripe_price_id.clone().into(),
             true.into(),
             cx.now.into(),
         ],

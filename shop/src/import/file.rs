@@ -1,12 +1,12 @@
 //! The catalog file: what it may say. This file decides what is wrong with it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use kernel::{Currency, Error, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::catalog::{Price, Product, ProductKind};
+use crate::catalog::{Price, Product, ProductKind, is_stripe_price};
 
 /// A shop's products, prices and first stock.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -57,7 +57,7 @@ pub struct PriceEntry {
     pub currency: Currency,
     /// Minor units: cents, or whole yen
     pub amount: i64,
-    /// The price at Stripe that stands for it
+    /// The price at Stripe that stands for it; what a Payment Link sells by it becomes orders
     #[serde(default)]
     pub stripe_price_id: Option<String>,
 }
@@ -75,7 +75,7 @@ impl CatalogFile {
 
     /// Says what makes no sense.
     pub fn check(&self) -> Result<()> {
-        let mut ids = BTreeSet::new();
+        let (mut ids, mut at_stripe) = (BTreeSet::new(), BTreeMap::new());
         for (at, product) in self.products.iter().enumerate() {
             let wrong = |field: &str, why: String| Err(Error::invalid(format!("/product/{at}/{field}"), why));
             if !is_slug(&product.id) || !ids.insert(&product.id) {
@@ -93,6 +93,16 @@ impl CatalogFile {
             }
             if let Some(price) = product.prices.iter().find(|price| price.amount < 0) {
                 return wrong("price", format!("{} minor units; expected 0 or more", price.amount));
+            }
+            for price in &product.prices {
+                let Some(id) = &price.stripe_price_id else { continue };
+                if !is_stripe_price(id) {
+                    return wrong("price", format!("`{id}`: expected a price at Stripe, like price_1Q2w3E"));
+                }
+                // A price at Stripe may have several currencies, but it sells one thing.
+                if *at_stripe.entry(id).or_insert(&product.id) != &product.id {
+                    return wrong("price", format!("{id} stands for two products"));
+                }
             }
         }
         Ok(())

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{CatalogFile, ProductEntry};
-use crate::catalog::{self, Price};
+use crate::catalog::{self, Mapping, Price};
 use crate::inventory;
 
 /// Import products, prices and first stock from a catalog file
@@ -36,10 +36,22 @@ impl Operation for Import {
         for entry in &self.catalog.products {
             plan = plan_product(tx, plan, entry)?;
         }
+        let mappings = self.mappings();
+        for mapping in &mappings {
+            // One that gets another price at Stripe in the same file lets go of this one.
+            let stays = |holder: &String| !mappings.iter().any(|other| other.price == *holder);
+            let others: Vec<String> = catalog::holders(tx, mapping)?.into_iter().filter(stays).collect();
+            if !others.is_empty() {
+                let seen = format!("{} stands for {} already", mapping.stripe_price, others.join(", "));
+                plan = plan.guard("stripe_price_is_free", false, seen);
+            }
+        }
         Ok(plan)
     }
 
     fn apply(&self, tx: &mut Tx<'_>, cx: &Cx, _: &By) -> Result<()> {
+        let mappings = self.mappings();
+        catalog::let_go(tx, cx, &mappings)?;
         for entry in &self.catalog.products {
             catalog::save_product(tx, cx, &entry.product())?;
             for price in entry.prices() {
@@ -49,7 +61,7 @@ impl Operation for Import {
                 inventory::receive_first(tx, cx, sku, entry.stock)?;
             }
         }
-        Ok(())
+        mappings.iter().try_for_each(|mapping| catalog::map(tx, cx, mapping))
     }
 
     fn verify(&self, tx: &mut Tx<'_>, cx: &Cx) -> Result<Vec<Proof>> {
@@ -60,6 +72,18 @@ impl Operation for Import {
 
     fn subject(&self) -> (&'static str, String) {
         ("catalog", "catalog".into())
+    }
+}
+
+impl Import {
+    /// What the file says of prices at Stripe.
+    fn mappings(&self) -> Vec<Mapping> {
+        let prices = self.catalog.products.iter().flat_map(ProductEntry::prices);
+        let mapping = |price: Price| {
+            let (price, product, currency) = (price.id, price.product_id, price.currency);
+            move |stripe_price| Mapping { price, product, currency, stripe_price }
+        };
+        prices.filter_map(|mut price| price.stripe_price_id.take().map(mapping(price))).collect()
     }
 }
 
@@ -74,8 +98,10 @@ fn plan_product(tx: &mut Tx<'_>, mut plan: Plan, entry: &ProductEntry) -> Result
         Some(product) => serde_json::to_string(product).map_err(|e| Error::Bug(Box::new(e))),
     };
     plan = plan.change(format!("product {}", entry.id), show(known.as_ref())?, show(Some(&wanted))?);
-    for price in entry.prices() {
+    for mut price in entry.prices() {
         let now = catalog::price(tx, &price.product_id, price.currency)?;
+        // What a file does not name stays as it is.
+        price.stripe_price_id = price.stripe_price_id.or_else(|| now.as_ref()?.stripe_price_id.clone());
         let sum = |price: &Price| {
             let mapped = price.stripe_price_id.as_ref().map_or(String::new(), |id| format!(" ({id})"));
             format!("{}{mapped}", Money::new(price.unit_amount, price.currency))
