@@ -123,7 +123,10 @@ const TABLES: &[(&str, &[&str])] = &[
     ("catalog", &["products", "prices"]),
     ("inventory", &["inventory", "inventory_reservations", "inventory_ledger"]),
     ("entitlements", &["entitlements", "entitlement_grants"]),
-    ("orders", &["orders", "order_lines", "order_timeline", "order_reviews", "payment_facts"]),
+    (
+        "orders",
+        &["orders", "order_lines", "order_timeline", "order_reviews", "payment_facts", "session_orders"],
+    ),
     ("checkout", &["checkouts", "payment_looks"]),
     ("refunds", &["refunds"]),
     ("inbox", &["stripe_events", "event_readings"]),

@@ -48,11 +48,13 @@ pub enum Defect {
     LostRefundTakenForFailed,
     /// Cleaning up cancels without asking Stripe.
     CleanupNeverAsks,
+    /// Whoever hears of a Payment Link's session makes an order of it, whether there is one or not.
+    SaleMadeTwice,
 }
 
 impl Defect {
     /// All of them.
-    pub const ALL: [Defect; 22] = [
+    pub const ALL: [Defect; 23] = [
         Defect::AcknowledgeBeforeStoring,
         Defect::ReservedNotCounted,
         Defect::EachEventHandsOver,
@@ -75,6 +77,7 @@ impl Defect {
         Defect::RefundSentBlindly,
         Defect::LostRefundTakenForFailed,
         Defect::CleanupNeverAsks,
+        Defect::SaleMadeTwice,
     ];
 }
 

@@ -9,6 +9,7 @@ use kernel::{Clock, Duration, Entropy, Error, Result};
 use ops::Actor;
 
 use crate::around::Around;
+use crate::catalog;
 use crate::checkout::{self, Cleaned, Pace, Starter};
 use crate::claims;
 use crate::fetch;
@@ -108,6 +109,7 @@ impl Shop {
             fetch::FETCH => inbox::look::run(self, job).await,
             orders::INTENTS_KNOWN => inbox::wake::run(self, job).await,
             media::SETTLE => media::run(self, job).await,
+            catalog::PRICES_MAPPED => inbox::wake::mapped(self, job).await,
             refunds::SEND => refunds::run(self, job).await,
             mails::SEND => mails::run(self, job).await,
             other => Err(Error::bug(format!("nobody knows how to do the job `{other}`"))),

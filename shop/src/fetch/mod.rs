@@ -12,6 +12,7 @@ use futures_util::stream;
 use jobs::NewJob;
 use kernel::{Error, Refusal, Result, Timestamp};
 use serde_json::Value;
+use stripe::checkout::list_line_items;
 use stripe::lookup::{Page, disputed_charges, list_disputes};
 use stripe::{Asked, Call, CallError, Fact, KeyTrouble, Proof, Reading, Target, key_trouble, read_object};
 
@@ -95,8 +96,41 @@ pub async fn one(seam: &Seam, target: &Target) -> Result<Proof> {
 }
 
 async fn answer(seam: &Seam, target: &Target, asked: Asked) -> Result<Proof> {
-    let object = object(seam, target.id(), target.call()).await?;
+    let mut object = object(seam, target.id(), target.call()).await?;
+    all_lines(seam, &mut object).await?;
     whole(seam, &object, asked).await
+}
+
+/// Lines of one session; Stripe takes fewer.
+const MOST_LINES: usize = 2_000;
+
+/// Puts into a session that was fetched with its first lines the rest of them. One that names its order needs none.
+///
+/// # Errors
+/// As [`one`].
+pub async fn all_lines(seam: &Seam, object: &mut Value) -> Result<()> {
+    let id = object["id"].as_str().unwrap_or_default().to_owned();
+    if object["metadata"]["orderId"].is_string() {
+        return Ok(());
+    }
+    let Some(list) = object.get_mut("line_items").filter(|list| list["has_more"] == true) else {
+        return Ok(());
+    };
+    let mut lines = list["data"].as_array().cloned().unwrap_or_default();
+    loop {
+        let after = lines.last().and_then(|line| line["id"].as_str()).map(str::to_owned);
+        let more = self::object(seam, &id, list_line_items(&id, after.as_deref())).await?;
+        let page = Page::read(&more).map_err(|e| Error::Bug(Box::new(e)))?;
+        lines.extend(page.items.iter().cloned());
+        if !page.more || page.items.is_empty() {
+            break;
+        }
+        if lines.len() > MOST_LINES {
+            return Err(Error::bug(format!("{id} has more than {MOST_LINES} lines")));
+        }
+    }
+    (list["data"], list["has_more"]) = (lines.into(), false.into());
+    Ok(())
 }
 
 /// What an object proves that was fetched, and the disputes of the charges in it: whoever hands over because money came

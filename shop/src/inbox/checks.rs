@@ -5,7 +5,7 @@ use kernel::{Duration, Result, Timestamp};
 use ops::{Check, Found, Mend, Severity};
 
 /// The inbox's checks.
-pub const CHECKS: [Check; 3] = [NOT_FINALIZED, UNMATCHED, NOT_READ];
+pub const CHECKS: [Check; 4] = [NOT_FINALIZED, UNMATCHED, NOT_MAPPED, NOT_READ];
 
 /// How long an event may take before someone has to look.
 const PATIENCE: Duration = Duration::from_secs(10 * 60);
@@ -33,8 +33,44 @@ const UNMATCHED: Check = Check {
     means: "A payment names an order that this database does not know: another environment with the same account, or a \
             restored backup. It is matched by itself when the order appears; makegood events ignore says that it is nothing \
             of ours.",
-    find: |tx, now| open(tx, "status = 'unmatched' AND received_at < $1", "1 = 0 AND received_at < $1", now),
+    find: |tx, now| {
+        let known = "status = 'unmatched' AND COALESCE(last_error_kind, '') <> 'price_not_mapped' AND received_at < $1";
+        open(tx, known, "1 = 0 AND received_at < $1", now)
+    },
 };
+
+const NOT_MAPPED: Check = Check {
+    name: "prices_not_mapped",
+    severity: Severity::Page,
+    must: "whatever a Payment Link of this shop sold is known here by its price",
+    means: "Somebody has paid, and no order can be made of it: a price at Stripe stands for no price here. Map it, and the \
+            purchase becomes an order by itself.",
+    find: |tx, now| {
+        // The first condition is the index's own, word for word, so that both engines take the index.
+        let sql = "SELECT stripe_event_id, object_id, last_error, received_at FROM stripe_events
+                   WHERE last_error_kind = 'price_not_mapped' AND status = 'unmatched' AND received_at < $1
+                   ORDER BY received_at LIMIT 200";
+        tx.query(sql, &[now.into()])?.iter().map(not_mapped).collect()
+    },
+};
+
+fn not_mapped(row: &Row) -> Result<Found> {
+    let (session, why): (Option<String>, Option<String>) = (row.get("object_id")?, row.get("last_error")?);
+    let why = why.unwrap_or_default();
+    // Behind the word itself.
+    let price = why.split_whitespace().nth(1).filter(|price| price.starts_with("price_"));
+    let mend = price.map(|price| Mend {
+        operation: "prices.map",
+        input: serde_json::json!({ "stripe_price": price }),
+        command: format!("makegood prices map PRICE_ID {price}"),
+    });
+    Ok(Found {
+        text: format!("{} was paid: {why}", session.unwrap_or_default()),
+        since: row.get("received_at")?,
+        mend,
+        subject: row.get("stripe_event_id")?,
+    })
+}
 
 /// How long Stripe's list of events may not be readable before someone has to look: longer than Stripe is ever away.
 const READING_PATIENCE: Duration = Duration::from_secs(60 * 60);

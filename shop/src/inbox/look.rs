@@ -9,7 +9,7 @@ use stripe::{Proof, Target};
 
 use crate::fetch;
 use crate::ids::OrderId;
-use crate::orders::{self, Learned};
+use crate::orders::{self, Learned, OfSale};
 use crate::refunds;
 use crate::seam::Seam;
 
@@ -32,9 +32,16 @@ pub async fn learn(seam: &Seam, proof: Proof, cause: Actor) -> Result<Option<Ord
     seam.db.write("inbox.learn", move |tx| take_in(tx, &cx, &proof, &cause)).await.safe_to_repeat()
 }
 
-/// The same within a transaction.
+/// The same within a transaction. What a session sold that this shop did not open becomes an order.
 pub fn take_in(tx: &mut Tx<'_>, cx: &Cx, proof: &Proof, cause: &Actor) -> Result<Option<OrderId>> {
-    let order = orders::match_references(tx, &[&proof.references])?.into_iter().next().flatten();
+    let matched = orders::match_references(tx, &[&proof.references])?.into_iter().next().flatten();
+    let order = match matched {
+        Some(order) => Some(order),
+        None => match orders::order_of_sale(tx, cx, proof, cause)? {
+            Some(OfSale::Order(order)) => Some(order),
+            Some(OfSale::Foreign(_) | OfSale::Waits(_)) | None => None,
+        },
+    };
     if let Some(order) = order {
         let facts = proof.facts.iter().cloned();
         let learned = facts.map(|fact| Learned { order, fact, cause: cause.clone() });

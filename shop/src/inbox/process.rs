@@ -16,7 +16,7 @@ use super::store::{self, Claimed, Ending};
 use super::{EventStatus, StoredEvent};
 use crate::fetch::{self, NotSeen};
 use crate::ids::OrderId;
-use crate::orders::{self, Learned};
+use crate::orders::{self, Learned, OfSale};
 use crate::refunds;
 use crate::seam::Seam;
 
@@ -119,7 +119,7 @@ fn with_object(told: Proof, seen: Proof) -> Proof {
     if references.order.is_none() {
         (references.order, references.typed) = (inside.order, inside.typed);
     }
-    Proof { references, facts: seen.facts, target: None }
+    Proof { references, facts: seen.facts, target: None, sale: seen.sale }
 }
 
 /// An event that nobody can read needs a person, as does one whose object our key may not read, so it is said aloud; a
@@ -248,7 +248,8 @@ fn settle(tx: &mut Tx<'_>, cx: &Cx, works: &[Work]) -> Result<Vec<Ending>> {
     let mut endings = Vec::with_capacity(held.len());
     for (claim, read) in held {
         let order = if read.proof().is_some() { matched.next().flatten() } else { None };
-        endings.push(judge(cx, claim, read, order));
+        let (order, unsold) = sold(tx, cx, (claim, read), order)?;
+        endings.push(judge(cx, claim, read, order, unsold));
         if let (Some(at), Some(proof), Some(_)) = (asked_at(cx, read), read.proof(), order) {
             asked_later.extend(proof.target.as_ref().map(|target| fetch::job(at, target)));
         }
@@ -268,6 +269,24 @@ fn settle(tx: &mut Tx<'_>, cx: &Cx, works: &[Work]) -> Result<Vec<Ending>> {
     Ok(endings)
 }
 
+/// The order of an event: the one that it means, or the one that is made of what its session sold; or why there is none.
+fn sold(
+    tx: &mut Tx<'_>,
+    cx: &Cx,
+    (claim, read): (&Claimed, &Read),
+    order: Option<OrderId>,
+) -> Result<(Option<OrderId>, Option<OfSale>)> {
+    match (order, read) {
+        (None, Read::Proof(proof)) => {
+            match orders::order_of_sale(tx, cx, proof, &Actor::stripe(&claim.id))? {
+                Some(OfSale::Order(order)) => Ok((Some(order), None)),
+                unsold => Ok((None, unsold)),
+            }
+        }
+        _ => Ok((order, None)),
+    }
+}
+
 /// How long an event about an object that could not be fetched stands in for it before Stripe is asked again.
 const PROVISIONAL_FOR: Duration = Duration::from_secs(60);
 /// When Stripe is asked for an object of which only an event has told.
@@ -285,7 +304,7 @@ const ASK_AGAIN: Duration = Duration::from_secs(60);
 const UNREACHABLE: &str = "stripe_unreachable";
 
 /// Where an event ends, given the order that it means.
-fn judge(cx: &Cx, claim: &Claimed, read: &Read, order: Option<OrderId>) -> Ending {
+fn judge(cx: &Cx, claim: &Claimed, read: &Read, order: Option<OrderId>, unsold: Option<OfSale>) -> Ending {
     let mut next_attempt_at = cx.now;
     let (status, error) = match (read, order) {
         (Read::Proof(_) | Read::Told(..) | Read::Hint(_), Some(_)) => (EventStatus::Processed, None),
@@ -307,8 +326,12 @@ fn judge(cx: &Cx, claim: &Claimed, read: &Read, order: Option<OrderId>) -> Endin
             let text = format!("metadata.orderId is `{named}`, and no such order is here");
             (EventStatus::Unmatched, Some(("order_unknown", text)))
         }
+        // A session that sold something here, but not only that.
+        (Read::Proof(_), None) if matches!(unsold, Some(OfSale::Waits(_))) => {
+            (EventStatus::Unmatched, why_unsold(&unsold))
+        }
         // Nothing in it is ours: another system's payment on the same account.
-        (Read::Proof(_), None) => (EventStatus::Ignored, None),
+        (Read::Proof(_), None) => (EventStatus::Ignored, why_unsold(&unsold)),
         (Read::Ignored(why), _) => (EventStatus::Ignored, Some((*why, String::new()))),
         (Read::Unreadable(kind, text), _) => (EventStatus::Error, Some((*kind, text.clone()))),
     };
@@ -317,6 +340,14 @@ fn judge(cx: &Cx, claim: &Claimed, read: &Read, order: Option<OrderId>) -> Endin
         _ => None,
     };
     Ending { id: claim.id.clone(), status, order, error, next_attempt_at, strange_payment }
+}
+
+/// Why there is no order of what a session sold. Kept also where it is none of ours: once its price is mapped, it is.
+fn why_unsold(unsold: &Option<OfSale>) -> Option<(&'static str, String)> {
+    match unsold {
+        Some(OfSale::Waits(why) | OfSale::Foreign(why)) => Some((why.code(), why.told())),
+        Some(OfSale::Order(_)) | None => None,
+    }
 }
 
 fn in_words(refusal: &Refusal) -> String {

@@ -299,7 +299,7 @@ impl PaymentFacts {
 
 /// The order's amounts with the tax and shipping that Stripe added in this session.
 pub fn with_session(amounts: &Amounts, session: &SessionFact) -> Amounts {
-    Amounts { tax: session.tax, shipping: session.shipping, ..amounts.clone() }
+    Amounts { tax: session.added_tax(), shipping: session.shipping, ..amounts.clone() }
 }
 
 fn is_captured(charge: &ChargeFact) -> bool {

@@ -11,11 +11,13 @@ mod facts;
 mod foresee;
 pub mod grant;
 pub mod mend;
+mod of_sale;
 pub mod ops;
 mod order;
 mod place;
 mod refund;
 mod review;
+mod sale;
 mod settle;
 pub mod ship;
 pub(crate) mod store;
@@ -25,6 +27,7 @@ pub mod views;
 pub use claim::{Claim, claim, claimable};
 pub use facts::{Payment, PaymentFacts, Returned};
 pub use foresee::{Foreseen, Unsettled, foresee, is_unfinished, unsettled};
+pub use of_sale::{OfSale, foresee_sale, order_of_sale};
 pub use order::{
     Amounts, CancelReason, Dispute, Line, Order, PaymentStatus, Review, ReviewKind, State, TimelineEntry,
     WaitsFor,
@@ -32,6 +35,7 @@ pub use order::{
 pub use place::{Draft, place, record_session};
 pub use refund::{lock, mark_refunded, refund_given_up, refund_requested};
 pub use review::{clear_review, flag_for_review};
+pub use sale::{NOT_MAPPED, NOT_SOLD, SaleVerdict, Unsold, judge_sale};
 pub use settle::{Learned, Settled, learn, settle};
 pub use store::{
     Counts, KnownFact, LateFacts, counts, fact, facts_of, find, find_by_intent, find_by_session, find_many,

@@ -282,6 +282,36 @@ pub(super) fn set_profile(tx: &mut Tx<'_>, cx: &Cx, order: OrderId, profile: Pro
     if touched == 1 { Ok(()) } else { Err(Error::bug("an order that was nobody's is somebody's")) }
 }
 
+/// Says that the order of this session is this one; false when another was faster.
+pub(super) fn claim_session(
+    tx: &mut Tx<'_>,
+    cx: &Cx,
+    session: &str,
+    link: Option<&str>,
+    order: OrderId,
+) -> Result<bool> {
+    let row = vec![session.into(), order.into(), link.into(), cx.now.into()];
+    let new = tx.insert_new(
+        "INSERT INTO session_orders (stripe_checkout_session_id, order_id, payment_link, created_at)",
+        "stripe_checkout_session_id",
+        &[row],
+    )?;
+    Ok(new.first() == Some(&true))
+}
+
+/// Which order was made of a session that this shop did not open.
+pub(super) fn order_of_session(tx: &mut Tx<'_>, session: &str) -> Result<Option<OrderId>> {
+    let sql = "SELECT order_id FROM session_orders WHERE stripe_checkout_session_id = $1";
+    tx.query_opt(sql, &[session.into()])?.map(|row| row.get("order_id")).transpose()
+}
+
+/// Whether an order was ever made of what this Payment Link sold.
+pub(super) fn has_sold(tx: &mut Tx<'_>, link: Option<&str>) -> Result<bool> {
+    let Some(link) = link else { return Ok(false) };
+    let sql = "SELECT order_id FROM session_orders WHERE payment_link = $1 LIMIT 1";
+    Ok(tx.query_opt(sql, &[link.into()])?.is_some())
+}
+
 /// Everything proved about these orders, by order and object.
 pub(super) fn facts(tx: &mut Tx<'_>, ids: &[OrderId]) -> Result<BTreeMap<OrderId, BTreeMap<String, Fact>>> {
     let sql = format!(
@@ -463,8 +493,7 @@ pub fn match_references(tx: &mut Tx<'_>, references: &[&References]) -> Result<V
 
 /// Our own id as it was written on the object.
 fn own_id(references: &References) -> Option<OrderId> {
-    let client_reference = references.client_reference.as_deref().filter(|text| text.starts_with("ord_"));
-    references.order.as_deref().or(client_reference)?.parse().ok()
+    references.own_order()?.parse().ok()
 }
 
 fn objects_of(references: &References) -> Vec<&str> {

@@ -6,6 +6,7 @@ use serde_json::json;
 use super::{broken, fine};
 use crate::cases::Remedy;
 use crate::inbox::{EventStatus, StoredEvent};
+use crate::orders;
 use crate::runbooks::{Facts, Runbook};
 
 /// The definition.
@@ -28,13 +29,13 @@ pub const RUNBOOK: Runbook = Runbook {
         },
     ],
     rows: &["V4", "L4", "M3", "B1", "E10", "E15"],
-    checks: &["events_not_finalized", "events_unmatched"],
+    checks: &["events_not_finalized", "events_unmatched", "prices_not_mapped"],
     alerts: &["MakegoodWebhookFailures", "MakegoodWebhookRetries"],
     looks: &[],
     subject: "Stripe's id of the event, evt_…",
     reads: Reads::Unread,
     causes: CAUSES,
-    operations: &["events.replay", "reconcile", "events.ignore"],
+    operations: &["events.replay", "reconcile", "events.ignore", "prices.map"],
     pick,
 };
 
@@ -75,6 +76,18 @@ const CAUSES: &[Cause] = &[
         &[],
         "We have received a payment that names an order which we cannot find. Please send us the receipt, so that we can find out where it belongs.",
     ),
+    broken(
+        "price_not_mapped",
+        "A Payment Link sold something by a price at Stripe that stands for no price here, so no order can be made of it. Map the price; the purchase becomes an order by itself.",
+        &[],
+        "Your payment has arrived. Our shop did not recognise what was sold by this link, so your order is not there yet. We are putting that right now; you were charged once, and need not buy again.",
+    ),
+    broken(
+        "mode_not_sold",
+        "A link sold a subscription, or only kept a card, by a price that stands for something here. Only a single payment becomes an order: end it at Stripe, or refund it there.",
+        &[],
+        "Your payment has arrived, and it was made by a link that our shop does not sell by. We are looking at it and will write to you.",
+    ),
     fine(
         "finished",
         "It is processed, or there was nothing to do for it.",
@@ -106,7 +119,7 @@ fn pick(facts: &Facts) -> Picked {
             _ => Picked::new("field_missing", because).mend(look_at(event)),
         },
         EventStatus::Error => Picked::new("gave_up", because).mend(Mend::from(replay())),
-        EventStatus::Unmatched => Picked::new("order_unknown", because),
+        EventStatus::Unmatched => Picked::new(unmatched(event), because),
         EventStatus::Processed | EventStatus::Ignored => Picked::new("finished", because),
     }
 }
@@ -117,6 +130,14 @@ fn ignore(event: &StoredEvent) -> Mend {
         operation: "events.ignore",
         input: json!({ "event": id }),
         command: format!("makegood events ignore {id}"),
+    }
+}
+
+fn unmatched(event: &StoredEvent) -> &'static str {
+    match event.last_error_kind.as_deref() {
+        Some(orders::NOT_MAPPED) => "price_not_mapped",
+        Some(orders::NOT_SOLD) => "mode_not_sold",
+        _ => "order_unknown",
     }
 }
 
