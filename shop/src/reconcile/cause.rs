@@ -43,6 +43,10 @@ causes! {
         "A checkout session was completed, and what it says of amounts or of the buyer is not known here.";
     SessionExpired "session_expired_unnoticed" Orders
         "A checkout session has expired, and its order still waits for it.";
+    SaleNotKnown "sale_not_known_here" Payments
+        "A session that this shop did not open, a Payment Link's mostly, sold something of ours, and no order was made of it.";
+    PriceNotMapped "price_not_mapped" Payments
+        "A session sold something of ours together with a price that stands for nothing here, so no order can be made of it.";
     RefundNotKnown "refund_not_known_here" Refunds
         "Money went back at Stripe, and the order does not know.";
     RefundFailed "refund_failed_unnoticed" Refunds

@@ -11,7 +11,7 @@ use stripe::{Asked, Fact, MissingField, Proof, Reading, References, read_object}
 use super::cause::causes;
 use super::{Cause, Finding};
 use crate::ids::OrderId;
-use crate::orders::{self, Foreseen};
+use crate::orders::{self, Foreseen, SaleVerdict, Unsold};
 use crate::refunds::{self, Followed};
 
 /// One object as Stripe showed it.
@@ -92,6 +92,8 @@ pub(super) enum Looked {
     },
     /// Of no order, and a person has to look.
     Stray(Box<Finding>),
+    /// Of no order yet: one can be made of what it sold.
+    Sold(Box<Finding>),
 }
 
 /// Compares each of these objects, made before `young_from`.
@@ -124,6 +126,7 @@ pub(super) fn look(
                 let seen = foreseen.next().ok_or_else(|| Error::bug("an order was not foreseen"))?;
                 ours_of(tx, order, shown, proof, &seen)?
             }
+            (_, Some(proof)) if proof.sale.is_some() => sold(tx, shown, proof)?,
             _ => stray(shown),
         });
     }
@@ -180,6 +183,50 @@ fn of_refund(followed: Followed) -> Finding {
     let mend = Some(learn(&stripe_refund));
     Finding { mend, safe: true, ..plain(Cause::RefundUnanswered, stripe_refund, Some(order), text) }
         .with(json!({ "refund": id, "here": was, "at_stripe": is }), vec![change])
+}
+
+/// A session of no order, with what it sold.
+fn sold(tx: &mut Tx<'_>, shown: &Shown, proof: &Proof) -> Result<Looked> {
+    let evidence = json!({ "sold": proof.sale, "received": captured(proof) });
+    let found = |cause, text: String, mend, safe| {
+        let finding = Finding { mend, safe, ..plain(cause, shown.id.clone(), None, text) };
+        Box::new(finding.with(evidence, Vec::new()))
+    };
+    Ok(match orders::foresee_sale(tx, proof)? {
+        Some(SaleVerdict::Order(amounts, lines)) => {
+            let what: Vec<String> =
+                lines.iter().map(|line| format!("{}×{}", line.quantity, line.product_id)).collect();
+            let text = format!(
+                "{} sold {} for {}, and no order is here",
+                shown.id,
+                what.join(", "),
+                amounts.total()
+            );
+            Looked::Sold(found(Cause::SaleNotKnown, text, Some(learn(&shown.id)), true))
+        }
+        Some(SaleVerdict::Waits(why)) => {
+            let mend = match &why {
+                Unsold::NotMapped(prices) => prices.first().map(|price| map(price)),
+                Unsold::Mode(_) => None,
+            };
+            let text = format!(
+                "{} sold something of ours, and no order can be made of it: {}",
+                shown.id,
+                why.told()
+            );
+            Looked::Stray(found(Cause::PriceNotMapped, text, mend, false))
+        }
+        Some(SaleVerdict::Foreign(_)) | None => Looked::Foreign,
+    })
+}
+
+/// What has to be done: say for what a price at Stripe stands.
+fn map(price: &str) -> Mend {
+    Mend {
+        operation: "prices.map",
+        input: json!({ "stripe_price": price }),
+        command: format!("makegood prices map PRICE_ID {price}"),
+    }
 }
 
 /// An object of no order: money that names one is a person's business, the rest is none of ours.

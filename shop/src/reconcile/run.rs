@@ -25,7 +25,7 @@ pub enum Scope {
     /// Everything.
     #[default]
     All,
-    /// Payments at Stripe, with what was refunded of them.
+    /// Payments at Stripe, with what was refunded of them, and the sessions in which they were made.
     Payments,
     /// Refunds, and those that were asked for here.
     Refunds,

@@ -63,7 +63,9 @@ impl Stage {
     /// The pieces of a scope.
     pub(super) fn of(scope: Scope) -> impl Iterator<Item = Stage> {
         let of_a_scope = Stage::ALL.iter().copied().filter(|stage| *stage != Stage::Only);
-        of_a_scope.filter(move |stage| scope.holds(stage.area()))
+        // A session may have brought money of which its payment does not say for what.
+        let brings_money = move |stage: &Stage| scope == Scope::Payments && *stage == Stage::Sessions;
+        of_a_scope.filter(move |stage| scope.holds(stage.area()) || brings_money(stage))
     }
 
     /// Which objects it lists, if it lists any.

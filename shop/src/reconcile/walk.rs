@@ -96,7 +96,7 @@ impl Walk<'_> {
         let page = Page::read(&list).map_err(|e| Error::Bug(Box::new(e)))?;
         let mut shown = Vec::with_capacity(page.items.len());
         for item in page.items {
-            shown.push(self.whole(item, asked).await?);
+            shown.push(self.whole(item.clone(), asked).await?);
         }
         let last = shown.last().map(|shown| shown.id.clone());
         let done = !page.more || last.is_none();
@@ -173,7 +173,7 @@ impl Walk<'_> {
         let asked = fetch::question(self.seam).await?;
         match fetch::object(self.seam, object, call).await {
             Ok(seen) => {
-                let shown = self.whole(&seen, asked).await?;
+                let shown = self.whole(seen, asked).await?;
                 let seen = self.compare(vec![shown], None).await?;
                 count.looked_at += seen.looked_at;
                 count.strange += seen.strange;
@@ -205,9 +205,14 @@ impl Walk<'_> {
     }
 
     /// An object with the disputes of the charges in it: what it brings and what a bank has taken of it are learned at once.
-    async fn whole(&self, object: &Value, asked: Asked) -> Result<Shown, Halt> {
-        match fetch::disputes(self.seam, object, asked).await {
-            Ok(disputes) => Ok(Shown::read(object, asked).with(disputes)),
+    /// A session is seen with all of its lines.
+    async fn whole(&self, mut object: Value, asked: Asked) -> Result<Shown, Halt> {
+        let all = async {
+            fetch::all_lines(self.seam, &mut object).await?;
+            fetch::disputes(self.seam, &object, asked).await
+        };
+        match all.await {
+            Ok(disputes) => Ok(Shown::read(&object, asked).with(disputes)),
             Err(Error::Busy(why) | Error::Unknown(why)) => Err(Halt::NotNow(why)),
             Err(error) => Err(Halt::Failed(error)),
         }
@@ -229,6 +234,8 @@ impl Walk<'_> {
                 Looked::Foreign => count.strange += 1,
                 Looked::Young => count.young += 1,
                 Looked::Stray(finding) => found.push(*finding),
+                Looked::Sold(_) if self.applies => self.learn(shown.clone()).await?,
+                Looked::Sold(finding) => found.push(*finding),
                 Looked::Ours { order, undecided, unfinished, findings } => {
                     self.shown.extend(unfinished);
                     self.shown.extend(undecided.then(|| order.to_string()));
@@ -370,6 +377,7 @@ fn differing(tx: &mut Tx<'_>, cx: &Cx, shown: &Shown) -> Result<Vec<Finding>> {
         .into_iter()
         .flat_map(|looked| match looked {
             Looked::Ours { findings, .. } => findings,
+            Looked::Sold(finding) => vec![*finding],
             Looked::Foreign | Looked::Young | Looked::Stray(_) => Vec::new(),
         })
         .collect())

@@ -15,6 +15,7 @@ mod findings;
 mod fixpoint;
 mod gone_again;
 mod keys;
+mod links;
 mod mails;
 mod operators;
 mod outage;
