@@ -439,6 +439,8 @@ fn situations() -> Vec<(&'static str, &'static str, Facts)> {
                 ("a field is missing, its object is known", compared(unread())),
                 ("a field is missing, Stripe is silent", silent(unread())),
                 ("its order is not here", event(EventStatus::Unmatched, None)),
+                ("its price is not mapped", event(EventStatus::Unmatched, Some("price_not_mapped"))),
+                ("it is a subscription", event(EventStatus::Unmatched, Some("mode_not_sold"))),
                 ("processed", event(EventStatus::Processed, None)),
                 ("not here", nothing("evt_1")),
             ],

@@ -11,7 +11,7 @@ use stripe::{
 use super::key::Key;
 use super::verdict::{AtStripe, Evidence, Purchase};
 use crate::ids::OrderId;
-use crate::orders::{self, Payment, State};
+use crate::orders::{self, Payment, SaleVerdict, State};
 use crate::seam::Seam;
 
 /// So many sessions are asked for at most: the newest purchases explain a case.
@@ -94,20 +94,27 @@ pub(super) async fn whose(seam: &Seam, key: &Key) -> Result<Whose> {
     let Some(proof) = proof(seam, key, &object) else {
         return Ok(Whose::NotOurs("Stripe has it, and it names no order".into()));
     };
-    let names = proof.references.order.clone();
-    let order = seam
-        .db
-        .read("cases.whose", move |tx| orders::match_references(tx, &[&proof.references]))
-        .await?
-        .into_iter()
-        .next()
-        .flatten();
-    Ok(match (order, names) {
-        (Some(order), _) => Whose::Order(order),
-        (None, Some(named)) => {
+    let (names, id) = (proof.references.order.clone(), key.shown());
+    let read = seam.db.read("cases.whose", move |tx| {
+        let order = orders::match_references(tx, &[&proof.references])?.into_iter().next().flatten();
+        Ok((order, orders::foresee_sale(tx, &proof)?))
+    });
+    let (order, sale) = read.await?;
+    Ok(match (order, names, sale) {
+        (Some(order), ..) => Whose::Order(order),
+        (None, Some(named), _) => {
             Whose::NotOurs(format!("Stripe has it; it names order `{named}`, which is not here"))
         }
-        (None, None) => Whose::NotOurs("Stripe has it, and it names no order".into()),
+        (None, None, Some(SaleVerdict::Order(..))) => Whose::NotOurs(format!(
+            "it sold something of ours, and no order was made of it: makegood reconcile --only {id} --apply"
+        )),
+        (None, None, Some(SaleVerdict::Waits(why))) => Whose::NotOurs(format!(
+            "it sold something of ours, and no order can be made of it: {}",
+            why.told()
+        )),
+        (None, None, Some(SaleVerdict::Foreign(_)) | None) => {
+            Whose::NotOurs("Stripe has it, and it names no order".into())
+        }
     })
 }
 

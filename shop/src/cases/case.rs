@@ -13,6 +13,8 @@ use super::ask::{self, Whose};
 use super::evidence;
 use super::key::Key;
 use super::verdict::{AtStripe, Evidence, Purchase, Verdict, judge};
+use crate::inbox::{self, EventStatus, StoredEvent};
+use crate::orders;
 use crate::seam::Seam;
 
 /// Say in one line whether a buyer has access, and if not, the one place that is broken and what mends it
@@ -65,8 +67,12 @@ pub async fn verdict_on(
 /// From this database; and where it knows nothing, from whatever order Stripe says is meant.
 async fn gather(seam: &Seam, key: &Key, course: Option<&str>, progress: &dyn Progress) -> Result<Evidence> {
     progress.at(0, None, "what is here is gathered");
-    if let Some(evidence) = read(seam, key, course).await? {
-        return Ok(evidence);
+    let (found, waits) = (read(seam, key, course).await?, sale_that_waits(seam, key).await?);
+    if let Some(evidence) = found {
+        return Ok(Evidence { note: evidence.note.or(waits), ..evidence });
+    }
+    if let Some(note) = waits {
+        return Ok(nothing_of(key, course, note));
     }
     progress.at(0, None, "it is not known here; Stripe is asked");
     let note = match ask::whose(seam, key).await? {
@@ -82,14 +88,36 @@ async fn gather(seam: &Seam, key: &Key, course: Option<&str>, progress: &dyn Pro
         Whose::NotOurs(note) | Whose::Nothing(note) => note,
     };
     let note = if note.is_empty() { key.looked().to_owned() } else { note };
-    Ok(Evidence {
+    Ok(nothing_of(key, course, note))
+}
+
+fn nothing_of(key: &Key, course: Option<&str>, note: String) -> Evidence {
+    Evidence {
         asked: key.shown(),
         accounts: Vec::new(),
         purchases: Vec::new(),
         held: Vec::new(),
         only: course.map(str::to_owned).into_iter().collect::<BTreeSet<String>>(),
         note: Some(note),
-    })
+    }
+}
+
+/// A purchase of which no order could be made, because nobody here knows what was sold.
+async fn sale_that_waits(seam: &Seam, key: &Key) -> Result<Option<String>> {
+    let key = key.clone();
+    let events = seam.db.read("cases.waiting_sale", move |tx| match &key {
+        Key::Email(email) => inbox::unsold_to(tx, email),
+        Key::Object(_, id) => inbox::waiting_about(tx, &[id]),
+        Key::Event(id) => Ok(inbox::find(tx, id)?.into_iter().collect()),
+        _ => Ok(Vec::new()),
+    });
+    let waits = |event: &StoredEvent| {
+        event.status == EventStatus::Unmatched && event.last_error_kind.as_deref() == Some(orders::NOT_MAPPED)
+    };
+    Ok(events.await?.into_iter().find(waits).map(|event| {
+        let (session, why) = (event.object_id.unwrap_or_default(), event.last_error.unwrap_or_default());
+        format!("{session} was paid and waits ({why}): makegood prices map PRICE_ID STRIPE_PRICE_ID makes it an order")
+    }))
 }
 
 async fn read(seam: &Seam, key: &Key, course: Option<&str>) -> Result<Option<Evidence>> {

@@ -201,6 +201,7 @@ fn by_email(tx: &mut Tx<'_>, email: &str, found: &mut Found) -> Result<()> {
     for profile in customers::of_email(tx, email, ORDERS)? {
         by_profile(tx, profile.id, found)?;
     }
+    found.add(inbox::unsold_to(tx, email)?.iter().map(hit::of_event));
     found.orders(orders::of_email(tx, email, ORDERS)?);
     Ok(())
 }

@@ -16,6 +16,7 @@ mod receive;
 mod rematch;
 pub(crate) mod store;
 pub mod tasks;
+mod unsold;
 pub mod views;
 pub mod wake;
 
@@ -24,3 +25,4 @@ pub use process::{Processed, process, replay};
 pub use receive::{Incoming, Receipt, Receiver};
 pub use rematch::Rematcher;
 pub use store::{Beat, find, of_order, oldest_waiting, pulse, waiting_about};
+pub use unsold::unsold_to;

@@ -37,16 +37,16 @@ causes! {
         "A payment has failed, was cancelled or is under way at Stripe, and the order does not know.";
     MoneyWithoutOrder "money_without_order" Payments
         "Money came that names an order, and no such order is here.";
+    SaleNotKnown "sale_not_known_here" Payments
+        "A session that this shop did not open, a Payment Link's mostly, sold something of ours, and no order was made of it.";
+    PriceNotMapped "price_not_mapped" Payments
+        "A session sold something of ours together with a price that stands for nothing here, so no order can be made of it.";
     NotAtStripe "not_at_stripe" Orders
         "An order waits for a payment that Stripe does not have: another account, another mode, or it was deleted.";
     SessionNotKnown "session_not_known_here" Orders
         "A checkout session was completed, and what it says of amounts or of the buyer is not known here.";
     SessionExpired "session_expired_unnoticed" Orders
         "A checkout session has expired, and its order still waits for it.";
-    SaleNotKnown "sale_not_known_here" Payments
-        "A session that this shop did not open, a Payment Link's mostly, sold something of ours, and no order was made of it.";
-    PriceNotMapped "price_not_mapped" Payments
-        "A session sold something of ours together with a price that stands for nothing here, so no order can be made of it.";
     RefundNotKnown "refund_not_known_here" Refunds
         "Money went back at Stripe, and the order does not know.";
     RefundFailed "refund_failed_unnoticed" Refunds

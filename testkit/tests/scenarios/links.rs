@@ -211,6 +211,12 @@ testkit::on_both_engines! {
         world.advance(Duration::from_secs(1));
         let found = world.findings().await;
         assert_eq!(found.iter().map(|f| f.check).collect::<Vec<_>>(), ["prices_not_mapped"], "{found:#?}");
+        for key in [session.as_str(), "BUYER@example.com", waits["id"].as_str().unwrap()] {
+            let case = world.task("case", json!({ "who": key })).await.unwrap().answer;
+            assert!(case["note"].as_str().unwrap().contains(&poster), "{key}: {case}");
+            let found = world.view("search", json!({ "q": key })).await.unwrap();
+            assert!(found["data"].as_array().unwrap().iter().any(|row| row["id"] == waits["id"]), "{key}: {found}");
+        }
         let mend = found[0].mend.as_ref().unwrap();
         assert_eq!((mend.operation, &mend.input["stripe_price"]), ("prices.map", &json!(poster)));
         map(&world, "poster-usd", &poster).await;
@@ -451,6 +457,8 @@ testkit::on_both_engines! {
         world.advance(Duration::from_secs(3600));
         world.settle().await;
         assert_eq!(orders(&world).await, 0);
+        let case = world.task("case", json!({ "who": session })).await.unwrap().answer;
+        assert!(case["note"].as_str().unwrap().contains("makegood reconcile --only"), "{case}");
         let seen = world.task("reconcile", json!({ "area": "payments" })).await.unwrap();
         let causes: Vec<&str> = seen.answer["data"].as_array().unwrap().iter().map(|f| f["cause"].as_str().unwrap()).collect();
         assert_eq!(causes.len(), 2, "{:#}", seen.answer);
