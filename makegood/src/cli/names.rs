@@ -72,6 +72,7 @@ pub const GROUPS: &[Group] = &[
     group(SHOP, "catalog", "The catalog file: products, prices, first stock"),
     group(SHOP, "products", "What is sold, and for how much"),
     group(SHOP, "media", "Pictures of the shop: uploaded, refused, and whether the store takes them"),
+    group(SHOP, "prices", "Which price at Stripe stands for which of ours, for what Payment Links sell"),
     group(SHOP, "inventory", "Stock, by ledger entries"),
     group(SHOP, "reservations", "Stock set aside for orders"),
     group(CARE, "check", "Run every check: what must be true and is not"),

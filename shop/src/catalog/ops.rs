@@ -22,7 +22,7 @@ pub struct MapPrice {
 
 impl Operation for MapPrice {
     const NAME: &'static str = "prices.map";
-    const SUBJECT: Option<&'static str> = Some("price");
+    const SUBJECT: Option<&'static str> = None;
     const AUDIT: &'static str = "price_mapped";
     const RISK: Risk = Risk::Changes;
     const ROLE: Role = Role::Operator;
@@ -83,7 +83,7 @@ pub struct UnmapPrice {
 
 impl Operation for UnmapPrice {
     const NAME: &'static str = "prices.unmap";
-    const SUBJECT: Option<&'static str> = Some("price");
+    const SUBJECT: Option<&'static str> = None;
     const AUDIT: &'static str = "price_unmapped";
     const RISK: Risk = Risk::Changes;
     const ROLE: Role = Role::Operator;

@@ -54,7 +54,7 @@ const EMPTY: &[(&str, &str)] = &[
 /// The room in which a resource is found, where that is not its own name.
 pub(super) fn home_of(resource: &str) -> &str {
     match resource {
-        "catalog" => "products",
+        "catalog" | "prices" => "products",
         "reconcile" => "reconciliations",
         "search" => "orders",
         other => other,
@@ -64,7 +64,7 @@ pub(super) fn home_of(resource: &str) -> &str {
 /// The resources whose operations and tasks stand in the room of this one.
 fn guests(resource: &str) -> Vec<&str> {
     let more: &[&str] = match resource {
-        "products" => &["catalog"],
+        "products" => &["catalog", "prices"],
         "reconciliations" => &["reconcile"],
         _ => &[],
     };
