@@ -7,7 +7,7 @@ use kernel::{Duration, Seeded};
 use proptest::prelude::*;
 use sandbox::{
     Authentication, Delivery, DisputeStep, Later, NewDispute, NewRefund, PayOutcome, Payment, RefundStatus,
-    ReviewClosed, ReviewOpened,
+    ReviewClosed, ReviewOpened, Visit,
 };
 use shop::checkout::{Basket, Item};
 use testkit::sim::{Scene, Swarm, now, rest};
@@ -41,6 +41,8 @@ enum How {
 struct Purchase {
     items: Vec<&'static str>,
     profile: Option<usize>,
+    /// Bought at a Payment Link: the order is made when somebody hears of it.
+    link: bool,
     how: How,
 }
 
@@ -83,9 +85,11 @@ fn purchase() -> impl Strategy<Value = Purchase> {
         Just(vec!["course", "mug"]),
         Just(vec!["course", "workshop", "book", "mug"]),
     ];
-    (items, prop::option::of(0..4_usize), how()).prop_map(|(items, profile, how)| Purchase {
+    let link = prop::bool::weighted(0.3);
+    (items, prop::option::of(0..4_usize), link, how()).prop_map(|(items, profile, link, how)| Purchase {
         items,
         profile,
+        link,
         how,
     })
 }
@@ -94,6 +98,13 @@ fn purchase() -> impl Strategy<Value = Purchase> {
 fn sold(purchases: &[Purchase]) -> Rc<Scene> {
     let scene = Scene::new(7, Swarm::calm(), false);
     for purchase in purchases {
+        if purchase.link {
+            let sold: Vec<(&str, i64)> = purchase.items.iter().map(|product| (*product, 1)).collect();
+            let session = scene.open_link(&sold, false, &Visit::default());
+            pay(&scene, &session, purchase.how);
+            scene.advance(Duration::from_secs(1));
+            continue;
+        }
         let item = |product: &&str| Item { product: (*product).into(), quantity: 1 };
         let basket = Basket {
             items: purchase.items.iter().map(item).collect(),
@@ -301,8 +312,14 @@ fn the_story_that_is_told_in_disorder_is_not_empty() {
         How::Refunded,
         How::DisputeLost,
     ];
-    let purchases: Vec<Purchase> =
-        all.into_iter().map(|how| Purchase { items: vec!["course", "book"], profile: None, how }).collect();
+    let purchases = all.into_iter().map(|how| Purchase {
+        items: vec!["course", "book"],
+        profile: None,
+        link: false,
+        how,
+    });
+    let of_links = purchases.clone().map(|purchase| Purchase { link: true, ..purchase });
+    let purchases: Vec<Purchase> = purchases.chain(of_links).collect();
     let scene = sold(&purchases);
     assert!(scene.stripe().events().len() > 20);
     let state = rest(&scene).unwrap();

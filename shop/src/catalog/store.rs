@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use db::{Row, Tx, Value};
-use kernel::{Currency, Cx, Result};
+use kernel::{Currency, Cx, Result, Timestamp};
 
 use super::{Offer, Price, Product, ProductKind};
 
@@ -79,6 +79,12 @@ pub(super) fn at_stripe(tx: &mut Tx<'_>, stripe_prices: &[&str]) -> Result<Vec<O
         tx.dialect().any("c.stripe_price_id", 1)
     );
     tx.query(&sql, &[Value::array(stripe_prices.iter().copied())])?.iter().map(offer).collect()
+}
+
+/// When the oldest price was made for which one at Stripe stands.
+pub fn first_mapped(tx: &mut Tx<'_>) -> Result<Option<Timestamp>> {
+    let sql = "SELECT created_at FROM prices WHERE stripe_price_id IS NOT NULL ORDER BY created_at LIMIT 1";
+    tx.query_opt(sql, &[])?.map(|row| row.get("created_at")).transpose()
 }
 
 /// Writes for which price at Stripe a price stands.

@@ -84,8 +84,8 @@ async fn take(seam: &Seam, reader: Reader, since: Option<Timestamp>) -> Result<O
     let holder = cx.uuid();
     seam.db
         .write("backfill.take", move |tx| {
-            let first = match orders::first_placed_at(tx)? {
-                // Nothing that happened before our first order is about one of ours.
+            let first = match orders::ours_since(tx)? {
+                // Nothing that happened before our first order, or our first mapped price, is about one of ours.
                 Some(at) => (at - OVERLAP).max(cx.now - SHOWN),
                 None => cx.now - OVERLAP,
             };

@@ -27,7 +27,7 @@ pub mod views;
 pub use claim::{Claim, claim, claimable};
 pub use facts::{Payment, PaymentFacts, Returned};
 pub use foresee::{Foreseen, Unsettled, foresee, is_unfinished, unsettled};
-pub use of_sale::{OfSale, foresee_sale, order_of_sale};
+pub use of_sale::{OfSale, foresee_sale, order_of_sale, ours_since};
 pub use order::{
     Amounts, CancelReason, Dispute, Line, Order, PaymentStatus, Review, ReviewKind, State, TimelineEntry,
     WaitsFor,
@@ -42,7 +42,7 @@ pub use store::{
     happened, late_facts, match_references, newest_by_status, of_email, of_profile, oldest_unconfirmed,
     timeline, undecided, unfinished_facts,
 };
-pub use store::{Unpaid, first_placed_at, unpaid_since};
+pub use store::{Unpaid, unpaid_since};
 pub use verdict::{Verdict, decide};
 
 /// The job that fetches a session from Stripe because only it can explain an amount; handled by the checkout.

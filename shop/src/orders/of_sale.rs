@@ -7,7 +7,7 @@
 use db::Tx;
 use jobs::NewJob;
 use kernel::planted::{Defect, planted};
-use kernel::{Cx, Duration, Error, Result};
+use kernel::{Cx, Duration, Error, Result, Timestamp};
 use ops::Actor;
 use stripe::{Fact, Proof, Sale, SessionFact};
 
@@ -73,6 +73,13 @@ pub fn order_of_sale(tx: &mut Tx<'_>, cx: &Cx, proof: &Proof, cause: &Actor) -> 
     store::write_timeline(tx, cx, vec![NewEntry::new(id, "made_of_session", cause, meta)])?;
     announce(tx, cx, session)?;
     Ok(Some(OfSale::Order(id)))
+}
+
+/// Since when anything at Stripe may be ours: since the first order was made, or the first price was that stands for one at
+/// Stripe, and by which a link may have sold since.
+pub fn ours_since(tx: &mut Tx<'_>) -> Result<Option<Timestamp>> {
+    let (placed, mapped) = (store::first_placed_at(tx)?, catalog::first_mapped(tx)?);
+    Ok(placed.into_iter().chain(mapped).min())
 }
 
 fn sale_in(proof: &Proof) -> Option<(&Sale, &SessionFact)> {

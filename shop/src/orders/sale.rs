@@ -115,3 +115,99 @@ fn ordered(line: &SoldLine, offer: &Offer) -> Line {
 fn named(line: &SoldLine) -> String {
     line.price.clone().or_else(|| line.name.clone()).unwrap_or_else(|| "a line without a price".into())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::{Price, Product, ProductKind};
+    use stripe::{Asked, Fact, Proof, Reading};
+
+    fn offer(product: &str, currency: &str, unit_amount: i64, stripe: &str) -> Offer {
+        let currency = currency.parse().expect("a currency");
+        Offer {
+            product: Product {
+                id: product.into(),
+                kind: ProductKind::Course,
+                name: product.into(),
+                description: String::new(),
+                sku: None,
+                active: false,
+            },
+            price: Price {
+                id: format!("{product}-{currency}"),
+                product_id: product.into(),
+                currency,
+                unit_amount,
+                stripe_price_id: Some(stripe.into()),
+            },
+        }
+    }
+
+    /// A session in usd that sold one of each of these prices.
+    fn proof(mode: &str, prices: &[&str]) -> Proof {
+        let line = |price: &&str| serde_json::json!({ "id": "li_1", "quantity": 1, "amount_subtotal": 100, "currency": "usd", "price": price });
+        let session = serde_json::json!({
+            "id": "cs_1", "object": "checkout.session", "mode": mode, "status": "complete", "payment_status": "paid",
+            "currency": "usd", "amount_total": 130, "amount_subtotal": 100,
+            "total_details": { "amount_discount": 0, "amount_shipping": 20, "amount_tax": 10 },
+            "line_items": { "has_more": false, "data": prices.iter().map(line).collect::<Vec<_>>() },
+        });
+        let asked = Asked { ticket: 1, at: kernel::Timestamp::from_seconds(0) };
+        match stripe::read_object(&session, asked) {
+            Ok(Reading::Proof(proof)) => proof,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn judged(mode: &str, prices: &[&str], offers: &[Offer]) -> SaleVerdict {
+        let proof = proof(mode, prices);
+        let Fact::Session(session) = &proof.facts[0] else { panic!("no session") };
+        judge_sale(proof.sale.as_ref().expect("a sale"), session, offers)
+    }
+
+    fn not_mapped(prices: &[&str]) -> Unsold {
+        Unsold::NotMapped(prices.iter().map(|price| (*price).to_owned()).collect())
+    }
+
+    #[test]
+    fn what_is_mapped_is_ordered_by_our_prices_and_in_their_currency() {
+        let SaleVerdict::Order(amounts, lines) =
+            judged("payment", &["price_a", "price_a"], &[offer("a", "usd", 4900, "price_a")])
+        else {
+            panic!("no order")
+        };
+        assert_eq!((amounts.subtotal, amounts.tax, amounts.shipping, lines.len()), (9800, 10, 20, 2));
+        let both = [offer("a", "eur", 4500, "price_a"), offer("a", "usd", 4900, "price_a")];
+        let SaleVerdict::Order(amounts, _) = judged("payment", &["price_a"], &both) else {
+            panic!("no order")
+        };
+        assert_eq!((amounts.subtotal, amounts.currency.as_str()), (4900, "usd"), "the session's currency");
+        let SaleVerdict::Order(amounts, _) = judged("payment", &["price_a"], &both[..1]) else {
+            panic!("no order")
+        };
+        assert_eq!(
+            amounts.currency.as_str(),
+            "eur",
+            "held for review: another currency came than is expected"
+        );
+    }
+
+    #[test]
+    fn nothing_is_ordered_of_which_a_part_is_not_known() {
+        let a = [offer("a", "usd", 4900, "price_a")];
+        let waits = SaleVerdict::Waits(not_mapped(&["price_b"]));
+        assert_eq!(judged("payment", &["price_a", "price_b"], &a), waits);
+        assert_eq!(judged("payment", &["price_b"], &[]), SaleVerdict::Foreign(not_mapped(&["price_b"])));
+        assert_eq!(judged("payment", &[], &[]), SaleVerdict::Foreign(not_mapped(&[])));
+        let other = [offer("a", "usd", 4900, "price_a"), offer("b", "eur", 4900, "price_b")];
+        assert_eq!(judged("payment", &["price_a", "price_b"], &other), waits, "no sum of two currencies");
+    }
+
+    #[test]
+    fn a_subscription_becomes_no_order_and_is_not_overlooked() {
+        let a = [offer("a", "usd", 4900, "price_a")];
+        let mode = || Unsold::Mode("subscription".into());
+        assert_eq!(judged("subscription", &["price_a"], &a), SaleVerdict::Waits(mode()));
+        assert_eq!(judged("subscription", &["price_b"], &a), SaleVerdict::Foreign(mode()));
+    }
+}

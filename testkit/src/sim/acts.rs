@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use kernel::{Duration, Error};
-use sandbox::{ApiRequest, Authentication, Later, PayOutcome, Payment};
+use sandbox::{ApiRequest, Authentication, Later, PayOutcome, Payment, Visit};
 use shop::checkout::{self, Basket, Item, Started};
 use shop::ids::OrderId;
 
@@ -148,6 +148,9 @@ fn buy(scene: &Rc<Scene>, node: usize) {
     if scene.count("SELECT COUNT(*) FROM orders") >= scene.swarm.orders as i64 {
         return;
     }
+    if scene.chance.below(4) == 0 {
+        return by_link(scene);
+    }
     let (own, basket) = (scene.clone(), basket(scene));
     scene.spawn(node, "buyer", async move {
         let shop = own.nodes[node].shop();
@@ -161,6 +164,19 @@ fn buy(scene: &Rc<Scene>, node: usize) {
             Err(error) => told(&own, "checkout", &error),
         }
     });
+}
+
+/// Somebody opens a Payment Link of ours. Now and then it sells something else too; and what stands in its address is typed
+/// by whoever likes to.
+fn by_link(scene: &Rc<Scene>) {
+    let basket = basket(scene);
+    let products: Vec<(&str, i64)> =
+        basket.items.iter().map(|item| (item.product.as_str(), item.quantity)).collect();
+    let typed = any_order(scene).filter(|_| scene.chance.below(3) == 0).map(|order| order.to_string());
+    let visit = Visit { client_reference_id: typed, ..Visit::default() };
+    let strange = scene.chance.below(12) == 0;
+    let session = scene.open_link(&products, strange, &visit);
+    scene.note(format!("somebody opens a link that sells {products:?} at {session}; strange: {strange}"));
 }
 
 /// I-19: a checkout that was answered is written down, order and session.

@@ -1,4 +1,5 @@
-//! Everything that matters of a database as text: without times, without ids that chance has made.
+//! Everything that matters of a database as text: without times, without ids that chance has made. An order that was made of
+//! a session is named by it: when it was made, and so by which id, depends on what was heard of first.
 
 use db::{Row, Tx};
 use kernel::Result;
@@ -50,12 +51,23 @@ const SECTIONS: [(&str, &str); 9] = [
 /// # Errors
 /// Whatever the database says.
 pub fn dump(tx: &mut Tx<'_>) -> Result<String> {
+    let sql = "SELECT order_id, stripe_checkout_session_id AS session FROM session_orders";
+    let named = tx.query(sql, &[])?;
+    let names: Vec<(String, String)> = named
+        .iter()
+        .map(|row| Ok((row.get::<uuid::Uuid>("order_id")?.to_string(), row.get("session")?)))
+        .collect::<Result<_>>()?;
     let mut text = String::new();
     for (name, sql) in SECTIONS {
         text.push_str(&format!("# {name}\n"));
-        for row in tx.query(sql, &[])? {
-            text.push_str(&line(&row));
+        let mut lines: Vec<String> = tx.query(sql, &[])?.iter().map(line).collect();
+        for line in &mut lines {
+            for (order, session) in &names {
+                *line = line.replace(order, session);
+            }
         }
+        lines.sort_unstable();
+        text.extend(lines);
     }
     Ok(text)
 }

@@ -11,7 +11,7 @@ use std::task::{Context, Poll, Waker};
 use db::{Db, NoFaults, Tx};
 use kernel::{Clock, Cx, Duration, FixedClock, Result, Seeded, Timestamp};
 use ops::{Actor, By, Mode, Receipt, Role, Runner};
-use sandbox::{Delivery, Fault, Sandbox, Trouble};
+use sandbox::{ApiRequest, Delivery, Fault, Sandbox, Trouble, Visit};
 use shop::Shop;
 use shop::ids::ProfileId;
 use stripe::Secret;
@@ -83,6 +83,8 @@ pub(super) struct Book {
     /// Sessions at Stripe by order.
     pub(super) sessions: BTreeMap<String, String>,
     pub(super) sessions_read: usize,
+    /// Sessions of links that sell something of which nobody here knows what it is.
+    pub(super) strange: BTreeSet<String>,
     pub(super) crashes: u64,
 }
 
@@ -100,6 +102,8 @@ pub struct Scene {
     pub nodes: Vec<Node>,
     /// Who buys.
     pub profiles: Vec<ProfileId>,
+    /// The price at Stripe of each product.
+    prices: RefCell<BTreeMap<String, String>>,
     sandbox: Arc<Mutex<Sandbox>>,
     /// The account with the right clock and without troubles.
     pub(super) account: Arc<SandboxStripe>,
@@ -144,6 +148,7 @@ impl Scene {
             clock,
             secrets: Rc::from([Secret::new(SECRET).expect("not blank")]),
             nodes,
+            prices: RefCell::default(),
             profiles: (1..=4).map(|n| ProfileId::from_uuid(uuid::Uuid::from_u128(n))).collect(),
             sandbox,
             account: Arc::new(stripe),
@@ -175,10 +180,56 @@ impl Scene {
         ]);
         let catalog = serde_json::json!({ "catalog": { "product": products } });
         self.operate("catalog.import", catalog).expect("the catalog is imported");
+        for (product, amount) in
+            [(COURSES[0], 4900), (COURSES[1], 2900), (COURSES[2], 0), (THINGS[0], 1900), (THINGS[1], 900)]
+        {
+            let price = self.price_at_stripe(amount);
+            let mapping = serde_json::json!({ "price": format!("{product}-usd"), "stripe_price": price });
+            self.operate("prices.map", mapping).expect("the price is mapped");
+            self.prices.borrow_mut().insert(product.to_owned(), price);
+        }
         for (n, id) in self.profiles.iter().enumerate() {
             let profile = serde_json::json!({ "id": id, "email": format!("buyer{n}@example.com") });
             self.operate("customers.create", profile).expect("the profile is made");
         }
+    }
+
+    fn price_at_stripe(&self, amount: i64) -> String {
+        let form = format!("currency=usd&unit_amount={amount}&product_data[name]=Something");
+        self.made_at_stripe("/v1/prices", &form)
+    }
+
+    /// Makes something at Stripe past all troubles; gives its id.
+    fn made_at_stripe(&self, path: &str, form: &str) -> String {
+        let cx = self.account.cx();
+        let request = ApiRequest::post(path, form);
+        let mut account = self.stripe();
+        let made = loop {
+            let made = account.handle(&request, &cx);
+            if made.status == 200 {
+                break made.body;
+            }
+        };
+        made["id"].as_str().unwrap_or_default().to_owned()
+    }
+
+    /// Somebody opens a Payment Link that sells these products, and perhaps something that is not ours; gives the session.
+    pub fn open_link(&self, products: &[(&str, i64)], strange: bool, visit: &Visit) -> String {
+        let prices = self.prices.borrow();
+        let mut sold: Vec<(String, i64)> = products.iter().map(|(p, n)| (prices[*p].clone(), *n)).collect();
+        if strange {
+            sold.push((self.price_at_stripe(700), 1));
+        }
+        let lines = sold.iter().enumerate().map(|(at, (price, quantity))| {
+            format!("line_items[{at}][price]={price}&line_items[{at}][quantity]={quantity}")
+        });
+        let link = self.made_at_stripe("/v1/payment_links", &lines.collect::<Vec<_>>().join("&"));
+        let cx = self.account.cx();
+        let session = self.stripe().open_link(&link, visit, &cx).expect("the link is open");
+        if strange {
+            self.book.borrow_mut().strange.insert(session.clone());
+        }
+        session
     }
 
     /// Does an operation at once and without troubles.

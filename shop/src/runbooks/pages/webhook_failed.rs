@@ -79,7 +79,7 @@ const CAUSES: &[Cause] = &[
     broken(
         "price_not_mapped",
         "A Payment Link sold something by a price at Stripe that stands for no price here, so no order can be made of it. Map the price; the purchase becomes an order by itself.",
-        &[],
+        &["prices.map"],
         "Your payment has arrived. Our shop did not recognise what was sold by this link, so your order is not there yet. We are putting that right now; you were charged once, and need not buy again.",
     ),
     broken(
