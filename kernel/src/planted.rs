@@ -48,13 +48,15 @@ pub enum Defect {
     LostRefundTakenForFailed,
     /// Cleaning up cancels without asking Stripe.
     CleanupNeverAsks,
-    /// Whoever hears of a Payment Link's session makes an order of it, whether there is one or not.
-    SaleMadeTwice,
+    /// What stands in the address of a Payment Link is taken for the shop's own word.
+    TypedReferenceTrusted,
+    /// A sale of which only a part is known becomes an order of that part.
+    StrangeLinesDropped,
 }
 
 impl Defect {
     /// All of them.
-    pub const ALL: [Defect; 23] = [
+    pub const ALL: [Defect; 24] = [
         Defect::AcknowledgeBeforeStoring,
         Defect::ReservedNotCounted,
         Defect::EachEventHandsOver,
@@ -77,7 +79,8 @@ impl Defect {
         Defect::RefundSentBlindly,
         Defect::LostRefundTakenForFailed,
         Defect::CleanupNeverAsks,
-        Defect::SaleMadeTwice,
+        Defect::TypedReferenceTrusted,
+        Defect::StrangeLinesDropped,
     ];
 }
 

@@ -19,6 +19,7 @@ mod seen;
 mod session;
 mod target;
 
+use kernel::planted::{Defect, planted};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -325,7 +326,8 @@ impl References {
     /// Our own id, as the shop wrote it on the object. What stands in the address of a Payment Link is typed by whoever opens
     /// it, so `client_reference_id` says nothing there.
     pub fn own_order(&self) -> Option<&str> {
-        let ours = |text: &&str| self.payment_link.is_none() && text.starts_with("ord_");
+        let is_written = self.payment_link.is_none() || planted(Defect::TypedReferenceTrusted);
+        let ours = |text: &&str| is_written && text.starts_with("ord_");
         self.order.as_deref().or(self.client_reference.as_deref().filter(ours))
     }
 

@@ -6,7 +6,6 @@
 
 use db::Tx;
 use jobs::NewJob;
-use kernel::planted::{Defect, planted};
 use kernel::{Cx, Duration, Error, Result, Timestamp};
 use ops::Actor;
 use stripe::{Fact, Proof, Sale, SessionFact};
@@ -56,12 +55,10 @@ pub fn order_of_sale(tx: &mut Tx<'_>, cx: &Cx, proof: &Proof, cause: &Actor) -> 
     };
     let id: OrderId = cx.id();
     // Of two workers the second waits here and then finds the order of the first.
-    if !store::claim_session(tx, cx, &sale.session, sale.payment_link.as_deref(), id)?
-        && !planted(Defect::SaleMadeTwice)
-    {
-        return store::order_of_session(tx, &sale.session)?
-            .map(|order| Some(OfSale::Order(order)))
-            .ok_or_else(|| Error::bug("a session belongs to an order that nobody knows"));
+    if !store::claim_session(tx, cx, &sale.session, sale.payment_link.as_deref(), id)? {
+        let made = store::order_of_session(tx, &sale.session)?;
+        let nobody = || Error::bug("a session belongs to an order that nobody knows");
+        return made.map(|order| Some(OfSale::Order(order))).ok_or_else(nobody);
     }
     place(tx, cx, vec![Draft { id, profile: None, email: session.email.clone(), amounts, lines }])?;
     store::set_session(tx, cx, id, &sale.session)?;

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use kernel::planted::{Defect, planted};
 use stripe::{Sale, SessionFact, SoldLine};
 
 use super::{Amounts, Line};
@@ -80,7 +81,7 @@ pub fn judge_sale(sale: &Sale, session: &SessionFact, offers: &[Offer]) -> SaleV
         return without(Unsold::Mode(mode.to_owned()));
     }
     match known.first() {
-        Some((_, first)) if known.len() == sale.lines.len() => {
+        Some((_, first)) if known.len() == sale.lines.len() || planted(Defect::StrangeLinesDropped) => {
             let currency = first.price.currency;
             let lines: Vec<Line> = known.iter().map(|(line, offer)| ordered(line, offer)).collect();
             let sum = |line: &Line| line.unit_amount.saturating_mul(line.quantity);

@@ -203,7 +203,7 @@ fn is_handled(kind: &str) -> bool {
 
 /// Since when anything may be ours, in seconds; what another system sold before is not looked for.
 fn first_order(scene: &Scene) -> i64 {
-    scene.look(|tx| shop::orders::ours_since(tx)).map_or(i64::MAX, Timestamp::seconds)
+    scene.look(shop::orders::ours_since).map_or(i64::MAX, Timestamp::seconds)
 }
 
 fn replay_everything(scene: &Rc<Scene>) {
