@@ -33,7 +33,7 @@ pub(super) fn body_schema() -> Value {
 
 /// Takes a picture.
 pub(super) async fn take(mut call: Call) -> Answer {
-    let most = call.app.config.places.media_max_bytes;
+    let most = call.app.config.stores.media_max_bytes;
     let name = asked_name(&call)?;
     let bytes = call.bytes_of(most + FORM_BYTES, PATIENCE).await.map_err(|problem| limited(problem, most))?;
     let owner = call.caller()?.actor.name.clone();

@@ -102,7 +102,7 @@ impl Local {
     /// Uploads a picture.
     pub async fn add_picture(&self, bytes: bytes::Bytes, name: String) -> Result<Value, Failure> {
         let (file_name, actor) = (Some(name), by(None).actor);
-        let most = self.app.config.places.media_max_bytes;
+        let most = self.app.config.stores.media_max_bytes;
         if bytes.len() > most {
             let failure =
                 Failure::new("payload_too_large", format!("{} bytes; taken are {most}", bytes.len()));
