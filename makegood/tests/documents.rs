@@ -110,6 +110,9 @@ fn keys() -> String {
         let rows: String = KEYS.iter().filter(|key| key.used == used).map(row).collect();
         format!("| key | default | what it is for | form |\n|---|---|---|---|\n{rows}")
     };
+    if KEYS.iter().all(|key| key.used == Use::Now) {
+        return format!("\n{}\n", table(Use::Now));
+    }
     format!(
         "\n{}\nKnown and checked, so that a configuration can be complete already; this version does not act on \
          them:\n\n{}\n",

@@ -7,16 +7,18 @@ use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::path::PathBuf;
 
+use kernel::Id;
 use kernel::{Currency, Duration, Money, Timestamp};
-use ops::{Finding, Mend, Severity};
+use ops::{ApiToken, Finding, Mend, Severity};
 use serde_json::json;
 use shop::RUNBOOKS;
 use shop::cases::{Account, AtStripe, Evidence, Purchase, WaitingEvent, judge};
 use shop::catalog::ProductKind;
 use shop::entitlements::{Grant, OrderGrant};
-use shop::ids::{EntitlementId, OrderId, ProfileId, RefundId, ReservationId};
+use shop::ids::{AssetId, EntitlementId, OrderId, ProfileId, RefundId, ReservationId};
 use shop::inbox::{EventSource, EventStatus, StoredEvent};
 use shop::inventory::{Books, Reservation, ReservationStatus};
+use shop::media::{Asset, AssetStatus};
 use shop::orders::{
     Amounts, CancelReason, Dispute, Line, Order, Payment, PaymentStatus, Review, ReviewKind, State, WaitsFor,
 };
@@ -187,7 +189,46 @@ fn nothing(asked: &str) -> Facts {
         not_compared: None,
         compared: None,
         missing: None,
+        picture: None,
+        token: None,
     }
+}
+
+fn picture(status: AssetStatus, cause: Option<&str>, works: bool) -> Facts {
+    let asset = Asset {
+        id: AssetId::from_uuid(uuid::Uuid::from_u128(9)),
+        status,
+        url: None,
+        bytes: 70,
+        width: Some(1),
+        height: Some(1),
+        content_type: "image/gif".into(),
+        disk: "cloudinary".into(),
+        sha256: "0".repeat(64),
+        file_name: None,
+        last_error: cause.map(|cause| format!("Cloudinary says no ({cause})")),
+        cause: cause.map(str::to_owned),
+        actor: "ada".into(),
+        created_at: NOW,
+        updated_at: NOW,
+        key: "9.gif".into(),
+        attempt: 1,
+    };
+    Facts { picture: Some((asset, works)), ..nothing("med_9") }
+}
+
+fn token(expires_at: Option<Timestamp>, revoked_at: Option<Timestamp>) -> Facts {
+    let token = ApiToken {
+        id: Id::from_uuid(uuid::Uuid::from_u128(8)),
+        name: "uploads".into(),
+        prefix: "mg_0123".into(),
+        role: "operator".into(),
+        created_at: NOW - Duration::from_secs(7200),
+        expires_at,
+        last_used_at: Some(NOW - Duration::from_secs(3600)),
+        revoked_at,
+    };
+    Facts { token: Some(token), ..nothing("tok_8") }
 }
 
 fn of(order: Order) -> Facts {
@@ -602,6 +643,36 @@ fn situations() -> Vec<(&'static str, &'static str, Facts)> {
                 ("it knows", of(confirmed())),
                 ("pending, no payment", of(Order { payment_intent: None, ..pending() })),
                 ("leads to no order", nothing("MUG")),
+            ],
+        ),
+        (
+            "media-upload-401",
+            vec![
+                ("the token ended a moment ago", token(Some(NOW), None)),
+                ("the token ends tomorrow", token(Some(NOW + Duration::from_secs(86_400)), None)),
+                ("the token never ends", token(None, None)),
+                ("the token ended and was taken back", token(Some(NOW), Some(NOW))),
+                ("no such token", nothing("tok_8")),
+            ],
+        ),
+        (
+            "media-upload-signature",
+            vec![
+                ("the secret is wrong", picture(AssetStatus::Refused, Some("wrong_secret"), false)),
+                ("the secret holds blanks", picture(AssetStatus::Refused, Some("stray_whitespace"), false)),
+                ("parameters were changed", picture(AssetStatus::Refused, Some("other_parameters"), false)),
+                ("the key is unknown", picture(AssetStatus::Refused, Some("wrong_account"), false)),
+                ("the clock is off", picture(AssetStatus::Refused, Some("clock"), false)),
+                ("the bucket says no", picture(AssetStatus::Refused, Some("refused"), false)),
+                ("the answer was lost", picture(AssetStatus::Pending, Some("unavailable"), false)),
+                (
+                    "refused, and one was taken since",
+                    picture(AssetStatus::Refused, Some("wrong_secret"), true),
+                ),
+                ("it is there", picture(AssetStatus::Stored, None, false)),
+                ("it was taken away again", picture(AssetStatus::Removed, None, false)),
+                ("it was given up", picture(AssetStatus::Dropped, Some("unavailable"), false)),
+                ("nothing was refused", nothing("all")),
             ],
         ),
         (

@@ -100,9 +100,6 @@ const fn key(name: &'static str, form: Form, default: &'static str, help: &'stat
 const fn secret(name: &'static str, form: Form, help: &'static str) -> Key {
     Key { name, help, default: "", form, secrecy: Secrecy::Secret, used: Use::Now }
 }
-const fn later(key: Key) -> Key {
-    Key { used: Use::NotYet, ..key }
-}
 
 /// All keys, in the order in which `config show` prints them.
 pub const KEYS: &[Key] = &[

@@ -240,7 +240,11 @@ async fn media_upload_401(stage: &Stage) -> Result<Broken> {
     });
     let token = token.await.must_be_looked_up()?;
     stage.advance(HOUR + OLD_ENOUGH);
-    Ok(Broken::new("ended", token, "The token by which pictures are uploaded ends, and its client goes on sending it"))
+    Ok(Broken::new(
+        "ended",
+        token,
+        "The token by which pictures are uploaded ends, and its client goes on sending it",
+    ))
 }
 
 async fn media_upload_signature(stage: &Stage) -> Result<Broken> {

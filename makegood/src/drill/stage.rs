@@ -8,10 +8,10 @@ use ops::audit::{self, Filter};
 use ops::{Actor, By, Done, Finding, Mode, Receipt, Role};
 use sandbox::{Fault, PayOutcome, Payment, Sandbox, Trouble};
 use serde_json::{Value, json};
-use shop::{Outside, Shop};
 use shop::checkout::{Basket, Item, Started};
 use shop::ids::{OrderId, ProfileId};
 use shop::inbox::Incoming;
+use shop::{Outside, Shop};
 use stripe::Secret;
 use stripe::signature::TOLERANCE;
 

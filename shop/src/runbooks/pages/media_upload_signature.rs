@@ -87,7 +87,10 @@ fn pick(facts: &Facts) -> Picked {
     };
     let said = asset.last_error.as_deref().unwrap_or("nothing was said");
     if *works {
-        return Picked::new("works_again", format!("an upload to {} was taken after {}", asset.disk, asset.id));
+        return Picked::new(
+            "works_again",
+            format!("an upload to {} was taken after {}", asset.disk, asset.id),
+        );
     }
     let cause = match (asset.status, asset.cause.as_deref()) {
         (AssetStatus::Stored | AssetStatus::Removed | AssetStatus::Dropped, _) => {
