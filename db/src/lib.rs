@@ -11,6 +11,7 @@
 mod batch;
 mod dialect;
 mod error;
+mod examine;
 mod grant;
 mod inline;
 mod migrate;
@@ -30,6 +31,7 @@ use std::sync::Arc;
 pub use batch::Batcher;
 pub use dialect::Dialect;
 pub use error::{DbFailure, TxError, TxResult, violates};
+pub use examine::Examined;
 pub use inline::{Fate, Faults, NoFaults, yield_now};
 pub use migrate::{Applied, Migration, MigrationState};
 pub use newest::NewestFirst;

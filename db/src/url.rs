@@ -31,12 +31,15 @@ impl Target {
         if text.starts_with(['"', '\'']) || text.ends_with(['"', '\'']) {
             return wrong("is wrapped in quotes; remove them".into());
         }
-        if text.contains("CHANGE_ME") || text.starts_with('<') || text.contains("${") {
+        if is_placeholder(text) {
             return wrong(format!(
                 "is still a placeholder; expected a connection string that starts with {EXPECTED}"
             ));
         }
         if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+            if text.contains(char::is_whitespace) {
+                return wrong("has a space or a line break in it; in a password a space is %20".into());
+            }
             return Ok(Target::Postgres(text.to_owned()));
         }
         if let Some(path) = text.strip_prefix("sqlite:") {
@@ -54,6 +57,24 @@ impl Target {
     }
 }
 
+/// What templates and consoles of hosts leave to be filled in: `<password>`, `[YOUR-PASSWORD]`, `${DATABASE_URL}`, `{{url}}`.
+fn is_placeholder(text: &str) -> bool {
+    let named = |open: char, close: char| {
+        text.split(open).skip(1).any(|rest| {
+            let inside = rest.split_once(close).map_or("", |(inside, _)| inside);
+            let is_name = |c: char| c.is_ascii_alphabetic() || matches!(c, '_' | '-' | ' ');
+            !inside.is_empty() && inside.chars().all(is_name)
+        })
+    };
+    let words = ["CHANGE_ME", "CHANGEME", "changeme", "YOUR_", "YOUR-", "your_password", "your-password"];
+    // An IPv6 address in brackets has colons.
+    words.iter().any(|word| text.contains(word))
+        || ["${", "{{", "$("].iter().any(|start| text.contains(start))
+        || text.starts_with('<')
+        || named('<', '>')
+        || named('[', ']')
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -62,7 +83,10 @@ mod tests {
     fn a_good_url_names_its_engine() {
         assert_eq!(Target::parse("sqlite:data/m.db").unwrap(), Target::Sqlite("data/m.db".into()));
         assert_eq!(Target::parse("sqlite:///var/m.db").unwrap(), Target::Sqlite("/var/m.db".into()));
-        assert!(matches!(Target::parse("postgres://a:b@h1,h2/x").unwrap(), Target::Postgres(_)));
+        for good in ["postgres://a:b@h1,h2/x", "postgres://a:b%3Cc%3E@[::1]:5432/x", "postgres://a:1<2>3@h/x"]
+        {
+            assert!(matches!(Target::parse(good).unwrap(), Target::Postgres(_)), "{good}");
+        }
     }
 
     #[test]
@@ -74,6 +98,10 @@ mod tests {
             (" postgres://u:secret@h/db", "spaces"),
             ("postgres://u:secret@h/db\n", "line breaks"),
             ("CHANGE_ME_DATABASE_URL", "placeholder"),
+            ("postgres://<user>:<secret>@<host>/<name>", "placeholder"),
+            ("postgres://u:[YOUR-PASSWORD]@h/db", "placeholder"),
+            ("{{ database_url }}", "placeholder"),
+            ("postgres://u:secret secret@h/db", "a space"),
             ("sqlite:", "names no file"),
         ] {
             let error = Target::parse(text).unwrap_err().to_string();

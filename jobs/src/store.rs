@@ -162,6 +162,18 @@ pub fn counts(tx: &mut Tx<'_>) -> Result<Counts> {
     })
 }
 
+/// When the job that is due for longest was due; nothing when none waits.
+pub fn oldest_due(tx: &mut Tx<'_>) -> Result<Option<Timestamp>> {
+    let row = tx.query_opt("SELECT run_at FROM jobs WHERE status = 'queued' ORDER BY run_at LIMIT 1", &[])?;
+    row.map(|row| row.get("run_at")).transpose()
+}
+
+/// How many jobs have given up, by kind.
+pub fn failed_by_kind(tx: &mut Tx<'_>) -> Result<Vec<(String, i64)>> {
+    let sql = "SELECT kind, COUNT(*) AS failed FROM jobs WHERE status = 'failed' GROUP BY kind ORDER BY kind";
+    tx.query(sql, &[])?.iter().map(|row| Ok((row.get("kind")?, row.get("failed")?))).collect()
+}
+
 const COLUMNS: &str =
     "id, kind, unique_key, payload, status, run_at, attempts, last_error, created_at, updated_at";
 

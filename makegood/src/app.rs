@@ -116,7 +116,8 @@ impl App {
         entropy: Arc<dyn Entropy>,
     ) -> Arc<App> {
         let (config, outside) = (Arc::new(config), outside.into());
-        let around = Surroundings::new(config.clone(), secrets.clone());
+        let around =
+            Surroundings::new(config.clone(), db.clone(), outside.clone(), secrets.clone(), clock.clone());
         let shop = Shop::new(db.clone(), outside, config.shop_settings(), clock.clone(), entropy.clone());
         let shop = shop.in_process(Arc::new(around));
         let metrics = Arc::new(Metrics::new(clock.now()));

@@ -85,6 +85,7 @@ pub async fn serve(config: Config, shutdown: impl Future<Output = ()>) -> Result
     }
     config.warnings.iter().for_each(|warning| tracing::warn!("configuration: {warning}"));
     let app = crate::app::open(config).await?;
+    crate::doctor::warn_of_indexes(&app.shop.db).await;
     let doors = doors(&app, thanks::router(&app)).await?;
     for door in &doors {
         if let Ok(address) = door.listener.local_addr() {

@@ -2,23 +2,37 @@
 
 use std::sync::Arc;
 
+use db::Db;
+use kernel::Clock;
 use ops::Progress;
 use serde_json::Value;
+use shop::Outside;
 use shop::around::{Around, Part, Rows};
 
 use crate::config::Config;
+use crate::doctor::{self, Finding, Patient, Vitals};
 use crate::secrets::{Secrets, told};
 
 /// What this process knows besides the shop.
 pub struct Surroundings {
     config: Arc<Config>,
     secrets: Arc<Secrets>,
+    patient: Patient,
 }
 
 impl Surroundings {
     /// Of this process.
-    pub fn new(config: Arc<Config>, secrets: Arc<Secrets>) -> Self {
-        Surroundings { config, secrets }
+    pub fn new(
+        config: Arc<Config>,
+        db: Db,
+        outside: Outside,
+        secrets: Arc<Secrets>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let vitals = Vitals { outside, secrets: secrets.clone() };
+        let patient =
+            Patient { config: Ok(config.clone()), db: Ok(db), vitals: Ok(vitals), clock, serves: true };
+        Surroundings { config, secrets, patient }
     }
 }
 
@@ -31,7 +45,10 @@ impl Around for Surroundings {
         Box::pin(async { Ok(told(&self.secrets.refetch().await)) })
     }
 
-    fn examine<'a>(&'a self, _: Part, _: &'a dyn Progress) -> Rows<'a> {
-        Box::pin(std::future::ready(Ok(Vec::new())))
+    fn examine<'a>(&'a self, parts: &'a [Part], progress: &'a dyn Progress) -> Rows<'a> {
+        Box::pin(async move {
+            let found = doctor::examine(&self.patient, parts, progress).await;
+            Ok(found.iter().map(Finding::row).collect())
+        })
     }
 }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use clap::Command;
 use makegood::cli::tree;
 use makegood::config::{Form, KEYS, Key, Secrecy, Use};
+use shop::around::Part;
 
 #[test]
 fn every_key_of_the_configuration_is_described_as_the_code_reads_it() {
@@ -22,6 +23,38 @@ fn every_key_of_the_configuration_is_described_as_the_code_reads_it() {
         return;
     }
     assert!(text == expected, "docs/configuration.md is not what the code reads; ACCEPT=1 writes it");
+}
+
+#[test]
+fn everything_that_doctor_looks_at_is_listed_as_it_is_defined() {
+    let file = root().join("docs/doctor.md");
+    let text = read(&file);
+    let (start, end) = ("<!-- probes: ", "<!-- end of probes -->");
+    let (above, rest) = text.split_once(start).unwrap();
+    let (first, rest) = rest.split_once('\n').unwrap();
+    let (_, below) = rest.split_once(end).unwrap();
+    let expected = format!("{above}{start}{first}\n\n{}\n{end}{below}", probes());
+    if std::env::var_os("ACCEPT").is_some() {
+        std::fs::write(&file, expected).unwrap();
+        return;
+    }
+    assert!(text == expected, "docs/doctor.md is not what doctor looks at; ACCEPT=1 writes it");
+}
+
+fn probes() -> String {
+    let mut table =
+        "| id | what must be so | before launch | security | content |\n|---|---|---|---|---|\n".to_owned();
+    for probe in makegood::doctor::PROBES {
+        let mark = |part| if probe.parts.contains(&part) { "yes" } else { "" };
+        let number = match probe.prelaunch {
+            Some(number) => number.to_string(),
+            None => mark(Part::Prelaunch).to_owned(),
+        };
+        let (security, content) = (mark(Part::Security), mark(Part::Content));
+        table
+            .push_str(&format!("| `{}` | {} | {number} | {security} | {content} |\n", probe.id, probe.about));
+    }
+    table
 }
 
 #[test]

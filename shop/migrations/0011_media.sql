@@ -5,7 +5,7 @@ CREATE TABLE media_assets (
   -- away; removed: it was there, and was taken away again
   status text NOT NULL CHECK (status IN ('pending', 'stored', 'refused', 'dropped', 'removed')),
   disk text NOT NULL,
-  key text NOT NULL UNIQUE,
+  key text NOT NULL,
   url text,
   content_type text NOT NULL,
   bytes bigint NOT NULL,
@@ -27,3 +27,5 @@ CREATE TABLE media_assets (
 CREATE UNIQUE INDEX media_assets_same ON media_assets (sha256, disk) WHERE status IN ('pending', 'stored');
 CREATE INDEX media_assets_pending ON media_assets (created_at) WHERE status = 'pending';
 CREATE INDEX media_assets_refused ON media_assets (updated_at) WHERE status = 'refused';
+-- One file has one row.
+CREATE UNIQUE INDEX media_assets_key ON media_assets (key);

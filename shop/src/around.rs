@@ -6,25 +6,19 @@ use std::pin::Pin;
 
 use kernel::Result;
 use ops::Progress;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// The answer to come: rows.
 pub type Rows<'a> = Pin<Box<dyn Future<Output = Result<Vec<Value>>> + Send + 'a>>;
 
 /// What is looked at.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
-    /// All of it
-    #[default]
-    All,
-    /// What must be so before the first buyer comes
+    /// What must be so before the first buyer comes.
     Prelaunch,
-    /// What keeps strangers out
+    /// What keeps strangers out.
     Security,
-    /// What is sold, and whether it is there
+    /// What is sold, and whether it is there.
     Content,
 }
 
@@ -34,8 +28,9 @@ pub trait Around: Send + Sync {
     fn secrets(&self) -> Vec<Value>;
     /// Reads the secrets again; one row for each, with what came of it.
     fn refetch(&self) -> Rows<'_>;
-    /// Looks at everything that may be wrong, one row for each finding, those that are well included.
-    fn examine<'a>(&'a self, part: Part, progress: &'a dyn Progress) -> Rows<'a>;
+    /// Looks at everything that may be wrong, or at these parts of it: one row for each thing that was looked at, those that
+    /// are well included.
+    fn examine<'a>(&'a self, parts: &'a [Part], progress: &'a dyn Progress) -> Rows<'a>;
 }
 
 /// Nothing is known of the process.
@@ -49,7 +44,7 @@ impl Around for Nothing {
     fn refetch(&self) -> Rows<'_> {
         Box::pin(std::future::ready(Ok(Vec::new())))
     }
-    fn examine<'a>(&'a self, _: Part, _: &'a dyn Progress) -> Rows<'a> {
+    fn examine<'a>(&'a self, _: &'a [Part], _: &'a dyn Progress) -> Rows<'a> {
         Box::pin(std::future::ready(Ok(Vec::new())))
     }
 }

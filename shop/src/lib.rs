@@ -163,6 +163,7 @@ pub const VIEWS: &[ViewDef] = &[
 pub const TASKS: &[TaskDef<Shop>] = &[
     TaskDef::of::<cases::Case>(),
     TaskDef::of::<checkout::tasks::CleanUpFailed>(),
+    TaskDef::of::<office::doctor::Doctor>(),
     TaskDef::of::<inbox::tasks::Backfill>(),
     TaskDef::of::<inbox::tasks::FindGaps>(),
     TaskDef::of::<office::secrets::List>(),

@@ -20,6 +20,7 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{ArgMatches, FromArgMatches};
 use serde_json::Value;
+use shop::office::doctor::DOCTOR;
 
 use backend::Backend;
 use exit::Exit;
@@ -109,6 +110,10 @@ async fn perform(
             let input = (operation.from_arguments)(matches)?;
             let backend = Backend::open(globals, terminal).await?;
             change::change(terminal, globals, &backend, operation, input).await
+        }
+        Does::Task(task) if task.name == DOCTOR => {
+            // It has to work where nothing else does: without a server, and without a database.
+            own::doctor::run(terminal, globals, matches, (task.from_arguments)(matches)?).await
         }
         Does::Task(task) => {
             let input = (task.from_arguments)(matches)?;

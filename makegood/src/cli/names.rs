@@ -75,6 +75,7 @@ pub const GROUPS: &[Group] = &[
     group(SHOP, "prices", "Which price at Stripe stands for which of ours, for what Payment Links sell"),
     group(SHOP, "inventory", "Stock, by ledger entries"),
     group(SHOP, "reservations", "Stock set aside for orders"),
+    group(CARE, "doctor", "Look at everything that may be wrong around the shop, before launch or now"),
     group(CARE, "check", "Run every check: what must be true and is not"),
     group(CARE, "findings", "What the checks find, one by one; put one off until a day"),
     group(CARE, "reconcile", "Compare with Stripe's objects, and every room with itself; mend what is safe"),

@@ -3,10 +3,11 @@
 use clap::{ArgMatches, Args, Command};
 use ops::{Changing, OperationDef, Risk, TaskDef, ViewDef};
 use shop::Shop;
+use shop::office::doctor::DOCTOR;
 
 use super::globals::Globals;
 use super::names::{ALSO, GROUPS, INNER, RENAMED};
-use super::own::{OWN, Own};
+use super::own::{OWN, Own, doctor};
 
 /// What stands at the end of a path of words.
 #[derive(Clone, Copy)]
@@ -56,6 +57,9 @@ impl Leaf {
             Does::View(definition) => (definition.arguments)(empty).about(definition.about()),
             Does::Task(definition) => {
                 let command = (definition.arguments)(empty).about(definition.about());
+                if definition.name == DOCTOR {
+                    return doctor::arguments(command);
+                }
                 match definition.effect.changing() {
                     Some(changing) => command.after_help(footnote_of_task(definition, changing)),
                     None => command,

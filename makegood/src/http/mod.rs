@@ -21,7 +21,7 @@ mod ranges;
 pub mod routes;
 mod tasks;
 pub mod thanks;
-mod webhook;
+pub(crate) mod webhook;
 
 use std::net::IpAddr;
 use std::sync::Arc;

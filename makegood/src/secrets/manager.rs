@@ -1,13 +1,12 @@
 //! AWS Secrets Manager: one signed request for one version of one secret. Nothing that it says about a value is told on.
 
-use std::sync::Arc;
-
 use kernel::{Duration, Timestamp};
 use serde_json::{Value, json};
 
 use super::sigv4::{Request, Signer, amz_date};
 use crate::config::Manager as Settings;
 use crate::config::region_of;
+use crate::outbound::{client, told};
 
 const SERVICE: &str = "secretsmanager";
 const TARGET: &str = "secretsmanager.GetSecretValue";
@@ -65,20 +64,8 @@ pub(super) struct Manager {
 
 impl Manager {
     pub(super) fn new(settings: Settings) -> Result<Manager, ManagerError> {
-        let in_the_clear = settings.endpoint.as_ref().is_some_and(|url| url.starts_with("http://"));
-        let builder = reqwest::Client::builder()
-            .connect_timeout(Duration::from_secs(3))
-            .timeout(PATIENCE)
-            .redirect(reqwest::redirect::Policy::none());
-        let builder = match in_the_clear {
-            // A stand-in next door: neither TLS, for which the machine may lack certificates, nor a proxy.
-            true => builder.no_proxy().tls_backend_preconfigured(trusting_nobody()?),
-            false => {
-                rustls::crypto::ring::default_provider().install_default().ok();
-                builder
-            }
-        };
-        let http = builder.build().map_err(|error| ManagerError::Unavailable(told(&error)))?;
+        let url = settings.endpoint.as_deref().unwrap_or("https://");
+        let http = client(url, PATIENCE).map_err(ManagerError::Unavailable)?;
         Ok(Manager { settings, http })
     }
 
@@ -182,26 +169,6 @@ fn read(status: u16, body: &[u8]) -> Result<String, ManagerError> {
             .as_str()
             .map(str::to_owned)
             .ok_or(ManagerError::Odd("the secret has no SecretString; expected text, not binary")),
-    }
-}
-
-fn trusting_nobody() -> Result<rustls::ClientConfig, ManagerError> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| ManagerError::Unavailable(error.to_string()))?;
-    Ok(config.with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth())
-}
-
-/// The last of its causes says most, and holds no URL.
-fn told(error: &reqwest::Error) -> String {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(inner) = cause.source() {
-        cause = inner;
-    }
-    match error.is_timeout() {
-        true => "timed out".to_owned(),
-        false => cause.to_string(),
     }
 }
 

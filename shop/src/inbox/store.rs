@@ -399,3 +399,24 @@ fn beat(row: &Row) -> Result<Beat> {
     let took = ended.filter(|_| is_over && !by_hand).map(|at| at.since(received_at));
     Ok(Beat { received_at, status, took })
 }
+
+/// The newest event that a webhook brought, as it was signed: body, signature and when it came. Those that were fetched from
+/// Stripe's list are signed by nobody.
+pub fn newest_signed(tx: &mut Tx<'_>) -> Result<Option<(String, String, Timestamp)>> {
+    // A long time without webhooks is no reason to read a whole history.
+    let sql = "SELECT payload, signature, received_at FROM (
+                 SELECT payload, signature, received_at, stripe_event_id FROM stripe_events
+                 ORDER BY received_at DESC, stripe_event_id DESC LIMIT 1000) AS newest
+               WHERE signature <> '' ORDER BY received_at DESC, stripe_event_id DESC LIMIT 1";
+    let row = tx.query_opt(sql, &[])?;
+    row.map(|row| Ok((row.get("payload")?, row.get("signature")?, row.get("received_at")?))).transpose()
+}
+
+/// How many events wait for a person or are tried again, by the kind of their last error. No text of an error: it may name a
+/// buyer.
+pub fn errors_by_kind(tx: &mut Tx<'_>) -> Result<BTreeMap<String, i64>> {
+    let sql = "SELECT COALESCE(last_error_kind, 'none') AS kind, COUNT(*) AS events FROM stripe_events
+               WHERE status IN ('received', 'retry', 'error', 'unmatched') AND status IN ('retry', 'error', 'unmatched')
+               GROUP BY COALESCE(last_error_kind, 'none')";
+    tx.query(sql, &[])?.iter().map(|row| Ok((row.get("kind")?, row.get("events")?))).collect()
+}

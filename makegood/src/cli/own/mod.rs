@@ -6,6 +6,7 @@ mod completion;
 mod configuration;
 mod database;
 mod dev;
+pub mod doctor;
 mod drill;
 mod explain;
 mod health;

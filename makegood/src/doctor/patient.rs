@@ -1,0 +1,102 @@
+//! Who is looked at: this process as it serves, or what the configuration here names.
+
+use std::sync::Arc;
+
+use db::{Db, Target};
+use kernel::{Clock, Timestamp};
+use shop::Outside;
+
+use super::probes::Needs;
+use crate::app::{self, OpenError};
+use crate::clock::{OsEntropy, SystemClock};
+use crate::config::{Config, Problem, Sources};
+use crate::secrets::Secrets;
+
+/// What is looked at.
+pub struct Patient {
+    /// The configuration, or all that is wrong with it.
+    pub config: Result<Arc<Config>, Vec<Problem>>,
+    /// The database, or why it is not open.
+    pub db: Result<Db, String>,
+    /// Those outside and the secrets, or why there are none.
+    pub vitals: Result<Vitals, String>,
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// True in the process that takes the webhooks.
+    pub serves: bool,
+}
+
+/// What is needed to ask others.
+pub struct Vitals {
+    /// Who is asked.
+    pub outside: Outside,
+    /// The secrets that count.
+    pub secrets: Arc<Secrets>,
+}
+
+impl Patient {
+    /// What the configuration of this process names. A database that is not there is not made.
+    pub async fn here() -> Patient {
+        let clock = Arc::new(SystemClock);
+        let config = Sources::of_process(None).and_then(|sources| Config::load(&sources));
+        match config {
+            Err(problems) => {
+                let why = "the configuration is wrong";
+                Patient {
+                    config: Err(problems),
+                    db: Err(why.into()),
+                    vitals: Err(why.into()),
+                    clock,
+                    serves: false,
+                }
+            }
+            Ok(config) => Patient::of(config, clock).await,
+        }
+    }
+
+    async fn of(mut config: Config, clock: Arc<dyn Clock>) -> Patient {
+        let entropy = Arc::new(OsEntropy);
+        let secrets = Secrets::open(&mut config, clock.clone(), entropy.clone()).await;
+        let vitals = match secrets {
+            Err(problems) => Err(crate::config::explain(&problems)),
+            Ok(secrets) => app::outside(&config, entropy)
+                .map_err(|error| error.to_string())
+                .map(|outside| Vitals { outside, secrets }),
+        };
+        let db = open(&config).await;
+        Patient { config: Ok(Arc::new(config)), db, vitals, clock, serves: false }
+    }
+
+    /// Why a probe cannot look, when it cannot.
+    pub(super) fn lacks(&self, needs: Needs) -> Option<String> {
+        let missing = |wrong: Option<&String>| wrong.cloned();
+        match needs {
+            Needs::Nothing => None,
+            Needs::Config => self.config.is_err().then(|| "the configuration is wrong".to_owned()),
+            Needs::Database => missing(self.db.as_ref().err()),
+            Needs::Others => missing(self.vitals.as_ref().err()),
+            Needs::Stripe => {
+                let has_key = self.vitals.as_ref().is_ok_and(|vitals| vitals.secrets.api_key().is_some());
+                missing(self.vitals.as_ref().err())
+                    .or_else(|| (!has_key).then(|| "there is no API key".to_owned()))
+            }
+        }
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+}
+
+/// Opens what is there, and leaves its schema alone.
+async fn open(config: &Config) -> Result<Db, String> {
+    if let Target::Sqlite(path) = &config.database
+        && !path.exists()
+    {
+        return Err(format!("there is no database at {} yet", path.display()));
+    }
+    app::open_database(config).await.map_err(|error| match error {
+        OpenError::Database { variable, source } => format!("{variable}: {source}"),
+        other => other.to_string(),
+    })
+}

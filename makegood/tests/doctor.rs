@@ -1,0 +1,257 @@
+//! Doctor: a shop that is well, one thing after another that is not, and what start-up would refuse.
+
+#![allow(clippy::unwrap_used, reason = "a test may give up")]
+
+mod cli_stage;
+mod doors;
+
+use std::net::TcpListener;
+use std::time::Duration;
+
+use cli_stage::Stage;
+use doors::{ADMIN_TOKEN, SECRET, Server, Wish, answered, event, now};
+use makegood::secrets::watch;
+use ops::Role;
+use serde_json::Value;
+use stripe::{Secret, sign};
+use testkit::on_both_engines;
+
+/// What doctor says of one thing.
+#[track_caller]
+fn row<'a>(report: &'a Value, id: &str) -> &'a Value {
+    let rows = report["data"].as_array().unwrap();
+    rows.iter().find(|row| row["id"] == id).unwrap_or_else(|| panic!("no {id} in {report:#}"))
+}
+
+#[track_caller]
+fn says(report: &Value, id: &str, severity: &str, words: &str) {
+    let row = row(report, id);
+    let seen = row["seen"].as_str().unwrap();
+    assert!(
+        row["severity"] == severity && seen.contains(words),
+        "{id}: expected {severity} `{words}`, got {row:#}"
+    );
+    if ["warning", "error"].contains(&severity) {
+        assert!(row["fix"].as_str().is_some_and(|fix| !fix.is_empty()), "{id} names no fix");
+    }
+}
+
+async fn asked(server: &Server, query: &str) -> Value {
+    let answer = server.get(&format!("/api/v1/admin/doctor{query}"), Some(ADMIN_TOKEN)).await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    answer.body
+}
+
+/// A server with everything that doctor asks for, as far as a test has it.
+async fn well(test: &testkit::TestDb) -> (Server, watch::Watch) {
+    let server = Server::start_as(test, Wish { workers: true, ..Wish::default() }).await.with_catalog().await;
+    let watching = watch::start(&server.app);
+    let db = server.app.shop.db.clone();
+    for _ in 0..400 {
+        let seen = db.read("test.results", ops::results::latest).await.unwrap();
+        if seen.len() == shop::checks().len() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+    (server, watching)
+}
+
+async fn sends(server: &Server, id: &str, secret: &str) -> u16 {
+    let body = event(id).to_string().into_bytes();
+    let signature = sign(&body, &Secret::new(secret).unwrap(), now());
+    answered(server.webhook_request(body).header("Stripe-Signature", signature)).await.status
+}
+
+async fn do_sql(server: &Server, sql: &'static str) {
+    server.app.shop.db.write("test.sql", move |tx| tx.execute(sql, &[])).await.unwrap();
+}
+
+on_both_engines! {
+    migrated by shop::MIGRATIONS;
+
+    async fn a_shop_that_is_well_has_no_errors_and_names_everything_it_looked_at(test: TestDb) {
+        let (server, _watch) = well(&test).await;
+        assert_eq!(sends(&server, "evt_first", SECRET).await, 200);
+        let report = asked(&server, "").await;
+        // A server that was started for tests only may keep nothing; doctor says so.
+        let for_tests = |row: &Value| row["id"] == "database.durable" && row["seen"].as_str().unwrap().contains("fsync=off");
+        let rows = report["data"].as_array().unwrap();
+        let errors: Vec<&Value> =
+            rows.iter().filter(|row| row["severity"] == "error" && !for_tests(row)).collect();
+        assert!(errors.is_empty(), "{errors:#?}");
+        for probe in makegood::doctor::PROBES {
+            row(&report, probe.id);
+        }
+        says(&report, "database.migrated", "ok", "have run");
+        says(&report, "queue.workers", "ok", "at work");
+        says(&report, "stripe.account", "ok", "acct_");
+        says(&report, "webhook.endpoint", "ok", "leads here");
+        says(&report, "webhook.secret", "ok", "matches a secret that counts");
+        says(&report, "stripe.permissions", "ok", "may do what is needed");
+        says(&report, "storage.disk", "info", "not configured");
+        says(&report, "content.prices", "warning", "have no Stripe price");
+
+        let prelaunch = asked(&server, "?prelaunch=true").await;
+        let numbers: std::collections::BTreeSet<u64> =
+            prelaunch["data"].as_array().unwrap().iter().filter_map(|row| row["prelaunch"].as_u64()).collect();
+        assert_eq!(numbers.into_iter().collect::<Vec<_>>(), [1, 2, 3, 4, 5, 6]);
+        let security = asked(&server, "?security=true").await;
+        row(&security, "webhook.reachable");
+        assert!(security["data"].as_array().unwrap().iter().all(|row| row["id"] != "mail.server"));
+
+        // Nothing was made at Stripe by trying what the key may do.
+        assert_eq!(server.count("SELECT COUNT(*) FROM orders").await, 0);
+        let viewer = server.token(Role::Viewer).await;
+        assert_eq!(server.get("/api/v1/admin/doctor", Some(&viewer)).await.status, 200);
+        let app = server.token(Role::App).await;
+        assert_eq!(server.get("/api/v1/admin/doctor", Some(&app)).await.status, 403);
+        server.stop().await;
+    }
+
+    async fn what_is_not_well_is_named_with_what_mends_it(test: TestDb) {
+        let (server, _watch) = well(&test).await;
+
+        // A stranger, or a secret that was rolled at Stripe and not here.
+        assert_eq!(sends(&server, "evt_wrong", "whsec_not_ours").await, 401);
+        let report = asked(&server, "?security=true").await;
+        says(&report, "webhook.secret", "error", "matched no secret");
+        assert_eq!(sends(&server, "evt_right", SECRET).await, 200);
+        let report = asked(&server, "?security=true").await;
+        says(&report, "webhook.secret", "info", "later ones did match");
+
+        // The endpoint at Stripe: deaf, then disabled, then gone.
+        let id = server.stripe.with(|account, _| account.endpoints().next().unwrap().0.to_owned());
+        let hook = |form: String, method: &'static str| {
+            let (stripe, id) = (server.stripe.clone(), id.clone());
+            let path = format!("/v1/webhook_endpoints/{id}");
+            let request = match method {
+                "DELETE" => sandbox::ApiRequest::delete(&path),
+                _ => sandbox::ApiRequest::post(&path, &form),
+            };
+            stripe.with(|account, cx| assert_eq!(account.handle(&request, cx).status, 200));
+        };
+        for (form, method, words) in [
+            ("enabled_events[0]=checkout.session.completed", "POST", "not told of"),
+            ("disabled=true", "POST", "is disabled"),
+            ("", "DELETE", "no endpoint leads to"),
+        ] {
+            hook(form.to_owned(), method);
+            let report = asked(&server, "?prelaunch=true").await;
+            let rows = report["data"].as_array().unwrap();
+            let told = rows.iter().any(|row| row["id"] == "webhook.endpoint" && row["severity"] == "error"
+                && row["seen"].as_str().unwrap().contains(words));
+            assert!(told, "{words}: {rows:#?}");
+        }
+
+        // Rows: a job that has given up, an index that somebody dropped.
+        do_sql(&server, "DROP INDEX \"PaymentIntentIndex\"").await;
+        let report = asked(&server, "").await;
+        says(&report, "database.indexes", "warning", "[orders-index-warning]");
+        assert!(row(&report, "database.indexes")["seen"].as_str().unwrap().contains("PaymentIntentIndex"));
+        assert!(report["findings"].as_u64().unwrap() >= 2);
+        server.stop().await;
+    }
+
+    async fn a_price_that_is_another_at_stripe_is_named(test: TestDb) {
+        let (server, _watch) = well(&test).await;
+        let make = |form: &str| {
+            let request = sandbox::ApiRequest::post("/v1/prices", form);
+            let made = server.stripe.with(|account, cx| account.handle(&request, cx).body);
+            made["id"].as_str().unwrap_or_else(|| panic!("{made}")).to_owned()
+        };
+        let wrong = make("currency=usd&unit_amount=1&product_data[name]=x");
+        let sql: &'static str = Box::leak(
+            format!("UPDATE prices SET stripe_price_id = '{wrong}' WHERE product_id = 'rust-course' AND currency = 'usd'")
+                .into_boxed_str(),
+        );
+        do_sql(&server, sql).await;
+        let report = asked(&server, "?content=true").await;
+        says(&report, "content.prices_at_stripe", "error", "1 usd at Stripe");
+        do_sql(&server, "UPDATE prices SET stripe_price_id = 'price_of_nobody' WHERE product_id = 'rust-course'").await;
+        let report = asked(&server, "?content=true").await;
+        says(&report, "content.prices_at_stripe", "error", "Stripe has no price price_of_nobody");
+        server.stop().await;
+    }
+
+    /// Without a server: what can be seen from here is seen, the exit code is 3, and the document for others holds neither
+    /// a secret nor a buyer.
+    async fn it_looks_without_a_server_and_writes_a_bundle_without_secrets_or_buyers(test: TestDb) {
+        let stage = Stage::on(&test)
+            .with("STRIPE_SECRET", "sk_test_PlantedKey")
+            .with("STRIPE_WEBHOOK_SECRET_FILE", "hook")
+            .with("STRIPE_API_BASE", "http://127.0.0.1:9")
+            .with("APP_URL", "http://127.0.0.1:9")
+            .with("ADMIN_TOKEN", "PlantedPlantedPlanted")
+            .with("MAIL_FROM_ADDRESS", "planted@example.com")
+            .with("DB_POOL_MAX", "4");
+        stage.file("hook", "whsec_Planted");
+        let made = stage.type_in("customers create prf_01890000000070008000000000000001 planted-buyer@example.com --reason test --yes");
+        assert_eq!(made.code, 0, "{made:#?}");
+        #[cfg(unix)]
+        std::fs::set_permissions(stage.folder().join("hook"), std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
+        let said = stage.type_in("doctor --json --bundle support.json").ends(3);
+        let report = said.json();
+        says(&report, "database.migrated", "ok", "have run");
+        says(&report, "queue.workers", "warning", "no worker has ever run");
+        says(&report, "webhook.reachable", "error", "nothing answers");
+        says(&report, "stripe.account", "warning", "could not be asked");
+        says(&report, "secrets.admin_token", "warning", "can be guessed");
+        #[cfg(unix)]
+        says(&report, "secrets.files", "error", "everybody on this machine reads it");
+        let bundle = std::fs::read_to_string(stage.folder().join("support.json")).unwrap();
+        let parsed: Value = serde_json::from_str(&bundle).unwrap();
+        assert_eq!(parsed["versions"]["makegood"], env!("CARGO_PKG_VERSION"));
+        assert!(parsed["database"]["migrations"].as_array().unwrap().len() > 10);
+        for text in [&bundle, &said.out, &said.err] {
+            assert!(!text.to_lowercase().contains("planted"), "{text}");
+        }
+        // An old document is not written over.
+        assert_eq!(stage.type_in("doctor --bundle support.json").code, 2);
+        let people = stage.type_in("doctor --security").ends(3);
+        assert!(people.out.contains("fix:") && people.out.contains("chmod 600"), "{}", people.out);
+    }
+}
+
+/// Each wrong address of a database: the variable, what is wrong and what is expected are named, and nothing is opened.
+#[test]
+fn a_database_url_that_start_up_refuses_is_explained_without_opening_anything() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let place = format!("shop:Planted@127.0.0.1:{port}/shop");
+    for (url, words) in [
+        (format!("\"postgres://{place}\""), "quotes"),
+        (format!("'postgres://{place}'"), "quotes"),
+        (format!(" postgres://{place}"), "space"),
+        (format!("postgres://{place}\n"), "line break"),
+        (format!("mongodb://{place}"), "Invalid scheme"),
+        (format!("mysql://{place}"), "Invalid scheme"),
+        (format!("postgress://{place}"), "Invalid scheme"),
+        ("postgres://<user>:<password>@<host>/<name>".to_owned(), "placeholder"),
+        ("${DATABASE_URL}".to_owned(), "placeholder"),
+        (String::new(), "is empty"),
+    ] {
+        let stage = Stage::bare().with("DATABASE_URL", url.clone());
+        let said = stage.type_in("doctor --json").ends(3);
+        let report = said.json();
+        let told = row(&report, "config.forms");
+        let seen = told["seen"].as_str().unwrap();
+        assert!(seen.starts_with("Bootstrap failed: DATABASE_URL"), "{url}: {seen}");
+        assert!(seen.contains(words), "{url}: expected `{words}` in {seen}");
+        assert!(told["expected"].as_str().unwrap().contains("postgres://"), "{told}");
+        assert!(!said.out.contains("Planted") && !said.err.contains("Planted"), "{said:?}");
+        assert_eq!(listener.accept().unwrap_err().kind(), std::io::ErrorKind::WouldBlock, "{url} was opened");
+        assert_eq!(std::fs::read_dir(stage.folder()).unwrap().count(), 0, "{url}: something was made");
+    }
+}
+
+#[test]
+fn a_mongo_uri_is_explained_and_a_database_that_is_not_there_is_not_made() {
+    let stage = Stage::bare().with("MONGO_URI", "mongodb://shop:Planted@db/shop");
+    let said = stage.type_in("doctor --json").ends(3);
+    says(&said.json(), "config.warnings", "warning", "MONGO_URI");
+    says(&said.json(), "database.reachable", "info", "there is no database at");
+    assert!(!said.out.contains("Planted"));
+    assert_eq!(std::fs::read_dir(stage.folder()).unwrap().count(), 0);
+}
