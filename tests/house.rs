@@ -35,9 +35,9 @@ const SHELVES: &[&[&str]] = &[
     &["runbooks"],
     &["reconcile", "cases", "import", "office"],
     &["inbox"],
-    &["checkout", "claims", "refunds", "disputes", "privacy"],
-    &["orders", "downloads"],
-    &["entitlements", "subscriptions", "inventory", "coupons", "invoices"],
+    &["checkout", "claims", "refunds", "disputes", "privacy", "downloads"],
+    &["orders"],
+    &["entitlements", "subscriptions", "inventory", "coupons", "invoices", "content"],
     &["catalog", "customers", "fetch", "mails", "media", "switches"],
 ];
 
@@ -56,6 +56,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "entitlements",
             "inventory",
             "media",
+            "switches",
         ],
     ),
     (
@@ -77,8 +78,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("reconcile", &["inbox", "refunds", "orders", "entitlements", "inventory", "fetch"]),
     ("import", &["inventory", "catalog"]),
     ("inbox", &["orders", "refunds", "fetch"]),
-    ("refunds", &["orders", "fetch"]),
-    ("checkout", &["orders", "inventory", "catalog", "customers", "fetch"]),
+    ("refunds", &["orders", "fetch", "switches"]),
+    ("checkout", &["orders", "inventory", "catalog", "customers", "fetch", "switches"]),
     ("orders", &["entitlements", "inventory", "catalog", "fetch"]),
     ("entitlements", &["catalog", "customers"]),
 ];
@@ -121,6 +122,8 @@ const TABLES: &[(&str, &[&str])] = &[
     ("mails", &["mails"]),
     ("claims", &["purchase_claims"]),
     ("catalog", &["products", "prices"]),
+    ("switches", &["switches"]),
+    ("content", &["course_contents", "course_modules", "course_lessons", "course_resources"]),
     ("inventory", &["inventory", "inventory_reservations", "inventory_ledger"]),
     ("entitlements", &["entitlements", "entitlement_grants"]),
     (

@@ -173,6 +173,10 @@ pub struct Config {
     pub reservation: Duration,
     /// How old an order has to be before its failed payment is given up.
     pub cleanup_after: Duration,
+    /// Whether files and streams are delivered at all.
+    pub downloads_enabled: bool,
+    /// How long a link to a file lives.
+    pub download_ttl: Duration,
     /// How Stripe's events come here.
     pub stripe_events: StripeEvents,
     /// Workers for events in this process.
@@ -270,6 +274,8 @@ impl Config {
             currency: self.currency,
             reservation: self.reservation,
             cleanup_after: self.cleanup_after,
+            downloads_enabled: self.downloads_enabled,
+            download_ttl: self.download_ttl,
         }
     }
 }
@@ -481,6 +487,8 @@ impl Reading {
             currency: parse(self.value("CURRENCY")).map_err(wrong("CURRENCY"))?,
             reservation: Duration::from_secs(self.number("RESERVATION_MINUTES") * 60),
             cleanup_after: Duration::from_secs(self.number("CLEANUP_FAILED_PAYMENT_MINUTES") * 60),
+            downloads_enabled: self.value("DOWNLOADS_ENABLED") == "true",
+            download_ttl: Duration::from_secs(self.number("DOWNLOAD_TTL_SECONDS")),
             stripe_events: match self.value("STRIPE_EVENTS") {
                 "push" => StripeEvents::Push,
                 "pull" => StripeEvents::Pull,

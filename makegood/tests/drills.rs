@@ -49,6 +49,7 @@ drills! {
     inventory_drift_is_found_explained_mended_and_verified "inventory-drift";
     stale_payments_are_found_explained_mended_and_verified "stale-payments";
     a_review_hold_is_found_explained_mended_and_verified "review-hold";
+    a_kill_switch_is_found_explained_mended_and_verified "downloads-kill-switch";
     payment_intent_backfill_is_found_explained_mended_and_verified "payment-intent-backfill";
     a_refused_upload_is_found_explained_mended_and_verified "media-upload-401";
     an_invalid_signature_is_found_explained_mended_and_verified "media-upload-signature";

@@ -53,6 +53,23 @@ on_both_engines! {
         server.stop().await;
     }
 
+    async fn a_checkout_that_is_switched_off_is_answered_with_503_until_it_is_on_again(test: TestDb) {
+        let server = Server::start(&test).await.with_catalog().await;
+        let off = json!({ "reason": "prices are wrong" });
+        let thrown = server.post("/api/v1/admin/checkout/disable", Some(ADMIN_TOKEN), &off).await;
+        assert_eq!(thrown.status, 200, "{}", thrown.text);
+        let refused = server.post(SESSIONS, None, &basket("rust-course", 1)).await;
+        assert_eq!((refused.status, refused.body["code"].as_str()), (503, Some("checkout_disabled")));
+        assert!(!refused.text.contains("prices are wrong"), "{}", refused.text);
+        assert_eq!(server.metric("checkout_failures_total").await, 0.0);
+        let ready = server.get("/readyz?verbose", None).await;
+        assert_eq!(ready.body["switches"], json!({ "downloads": "on", "checkout": "off", "refunds": "on" }));
+        let on = json!({ "reason": "prices are right" });
+        assert_eq!(server.post("/api/v1/admin/checkout/enable", Some(ADMIN_TOKEN), &on).await.status, 200);
+        assert_eq!(server.post(SESSIONS, None, &basket("rust-course", 1)).await.status, 201);
+        server.stop().await;
+    }
+
     /// The shop's own back office asks for a refund; ten clicks at once are one refund.
     async fn a_refund_is_asked_for_once_and_ends_at_stripe(test: TestDb) {
         let server = Server::start_as(&test, Wish { workers: true, ..Wish::default() }).await.with_catalog().await;

@@ -12,6 +12,8 @@ pub enum Severity {
     Page,
     /// Look at it today.
     Ticket,
+    /// Nothing is wrong: it is so because somebody wants it so, and must not be forgotten.
+    Info,
 }
 
 /// The operation that mends a finding, with its inputs: ready to be previewed.

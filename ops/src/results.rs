@@ -130,6 +130,7 @@ impl Severity {
         match self {
             Severity::Page => "page",
             Severity::Ticket => "ticket",
+            Severity::Info => "info",
         }
     }
 }

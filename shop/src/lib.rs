@@ -25,6 +25,7 @@ pub mod refunds;
 pub mod runbooks;
 pub mod seam;
 mod shop;
+pub mod switches;
 mod view;
 
 use db::Migration;
@@ -70,6 +71,11 @@ pub const MIGRATIONS: &[Migration] = &[
         sql: include_str!("../migrations/0008_ignored_events.sql"),
     },
     Migration {
+        version: 16,
+        name: "switches and content",
+        sql: include_str!("../migrations/0009_switches_and_content.sql"),
+    },
+    Migration {
         version: 17,
         name: "mail, and who a buyer is",
         sql: include_str!("../migrations/0010_mail_and_identity.sql"),
@@ -90,7 +96,11 @@ pub const OPERATIONS: &[OperationDef] = &[
     OperationDef::of::<catalog::ops::MapPrice>(),
     OperationDef::of::<catalog::ops::UnmapPrice>(),
     OperationDef::of::<claims::ops::Resend>(),
+    OperationDef::of::<switches::ops::DisableCheckout>(),
+    OperationDef::of::<switches::ops::EnableCheckout>(),
     OperationDef::of::<customers::ops::Create>(),
+    OperationDef::of::<switches::ops::DisableDownloads>(),
+    OperationDef::of::<switches::ops::EnableDownloads>(),
     OperationDef::of::<orders::grant::Grant>(),
     OperationDef::of::<entitlements::ops::Revoke>(),
     OperationDef::of::<inbox::ops::Replay>(),
@@ -118,6 +128,8 @@ pub const OPERATIONS: &[OperationDef] = &[
     OperationDef::of::<orders::ops::ClearReview>(),
     OperationDef::of::<refunds::ops::Create>(),
     OperationDef::of::<refunds::ops::Mark>(),
+    OperationDef::of::<switches::ops::DisableRefunds>(),
+    OperationDef::of::<switches::ops::EnableRefunds>(),
 ];
 
 /// Every read there is. The doors are made from this list.
@@ -157,6 +169,7 @@ pub const VIEWS: &[ViewDef] = &[
     ViewDef::of::<runbooks::drills::List>(),
     ViewDef::of::<runbooks::views::List>(),
     ViewDef::of::<runbooks::views::Show>(),
+    ViewDef::of::<switches::ops::List>(),
 ];
 
 /// Everything that talks to the world and may take long. The doors are made from this list.
@@ -193,6 +206,7 @@ pub const RUNBOOKS: &[runbooks::Runbook] = &[
     runbooks::pages::inventory_drift::RUNBOOK,
     runbooks::pages::stale_payments::RUNBOOK,
     runbooks::pages::review_hold::RUNBOOK,
+    runbooks::pages::downloads_kill_switch::RUNBOOK,
     runbooks::pages::payment_intent_backfill::RUNBOOK,
     runbooks::pages::media_upload_401::RUNBOOK,
     runbooks::pages::media_upload_signature::RUNBOOK,
@@ -212,6 +226,7 @@ pub fn checks() -> Vec<Check> {
         &media::checks::CHECKS,
         &refunds::checks::CHECKS,
         &mails::checks::CHECKS,
+        &switches::checks::CHECKS,
         &office::checks::CHECKS,
     ]
     .concat()

@@ -23,6 +23,10 @@ pub struct Settings {
     pub reservation: Duration,
     /// How old an order has to be before its failed payment is given up (`CLEANUP_FAILED_PAYMENT_MINUTES`).
     pub cleanup_after: Duration,
+    /// Whether anything is delivered by this process at all (`DOWNLOADS_ENABLED`); the switch in the database counts besides.
+    pub downloads_enabled: bool,
+    /// How long a link to a file lives (`DOWNLOAD_TTL_SECONDS`).
+    pub download_ttl: Duration,
 }
 
 impl Settings {

@@ -168,7 +168,7 @@ fn order(n: u128, state: State) -> Order {
 fn line(product: &str, kind: ProductKind) -> Line {
     let sku = match kind {
         ProductKind::Physical => Some("MUG".to_owned()),
-        ProductKind::Course => None,
+        ProductKind::Course | ProductKind::Download => None,
     };
     let (product_id, name) = (product.to_owned(), product.to_owned());
     Line { product_id, kind, name, sku, quantity: 1, unit_amount: 4900 }

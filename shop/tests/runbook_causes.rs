@@ -24,6 +24,7 @@ use shop::orders::{
 };
 use shop::refunds::{Refund, RefundStatus};
 use shop::runbooks::{Difference, Facts, JobSeen, Missing};
+use shop::switches::{Position, Switch};
 use stripe::{Asked, DisputeFact, DisputeState, DisputeStatus, Seen, Source};
 
 const NOW: Timestamp = Timestamp::from_seconds(1_790_000_000);
@@ -184,6 +185,7 @@ fn nothing(asked: &str) -> Facts {
         reservations: Vec::new(),
         job: None,
         stock: None,
+        switch: None,
         case: None,
         differs: Vec::new(),
         not_compared: None,
@@ -254,6 +256,12 @@ fn finding(check: &'static str, mend: Option<&'static str>, facts: Facts) -> Fac
     let mend = mend.map(|operation| Mend { operation, input, command: format!("makegood {operation}") });
     let (severity, subject, text) = (Severity::Page, facts.asked.clone(), "it is not so".to_owned());
     Facts { findings: vec![Finding { check, severity, subject, text, since: None, mend }], ..facts }
+}
+
+fn thrown(name: Switch, is_on: bool) -> Facts {
+    let reason = Some("a file leaked".to_owned()).filter(|_| !is_on);
+    let position = Position { name, is_on, reason, actor: Some("ada".into()), changed_at: Some(NOW) };
+    Facts { switch: Some(position), ..nothing(name.as_str()) }
 }
 
 fn event(status: EventStatus, kind: Option<&str>) -> Facts {
@@ -633,6 +641,16 @@ fn situations() -> Vec<(&'static str, &'static str, Facts)> {
                 ("flagged, refunded since", of(flagged(refunded(), ReviewKind::AmountMismatch))),
                 ("confirmed", of(confirmed())),
                 ("leads to no order", nothing("MUG")),
+            ],
+        ),
+        (
+            "downloads-kill-switch",
+            vec![
+                ("downloads are off", thrown(Switch::Downloads, false)),
+                ("checkout is off", thrown(Switch::Checkout, false)),
+                ("refunds are off", thrown(Switch::Refunds, false)),
+                ("downloads are on", thrown(Switch::Downloads, true)),
+                ("asked about something else", of(confirmed())),
             ],
         ),
         (

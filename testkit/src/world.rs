@@ -332,6 +332,8 @@ fn shop_on(db: db::Db, outside: Outside, clock: &Arc<FixedClock>, entropy: &Arc<
         currency: "usd".parse::<Currency>().expect("a currency"),
         reservation: Duration::from_secs(30 * 60),
         cleanup_after: Duration::from_secs(60 * 60),
+        downloads_enabled: true,
+        download_ttl: Duration::from_secs(300),
     };
     Shop::new(db, outside, settings, clock.clone(), entropy.clone())
 }

@@ -165,6 +165,8 @@ fn shop_on(db: Db) -> Result<Shop> {
         currency: "usd".parse::<Currency>().map_err(bug)?,
         reservation: Duration::from_secs(1800),
         cleanup_after: Duration::from_secs(60 * 60),
+        downloads_enabled: true,
+        download_ttl: Duration::from_secs(300),
     };
     Ok(Shop::new(db, Arc::new(NoStripe), settings, Arc::new(SystemClock), Arc::new(OsEntropy)))
 }

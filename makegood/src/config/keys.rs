@@ -181,6 +181,13 @@ pub const KEYS: &[Key] = &[
         "how old an order has to be before its failed payment is given up",
     ),
     key(
+        "DOWNLOADS_ENABLED",
+        Form::Bool,
+        "true",
+        "whether files and streams are delivered at all; `downloads disable` stops them on every node at once",
+    ),
+    key("DOWNLOAD_TTL_SECONDS", Form::Number(10, 86_400), "300", "how long a link to a file lives"),
+    key(
         "MAIL_MAILER",
         Form::Choice(&["smtp", "log", "none"]),
         "",

@@ -59,6 +59,7 @@ pub(super) async fn inject(runbook: &str, stage: &Stage) -> Result<Broken> {
         "inventory-drift" => inventory_drift(stage).await,
         "stale-payments" => stale_payments(stage).await,
         "review-hold" => review_hold(stage).await,
+        "downloads-kill-switch" => downloads_kill_switch(stage).await,
         "payment-intent-backfill" => payment_intent_backfill(stage).await,
         "media-upload-401" => media_upload_401(stage).await,
         "media-upload-signature" => media_upload_signature(stage).await,
@@ -221,6 +222,13 @@ async fn review_hold(stage: &Stage) -> Result<Broken> {
     stage.pay(&started)?;
     stage.settle().await?;
     Ok(Broken::new("amount_mismatch", started.order, "somebody pays 1.00 for what costs 49.00"))
+}
+
+async fn downloads_kill_switch(stage: &Stage) -> Result<Broken> {
+    stage.bought("course").await?;
+    stage.operate("downloads.disable", json!({})).await?;
+    let story = "a file of the course is found elsewhere, and an operator stops all downloads";
+    Ok(Broken::new("downloads_off", "downloads", story))
 }
 
 async fn payment_intent_backfill(stage: &Stage) -> Result<Broken> {

@@ -430,9 +430,9 @@ pub const PAGES: &[ErrorPage] = &[
         "review-hold",
         page(
             "order_under_review",
-            409,
+            423,
             "The order is under review",
-            "Money came that does not fit the order, or someone flagged it. Nothing is handed over until a person has looked.",
+            "Money came that does not fit the order, or someone flagged it. Nothing is shipped, no file and no stream is delivered until a person has looked.",
             "Look at it: `makegood orders explain ID`; then `makegood orders review clear ID --reason TEXT`, or refund.",
         ),
     ),
@@ -444,6 +444,16 @@ pub const PAGES: &[ErrorPage] = &[
             "The order is not confirmed",
             "Only an order whose payment is proven and settled can be shipped.",
             "See what it waits for: `makegood orders explain ID`.",
+        ),
+    ),
+    explained_by(
+        "downloads-kill-switch",
+        page(
+            "refunds_disabled",
+            409,
+            "Refunds are switched off",
+            "An operator has switched refunds off. What was asked for before is still sent; nothing new is.",
+            "See why with `makegood switches list`; then `makegood refunds enable --reason TEXT`.",
         ),
     ),
     page(
@@ -590,6 +600,16 @@ pub const PAGES: &[ErrorPage] = &[
         "The database or Stripe cannot be reached, or too much is waiting. Nothing was lost: what was not acknowledged was not done.",
         "Try again after the time in `Retry-After`. If it lasts: `GET /readyz?verbose`.",
     )),
+    explained_by(
+        "downloads-kill-switch",
+        page(
+            "checkout_disabled",
+            503,
+            "Nothing can be bought for now",
+            "An operator has switched checkout off. What was begun before can still be paid, and is delivered.",
+            "See why with `makegood switches list`; then `makegood checkout enable --reason TEXT`.",
+        ),
+    ),
     later(page(
         "interrupted",
         503,

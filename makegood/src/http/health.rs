@@ -5,6 +5,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderValue, Response, StatusCode};
 use kernel::Duration;
 use serde_json::json;
+use shop::switches::Switch;
 
 use super::call::{Answer, Call, json};
 use super::error_pages::ErrorPage;
@@ -36,8 +37,21 @@ pub(super) async fn ready(call: Call) -> Answer {
             |condition| json!({ "name": condition.name, "holds": condition.holds, "seen": condition.seen }),
         );
         answer["conditions"] = shown.collect();
+        answer["switches"] = switches(&call.app).await;
     }
     Ok(json(status, &answer))
+}
+
+/// What is switched on, without the reasons: anyone may ask this. What cannot be read is said to be off, as it counts.
+async fn switches(app: &App) -> serde_json::Value {
+    let read = tokio::time::timeout(PATIENCE, app.shop.db.read("switches", shop::switches::all)).await;
+    let known = read.ok().and_then(Result::ok).unwrap_or_default();
+    let word = |switch: Switch| {
+        let on = known.iter().any(|position| position.name == switch && position.is_on);
+        let configured = switch != Switch::Downloads || app.config.downloads_enabled;
+        (switch.as_str().to_owned(), json!(if on && configured { "on" } else { "off" }))
+    };
+    Switch::ALL.into_iter().map(word).collect::<serde_json::Map<_, _>>().into()
 }
 
 struct Condition {

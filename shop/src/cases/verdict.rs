@@ -476,7 +476,7 @@ fn handed_over(evidence: &Evidence, purchase: &Purchase, product: &str) -> Verdi
     }
     match purchase.kind(product) {
         Some(ProductKind::Physical) => shipped(order, product),
-        Some(ProductKind::Course) | None => not_held(evidence, purchase, product),
+        Some(ProductKind::Course | ProductKind::Download) | None => not_held(evidence, purchase, product),
     }
 }
 

@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 pub enum ProductKind {
     /// An entitlement, handed over at once.
     Course,
+    /// Files, by an entitlement that is handed over at once.
+    Download,
     /// A thing with stock, shipped by an operator.
     Physical,
 }
@@ -19,6 +21,7 @@ impl ProductKind {
     pub fn as_str(self) -> &'static str {
         match self {
             ProductKind::Course => "course",
+            ProductKind::Download => "download",
             ProductKind::Physical => "physical",
         }
     }
@@ -26,6 +29,7 @@ impl ProductKind {
     pub fn parse(text: &str) -> Result<Self> {
         match text {
             "course" => Ok(ProductKind::Course),
+            "download" => Ok(ProductKind::Download),
             "physical" => Ok(ProductKind::Physical),
             other => Err(Error::bug(format!("a product of kind `{other}`"))),
         }

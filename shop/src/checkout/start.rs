@@ -15,6 +15,7 @@ use crate::ids::OrderId;
 use crate::inventory::{self, Reserved, Want};
 use crate::orders::{self, Draft};
 use crate::seam::Seam;
+use crate::switches::{self, Switch};
 
 /// Stripe lets a session live between 30 minutes and 24 hours (`expires_at`).
 const STRIPE_SHORTEST: Duration = Duration::from_secs(30 * 60);
@@ -87,6 +88,9 @@ impl Starter {
 }
 
 fn start_all(tx: &mut Tx<'_>, asks: &[Ask]) -> Result<Vec<Answer>> {
+    if !switches::is_on(tx, Switch::Checkout)? {
+        return Ok(asks.iter().map(|_| Err(Switch::Checkout.refusal().into())).collect());
+    }
     let offers = all_offers(tx, asks)?;
     let mut answers: Vec<Answer> = Vec::with_capacity(asks.len());
     let mut drafts = Vec::new();

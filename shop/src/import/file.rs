@@ -23,7 +23,7 @@ pub struct CatalogFile {
 pub struct ProductEntry {
     /// Its id, chosen by the shop: lower-case letters, digits and hyphens
     pub id: String,
-    /// course or physical
+    /// course, download or physical
     pub kind: ProductKind,
     /// Its name for buyers
     pub name: String,
@@ -82,7 +82,7 @@ impl CatalogFile {
                 return wrong("id", format!("`{}`: expected a new id of a-z, 0-9 and -", product.id));
             }
             if (product.kind == ProductKind::Physical) != product.sku.is_some() {
-                return wrong("sku", "a physical product has one, a course has none".into());
+                return wrong("sku", "a physical product has one, a course or a download has none".into());
             }
             if product.stock < 0 {
                 return wrong("stock", format!("{} pieces; expected 0 or more", product.stock));

@@ -115,7 +115,7 @@ const ORDER_WITHOUT_GRANT: Check = Check {
     find: |tx, _| {
         let rows = tx.query(
             "SELECT o.id, l.product_id, o.updated_at FROM orders o
-             JOIN order_lines l ON l.order_id = o.id AND l.kind = 'course'
+             JOIN order_lines l ON l.order_id = o.id AND l.kind IN ('course', 'download')
              WHERE o.status IN ('confirmed', 'completed') AND NOT EXISTS (
                SELECT 1 FROM entitlement_grants g JOIN entitlements e ON e.id = g.entitlement_id
                WHERE g.order_id = o.id AND g.source = 'order' AND e.product_id = l.product_id)

@@ -303,7 +303,7 @@ impl Order {
     pub fn has_physical(&self) -> bool {
         self.lines.iter().any(|line| match line.kind {
             ProductKind::Physical => true,
-            ProductKind::Course => false,
+            ProductKind::Course | ProductKind::Download => false,
         })
     }
     /// The pieces it wants of the stock, each sku once.

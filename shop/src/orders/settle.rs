@@ -391,7 +391,7 @@ fn hand_over(cx: &Cx, order: &mut Order, cause: &Actor, effects: &mut Effects) {
 /// What an order brings to its holder that is not taken out of the stock.
 pub(super) fn handovers(order: &Order, cause: &Actor) -> Vec<Handover> {
     let courses = order.lines.iter().filter(|line| match line.kind {
-        ProductKind::Course => true,
+        ProductKind::Course | ProductKind::Download => true,
         // Its pieces were taken from the stock before; an operator ships them.
         ProductKind::Physical => false,
     });

@@ -10,6 +10,7 @@ use super::{RefundStatus, request, store};
 use crate::fetch;
 use crate::ids::{OrderId, order_schema};
 use crate::orders::{self, Dispute, Order, State};
+use crate::switches::{self, Switch};
 
 fn found(tx: &mut Tx<'_>, id: OrderId) -> Result<Order> {
     orders::find(tx, id)?.ok_or_else(|| Error::not_found("order", id))
@@ -33,7 +34,9 @@ impl Operation for Create {
     fn plan(&self, tx: &mut Tx<'_>, _: &Cx) -> Result<Plan> {
         let order = found(tx, self.order)?;
         let (intent, amount) = request::refundable(tx, &order)?;
+        let switch = switches::find(tx, Switch::Refunds)?;
         let mut plan = Plan::default()
+            .guard("refunds_enabled", switch.is_on, format!("refunds are {}", switch.in_words()))
             .change(format!("payment {intent}"), "ours", format!("{amount} go back to the buyer"))
             .change(format!("order {}", self.order), order.state.status(), "refunded");
         for line in &order.lines {

@@ -8,13 +8,15 @@ use ops::Actor;
 use super::{Refund, RefundStatus, SEND, store};
 use crate::ids::OrderId;
 use crate::orders::{self, Dispute, Order, PaymentStatus, State};
+use crate::switches::{self, Switch};
 
 /// Asks for the full refund of an order. It is sent by a job.
 ///
 /// # Errors
-/// Refused when a refund was asked for before and has not failed, when there is no payment to send back, while a bank
+/// Refused while refunds are switched off, when a refund was asked for before and has not failed, when there is no payment to send back, while a bank
 /// decides about it, or when the bank has sent it back.
 pub fn request(tx: &mut Tx<'_>, cx: &Cx, id: OrderId, actor: &Actor, reason: &str) -> Result<()> {
+    switches::must_be_on(tx, Switch::Refunds)?;
     let order = orders::lock(tx, id)?;
     let (payment_intent, amount) = refundable(tx, &order)?;
     let generation = store::latest_of_order(tx, id)?.map_or(0, |refund| refund.generation) + 1;

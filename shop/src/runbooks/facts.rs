@@ -14,6 +14,7 @@ use crate::inventory::{Books, Reservation};
 use crate::media::Asset;
 use crate::orders::{Order, State};
 use crate::refunds::Refund;
+use crate::switches::Position;
 
 /// Something that is at Stripe otherwise than here.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -83,6 +84,8 @@ pub struct Facts {
     pub job: Option<JobSeen>,
     /// The books of the stock that was asked about.
     pub stock: Option<(String, Books)>,
+    /// How the switch stands that was asked about.
+    pub switch: Option<Position>,
     /// The verdict on the buyer's case, where it was asked for.
     pub case: Option<Verdict>,
     /// What Stripe's objects show otherwise, where they were compared.
@@ -173,6 +176,9 @@ impl Facts {
             let ends = token.expires_at.map_or("never ends".to_owned(), |at| format!("ends at {at}"));
             let used = token.last_used_at.map_or("never used".to_owned(), |at| format!("last used at {at}"));
             lines.add("token", format!("{} of {}, {}, {ends}, {used}", token.id, token.name, token.role));
+        }
+        if let Some(switch) = &self.switch {
+            lines.add("switch", format!("{} is {}", switch.name.as_str(), switch.in_words()));
         }
         if let Some(missing) = &self.missing {
             let (count, since) = (missing.count, missing.since);

@@ -15,7 +15,7 @@ use crate::ids::OrderId;
 use crate::inbox::tasks::FindGaps;
 use crate::orders::Order;
 use crate::reconcile::ops::Reconcile;
-use crate::{checkout, entitlements, inbox, inventory, media, orders, refunds};
+use crate::{checkout, entitlements, inbox, inventory, media, orders, refunds, switches};
 
 /// Whatever is wrong, not one thing: for runbooks about the shop as a whole.
 pub(super) const ALL: &str = "all";
@@ -74,6 +74,7 @@ pub(super) async fn gather<C: On>(
         || facts.stock.is_some()
         || facts.picture.is_some()
         || facts.token.is_some()
+        || facts.switch.is_some()
         || !facts.differs.is_empty()
         || !facts.findings.is_empty()
         || matches!(runbook.reads, Reads::Case | Reads::Events);
@@ -117,6 +118,7 @@ async fn rows<C: On>(
                 _ => {}
             }
             facts.stock = inventory::books(tx, &asked)?.map(|books| (asked.clone(), books));
+            facts.switch = switches::all(tx)?.into_iter().find(|position| position.name.as_str() == asked);
             facts.findings = findings(tx, runbook, &facts)?;
             facts.picture = media::newest(tx, &subject_of(&facts, &asked))?;
             facts.token = ops::list_tokens(tx)?.into_iter().find(|token| token.id.to_string() == asked);
@@ -154,6 +156,7 @@ fn empty(asked: &str, now: kernel::Timestamp) -> Facts {
         reservations: Vec::new(),
         job: None,
         stock: None,
+        switch: None,
         case: None,
         differs: Vec::new(),
         not_compared: None,

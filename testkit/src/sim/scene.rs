@@ -478,6 +478,8 @@ fn node(
         currency: "usd".parse().expect("a currency"),
         reservation: Duration::from_secs(swarm.reservation_minutes * 60),
         cleanup_after: Duration::from_secs(15 * 60),
+        downloads_enabled: true,
+        download_ttl: Duration::from_secs(300),
     };
     let shop =
         Rc::new(Shop::new(db.clone(), stripe.clone(), settings.clone(), clock.clone(), entropy.clone()));

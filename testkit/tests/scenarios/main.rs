@@ -24,3 +24,4 @@ mod payments;
 mod reconcile;
 mod refunds;
 mod snoozes;
+mod switches;

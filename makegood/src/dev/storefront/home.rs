@@ -183,6 +183,10 @@ fn refusal(error: &Error) -> (StatusCode, &'static str) {
         Error::Refused(refusal) if refusal.code == "not_on_offer" => {
             (StatusCode::CONFLICT, "One of these things is not on offer any more. Please choose again.")
         }
+        Error::Refused(refusal) if refusal.code == "checkout_disabled" => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "The shop takes no new orders at the moment. Nothing was charged; please come back later.",
+        ),
         Error::Refused(_) | Error::NotFound { .. } => (
             StatusCode::CONFLICT,
             "The payment page could not be opened. Nothing was charged; please try again.",
@@ -247,7 +251,7 @@ fn stocked(tx: &mut Tx<'_>) -> Result<Vec<(Offer, i64)>> {
 fn shelved(offer: Offer, available: i64, wish: &Wish) -> Shelved {
     Shelved {
         is_course: match offer.product.kind {
-            ProductKind::Course => true,
+            ProductKind::Course | ProductKind::Download => true,
             ProductKind::Physical => false,
         },
         price: Money::new(offer.price.unit_amount, offer.price.currency).tag(),

@@ -24,6 +24,7 @@ pub(super) fn severity(severity: Severity) -> Cell {
     match severity {
         Severity::Page => Cell::new("page", Shape::Badge("bad")),
         Severity::Ticket => Cell::new("ticket", Shape::Badge("heed")),
+        Severity::Info => Cell::new("info", Shape::Badge("")),
     }
 }
 

@@ -7,12 +7,15 @@ use axum::http::header::{COOKIE, HOST, ORIGIN, SET_COOKIE};
 use axum::http::{HeaderMap, HeaderValue};
 use axum::response::Response;
 use db::TxResult;
+use kernel::Timestamp;
 use ops::sessions::{self, For, SessionId};
 use ops::{Actor, Role, token_hash};
+use shop::switches::{self, Position};
 use subtle::ConstantTimeEq;
 
 use super::visit::Visit;
 use crate::app::App;
+use crate::cli::render::ago;
 use crate::http::auth::Caller;
 use crate::http::problem::Problem;
 
@@ -23,6 +26,8 @@ pub(super) struct Session {
     pub(super) caller: Caller,
     /// What each form carries.
     pub(super) word: String,
+    /// What is switched off, with the reason.
+    pub(super) stopped: Vec<String>,
 }
 
 /// The field of a form with the word that makes it ours.
@@ -87,7 +92,8 @@ pub(in crate::http) fn word_of(cookie: &str) -> String {
 pub(super) async fn session(app: &App, headers: &HeaderMap) -> Result<Option<Session>, Problem> {
     let Some(held) = Cookie::Session.read(app, headers) else { return Ok(None) };
     let (now, secret) = (app.clock.now(), held.to_owned());
-    let found = app.shop.db.read("session", move |tx| sessions::find(tx, now, &secret)).await?;
+    let read = move |tx: &mut db::Tx<'_>| Ok((sessions::find(tx, now, &secret)?, switches::all(tx)?));
+    let (found, switches) = app.shop.db.read("session", read).await?;
     let Some(found) = found else { return Ok(None) };
     if sessions::is_to_be_noted(&found, now) {
         let id = found.id;
@@ -103,8 +109,20 @@ pub(super) async fn session(app: &App, headers: &HeaderMap) -> Result<Option<Ses
         holder: found.holder,
         caller: Caller { actor, role },
         word: word_of(held),
+        stopped: stopped(app, &switches, now),
     });
     Ok(session.filter(|session| session.caller.role > Role::App))
+}
+
+/// What is switched off, in the words of the ribbon.
+fn stopped(app: &App, switches: &[Position], now: Timestamp) -> Vec<String> {
+    let by_hand = switches.iter().filter(|position| !position.is_on).map(|position| {
+        let since = position.changed_at.map_or(String::new(), |at| format!(", {}", ago(at, now)));
+        format!("{} {}{since}", position.name.as_str(), position.in_words())
+    });
+    let by_configuration =
+        (!app.config.downloads_enabled).then(|| "downloads off: DOWNLOADS_ENABLED=false".into());
+    by_hand.chain(by_configuration).collect()
 }
 
 /// The token of the configuration stands in no table.

@@ -16,6 +16,8 @@ use crate::http::problem::Problem;
 pub(super) struct Frame {
     pub(super) title: String,
     pub(super) ribbon: Ribbon,
+    /// What is switched off, on every page until it is on again.
+    pub(super) stopped: Vec<String>,
     pub(super) groups: Vec<Group>,
     pub(super) who: Option<Who>,
     /// The word that makes a form ours.
@@ -77,6 +79,7 @@ pub const ROOMS: &[(&str, &str, &str, Role)] = &[
     ("Care", "Audit", "/_/audit-logs", Role::Viewer),
     ("Care", "Users", "/_/users", Role::Admin),
     ("Care", "Tokens", "/_/tokens", Role::Admin),
+    ("Care", "Switches", "/_/switches", Role::Viewer),
     ("Care", "Settings", "/_/settings", Role::Viewer),
 ];
 
@@ -91,6 +94,7 @@ impl Frame {
         Frame {
             title: title.into(),
             ribbon: ribbon(&visit.app),
+            stopped: visit.session.as_ref().map(|session| session.stopped.clone()).unwrap_or_default(),
             groups: if who.is_some() { groups(visit, path) } else { Vec::new() },
             who,
             word: visit.session.as_ref().map(|session| session.word.clone()).unwrap_or_default(),

@@ -177,10 +177,12 @@ pub struct LineFate {
 pub fn line_fate(kind: ProductKind, order: &Order) -> LineFate {
     let fate = |tone, text| LineFate { tone, text };
     match (&order.state, kind) {
-        (State::Pending, ProductKind::Course) => fate("", "Unlocked after payment"),
+        (State::Pending, ProductKind::Course | ProductKind::Download) => fate("", "Unlocked after payment"),
         (State::Pending, ProductKind::Physical) => fate("", "Set aside for you"),
         (State::Paid { .. }, _) => fate("heed", "Paid, not handed over yet"),
-        (State::Confirmed { .. } | State::Completed { .. }, ProductKind::Course) => fate("good", "Unlocked"),
+        (State::Confirmed { .. } | State::Completed { .. }, ProductKind::Course | ProductKind::Download) => {
+            fate("good", "Unlocked")
+        }
         (State::Confirmed { .. }, ProductKind::Physical) => fate("good", "Will be shipped"),
         (State::Completed { .. }, ProductKind::Physical) => fate("good", "Shipped"),
         (State::Cancelled { .. }, _) => fate("", "Not bought"),

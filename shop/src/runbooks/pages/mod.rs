@@ -2,6 +2,7 @@
 
 pub mod checkout_failures;
 pub mod dispute;
+pub mod downloads_kill_switch;
 pub mod inventory_drift;
 pub mod media_upload_401;
 pub mod media_upload_signature;
