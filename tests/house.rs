@@ -55,6 +55,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "orders",
             "entitlements",
             "inventory",
+            "content",
             "media",
             "switches",
         ],
@@ -79,9 +80,11 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("import", &["inventory", "catalog"]),
     ("inbox", &["orders", "refunds", "fetch"]),
     ("refunds", &["orders", "fetch", "switches"]),
+    ("downloads", &["orders", "entitlements", "content", "switches"]),
     ("checkout", &["orders", "inventory", "catalog", "customers", "fetch", "switches"]),
     ("orders", &["entitlements", "inventory", "catalog", "fetch"]),
     ("entitlements", &["catalog", "customers"]),
+    ("content", &["catalog"]),
 ];
 
 /// Files of the shop that are no room: words that all rooms share.

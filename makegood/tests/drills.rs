@@ -49,7 +49,10 @@ drills! {
     inventory_drift_is_found_explained_mended_and_verified "inventory-drift";
     stale_payments_are_found_explained_mended_and_verified "stale-payments";
     a_review_hold_is_found_explained_mended_and_verified "review-hold";
+    a_blocked_download_is_found_explained_mended_and_verified "download-blocked-423";
+    an_expired_link_is_found_explained_mended_and_verified "download-link-expired";
     a_kill_switch_is_found_explained_mended_and_verified "downloads-kill-switch";
+    missing_content_is_found_explained_mended_and_verified "content-check";
     payment_intent_backfill_is_found_explained_mended_and_verified "payment-intent-backfill";
     a_refused_upload_is_found_explained_mended_and_verified "media-upload-401";
     an_invalid_signature_is_found_explained_mended_and_verified "media-upload-signature";

@@ -186,6 +186,9 @@ fn reads(reads: Reads) -> &'static str {
             "The cause is picked by the rows here; where an event cannot be read, by its object at Stripe as it is now."
         }
         Reads::Events => "The cause is picked by Stripe's list of events.",
+        Reads::Content => {
+            "The cause is picked by rows, and by what lies on the disk and at the player's service."
+        }
     }
 }
 

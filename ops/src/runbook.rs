@@ -40,6 +40,8 @@ pub enum Reads {
     Events,
     /// The rows here; and the object at Stripe, where the event cannot be read.
     Unread,
+    /// What courses hold, and whether their files and films are there.
+    Content,
 }
 
 /// Whether a cause is a fault.

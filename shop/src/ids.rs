@@ -35,6 +35,12 @@ ids! {
     FindingKind FindingId "fnd" "finding";
     /// The right of a profile to a product.
     EntitlementKind EntitlementId "ent" "entitlement";
+    /// A part of a course.
+    ModuleKind ModuleId "mdl" "module";
+    /// What is watched or read at one sitting.
+    LessonKind LessonId "lsn" "lesson";
+    /// A file that belongs to a lesson, a course or a download.
+    ResourceKind ResourceId "rsc" "resource";
 }
 
 /// An id as a command-line argument and as a field of a JSON schema: text in its shown form.
@@ -53,6 +59,8 @@ id_schema!(mail_schema, MailId, "^(mal_[0-9a-f]{32}|[0-9a-fA-F-]{36})$");
 id_schema!(refund_schema, RefundId, "^(rfd_[0-9a-f]{32}|[0-9a-fA-F-]{36})$");
 id_schema!(reservation_schema, ReservationId, "^(res_[0-9a-f]{32}|[0-9a-fA-F-]{36})$");
 id_schema!(reconciliation_schema, ReconciliationId, "^(rec_[0-9a-f]{32}|[0-9a-fA-F-]{36})$");
+
+id_schema!(resource_schema, ResourceId, "^(rsc_[0-9a-f]{32}|[0-9a-fA-F-]{36})$");
 
 /// The smallest UUID of version 7 made at `at`: ids ascend with time, so what is younger is found by its primary key.
 pub(crate) fn first_made_at(at: Timestamp) -> Uuid {

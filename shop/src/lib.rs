@@ -8,8 +8,10 @@ pub mod cases;
 pub mod catalog;
 pub mod checkout;
 pub mod claims;
+pub mod content;
 pub mod customers;
 pub mod disputes;
+pub mod downloads;
 pub mod entitlements;
 pub mod fetch;
 pub mod ids;
@@ -98,6 +100,9 @@ pub const OPERATIONS: &[OperationDef] = &[
     OperationDef::of::<claims::ops::Resend>(),
     OperationDef::of::<switches::ops::DisableCheckout>(),
     OperationDef::of::<switches::ops::EnableCheckout>(),
+    OperationDef::of::<content::ops::Publish>(),
+    OperationDef::of::<content::ops::Unpublish>(),
+    OperationDef::of::<content::ops::Relocate>(),
     OperationDef::of::<customers::ops::Create>(),
     OperationDef::of::<switches::ops::DisableDownloads>(),
     OperationDef::of::<switches::ops::EnableDownloads>(),
@@ -136,9 +141,12 @@ pub const OPERATIONS: &[OperationDef] = &[
 pub const VIEWS: &[ViewDef] = &[
     ViewDef::of::<catalog::views::ListProducts>(),
     ViewDef::of::<claims::ops::List>(),
+    ViewDef::of::<content::ops::List>(),
+    ViewDef::of::<content::ops::Show>(),
     ViewDef::of::<customers::ops::List>(),
     ViewDef::of::<disputes::views::List>(),
     ViewDef::of::<disputes::views::Show>(),
+    ViewDef::of::<downloads::views::Log>(),
     ViewDef::of::<entitlements::ops::List>(),
     ViewDef::of::<entitlements::ops::Check>(),
     ViewDef::of::<inbox::views::List>(),
@@ -177,6 +185,9 @@ pub const TASKS: &[TaskDef<Shop>] = &[
     TaskDef::of::<cases::Case>(),
     TaskDef::of::<checkout::tasks::CleanUpFailed>(),
     TaskDef::of::<office::doctor::Doctor>(),
+    TaskDef::of::<content::tasks::CheckContent>(),
+    TaskDef::of::<content::tasks::Import>(),
+    TaskDef::of::<downloads::tasks::MakeLink>(),
     TaskDef::of::<inbox::tasks::Backfill>(),
     TaskDef::of::<inbox::tasks::FindGaps>(),
     TaskDef::of::<office::secrets::List>(),
@@ -206,7 +217,10 @@ pub const RUNBOOKS: &[runbooks::Runbook] = &[
     runbooks::pages::inventory_drift::RUNBOOK,
     runbooks::pages::stale_payments::RUNBOOK,
     runbooks::pages::review_hold::RUNBOOK,
+    runbooks::pages::download_blocked_423::RUNBOOK,
+    runbooks::pages::download_link_expired::RUNBOOK,
     runbooks::pages::downloads_kill_switch::RUNBOOK,
+    runbooks::pages::content_check::RUNBOOK,
     runbooks::pages::payment_intent_backfill::RUNBOOK,
     runbooks::pages::media_upload_401::RUNBOOK,
     runbooks::pages::media_upload_signature::RUNBOOK,
@@ -222,10 +236,12 @@ pub fn checks() -> Vec<Check> {
         orders::checks::CHECKS.as_slice(),
         &inbox::checks::CHECKS,
         &entitlements::checks::CHECKS,
+        &content::checks::CHECKS,
         &inventory::checks::CHECKS,
         &media::checks::CHECKS,
         &refunds::checks::CHECKS,
         &mails::checks::CHECKS,
+        &downloads::checks::CHECKS,
         &switches::checks::CHECKS,
         &office::checks::CHECKS,
     ]

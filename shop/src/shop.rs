@@ -12,6 +12,7 @@ use crate::around::Around;
 use crate::catalog;
 use crate::checkout::{self, Cleaned, Pace, Starter};
 use crate::claims;
+use crate::downloads::Deliverer;
 use crate::fetch;
 use crate::inbox::backfill::{self, Backfilled, Wanted, backfill};
 use crate::inbox::{self, Processed, Receiver, Rematcher};
@@ -29,6 +30,8 @@ pub struct Shop {
     pub receiver: Receiver,
     /// Where checkouts begin.
     pub starter: Starter,
+    /// Where files and films go out.
+    pub deliverer: Deliverer,
     rematcher: Rematcher,
     seam: Seam,
 }
@@ -55,6 +58,7 @@ impl Shop {
         Shop {
             receiver: Receiver::new(db.clone(), settings.livemode),
             starter: Starter::new(db.clone()),
+            deliverer: Deliverer::new(db.clone()),
             rematcher: Rematcher::default(),
             seam: Seam::new(db, outside.into(), settings, clock, entropy),
         }

@@ -14,6 +14,7 @@ use serde_json::json;
 use shop::RUNBOOKS;
 use shop::cases::{Account, AtStripe, Evidence, Purchase, WaitingEvent, judge};
 use shop::catalog::ProductKind;
+use shop::content::Fault;
 use shop::entitlements::{Grant, OrderGrant};
 use shop::ids::{AssetId, EntitlementId, OrderId, ProfileId, RefundId, ReservationId};
 use shop::inbox::{EventSource, EventStatus, StoredEvent};
@@ -186,6 +187,8 @@ fn nothing(asked: &str) -> Facts {
         job: None,
         stock: None,
         switch: None,
+        delivery: None,
+        content: None,
         case: None,
         differs: Vec::new(),
         not_compared: None,
@@ -256,6 +259,39 @@ fn finding(check: &'static str, mend: Option<&'static str>, facts: Facts) -> Fac
     let mend = mend.map(|operation| Mend { operation, input, command: format!("makegood {operation}") });
     let (severity, subject, text) = (Severity::Page, facts.asked.clone(), "it is not so".to_owned());
     Facts { findings: vec![Finding { check, severity, subject, text, since: None, mend }], ..facts }
+}
+
+fn stopped(facts: Facts) -> Facts {
+    Facts { delivery: thrown(Switch::Downloads, false).switch, ..facts }
+}
+
+/// An order whose grant counts.
+fn held_by(order: Order) -> Facts {
+    let grant = OrderGrant {
+        entitlement: "ent_0199f3a27b3c7d2e8f1a2b3c4d5e6f70".parse::<EntitlementId>().expect("an id"),
+        profile: Some(ada()),
+        product: "course".into(),
+        grant: Grant {
+            source: "order".into(),
+            order_id: Some(id()),
+            status: "active".into(),
+            reason: "bought".into(),
+            actor: "stripe".into(),
+            created_at: NOW,
+        },
+        changed_at: NOW,
+    };
+    Facts { grants: vec![grant], ..of(order) }
+}
+
+fn lacking(cause: &'static str, facts: Facts) -> Facts {
+    let fault = Fault {
+        course: "course".into(),
+        cause,
+        subject: "rsc_1".into(),
+        text: "it is not as it must be".into(),
+    };
+    Facts { content: Some(vec![fault]), ..facts }
 }
 
 fn thrown(name: Switch, is_on: bool) -> Facts {
@@ -641,6 +677,42 @@ fn situations() -> Vec<(&'static str, &'static str, Facts)> {
                 ("flagged, refunded since", of(flagged(refunded(), ReviewKind::AmountMismatch))),
                 ("confirmed", of(confirmed())),
                 ("leads to no order", nothing("MUG")),
+            ],
+        ),
+        (
+            "download-blocked-423",
+            vec![
+                ("the money does not fit", of(flagged(confirmed(), ReviewKind::AmountMismatch))),
+                ("the card's issuer warns", of(flagged(confirmed(), ReviewKind::EarlyFraudWarning))),
+                ("an operator flagged it", of(flagged(confirmed(), ReviewKind::Operator))),
+                ("flagged, and delivery is off", stopped(of(flagged(confirmed(), ReviewKind::Operator)))),
+                ("delivery is off", stopped(held_by(confirmed()))),
+                ("it gives access", held_by(confirmed())),
+                ("it gives none", of(refunded())),
+                ("leads to no order", nothing("MUG")),
+            ],
+        ),
+        (
+            "download-link-expired",
+            vec![
+                ("delivery is off", stopped(held_by(confirmed()))),
+                ("under review", of(flagged(confirmed(), ReviewKind::Operator))),
+                ("the order gives no access", of(refunded())),
+                ("the file is not there", lacking("file_missing", held_by(confirmed()))),
+                ("a film is not there", lacking("film_missing", held_by(confirmed()))),
+                ("all is there", held_by(confirmed())),
+            ],
+        ),
+        (
+            "content-check",
+            vec![
+                ("shows nothing", lacking("hollow", nothing("course"))),
+                ("a file is missing", lacking("file_missing", nothing("course"))),
+                ("a film is missing", lacking("film_missing", nothing("course"))),
+                ("out of order", lacking("out_of_order", nothing("course"))),
+                ("no price at Stripe", lacking("without_stripe_price", nothing("course"))),
+                ("the disk is silent", lacking("not_asked", nothing("course"))),
+                ("all is there", Facts { content: Some(Vec::new()), ..nothing("course") }),
             ],
         ),
         (

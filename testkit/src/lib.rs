@@ -2,6 +2,7 @@
 
 pub mod databases;
 pub mod sim;
+pub mod storage_double;
 pub mod stripe_data;
 pub mod stripe_double;
 pub mod world;

@@ -16,6 +16,7 @@ use shop::{Outside, Settings, Shop};
 use stripe::Secret;
 
 use crate::TestDb;
+use crate::storage_double::{MemoryDisk, MemoryStreams};
 use crate::stripe_double::{NoCallFaults, SandboxStripe, deliver_due};
 
 /// When every world begins.
@@ -69,6 +70,10 @@ pub struct World {
     pub shop: Arc<Shop>,
     /// Its Stripe.
     pub stripe: Arc<SandboxStripe>,
+    /// Its disk.
+    pub disk: Arc<MemoryDisk>,
+    /// Its films.
+    pub streams: Arc<MemoryStreams>,
     /// The time of both.
     pub clock: Arc<FixedClock>,
     /// What the webhook endpoint accepts.
@@ -103,11 +108,13 @@ impl World {
             entropy.clone(),
             Arc::new(NoCallFaults),
         ));
-        let outside = outside(&stripe, mailbox.clone());
+        let (disk, streams) = (Arc::<MemoryDisk>::default(), Arc::<MemoryStreams>::default());
+        let outside =
+            Outside { disk: disk.clone(), streams: streams.clone(), ..outside(&stripe, mailbox.clone()) };
         let shop = Arc::new(shop_on(test.db.clone(), outside, &clock, &entropy));
         let mailbox = mailbox.unwrap_or_default();
         let secrets = vec![Secret::new(SECRET).expect("a secret")];
-        let world = World { test, shop, stripe, clock, secrets, mailbox, sandbox, entropy };
+        let world = World { test, shop, stripe, disk, streams, clock, secrets, mailbox, sandbox, entropy };
         let catalog = shop::import::CatalogFile::parse(CATALOG).expect("the catalog of worlds");
         world.operate("catalog.import", serde_json::json!({ "catalog": catalog })).await.expect("imported");
         world.work().await;
@@ -117,7 +124,11 @@ impl World {
     /// Another node on the same database and Stripe.
     pub async fn another_node(&self) -> Shop {
         let mailbox = self.shop.mailer.is_there().then(|| self.mailbox.clone());
-        let outside = outside(&self.stripe, mailbox);
+        let outside = Outside {
+            disk: self.disk.clone(),
+            streams: self.streams.clone(),
+            ..outside(&self.stripe, mailbox)
+        };
         shop_on(self.test.again().await, outside, &self.clock, &self.entropy)
     }
 

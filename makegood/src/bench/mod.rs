@@ -3,6 +3,7 @@
 
 mod bare;
 mod console;
+mod downloads;
 mod drain;
 mod events;
 mod ingest;
@@ -40,6 +41,8 @@ pub enum What {
     Reserve(Settings),
     /// Memory while a backlog of events drains
     Drain(Settings),
+    /// Who may have a file, decided and written down, beside the bare query for the right
+    Downloads(Settings),
     /// The pages that people open most, with a million orders in the database, beside the bare query
     Console(Settings),
 }
@@ -87,6 +90,7 @@ pub async fn run(args: BenchArgs) -> Result<Report> {
         What::Settle(settings) => settle::run(&settings).await,
         What::Reserve(settings) => reserve::run(&settings).await,
         What::Drain(settings) => drain::run(&settings).await,
+        What::Downloads(settings) => downloads::run(&settings).await,
         What::Console(settings) => console::run(&settings).await,
     }
 }

@@ -37,7 +37,7 @@ pub struct Stage {
 }
 
 /// No benchmark asks Stripe: that would measure Stripe.
-struct NoStripe;
+pub(super) struct NoStripe;
 
 impl Stripe for NoStripe {
     fn call(&self, _: Call) -> Answer<'_> {
@@ -158,8 +158,9 @@ impl Stage {
     }
 }
 
-fn shop_on(db: Db) -> Result<Shop> {
-    let settings = Settings {
+/// As a shop is by default.
+pub(super) fn settings() -> Result<Settings> {
+    Ok(Settings {
         app_url: "http://localhost".into(),
         livemode: false,
         currency: "usd".parse::<Currency>().map_err(bug)?,
@@ -167,8 +168,11 @@ fn shop_on(db: Db) -> Result<Shop> {
         cleanup_after: Duration::from_secs(60 * 60),
         downloads_enabled: true,
         download_ttl: Duration::from_secs(300),
-    };
-    Ok(Shop::new(db, Arc::new(NoStripe), settings, Arc::new(SystemClock), Arc::new(OsEntropy)))
+    })
+}
+
+fn shop_on(db: Db) -> Result<Shop> {
+    Ok(Shop::new(db, Arc::new(NoStripe), settings()?, Arc::new(SystemClock), Arc::new(OsEntropy)))
 }
 
 fn product(at: usize) -> &'static str {

@@ -5,6 +5,7 @@ use kernel::{Duration, Error, Result};
 use ops::{Actor, Role};
 use sandbox::{DisputeStep, Fault, NewDispute, NewRefund, NotPossible, Trouble};
 use serde_json::json;
+use shop::downloads::{Asker, Wanted};
 use shop::media::Upload;
 
 use super::stage::Stage;
@@ -59,6 +60,9 @@ pub(super) async fn inject(runbook: &str, stage: &Stage) -> Result<Broken> {
         "inventory-drift" => inventory_drift(stage).await,
         "stale-payments" => stale_payments(stage).await,
         "review-hold" => review_hold(stage).await,
+        "download-blocked-423" => download_blocked(stage).await,
+        "download-link-expired" => download_link_expired(stage).await,
+        "content-check" => content_check(stage).await,
         "downloads-kill-switch" => downloads_kill_switch(stage).await,
         "payment-intent-backfill" => payment_intent_backfill(stage).await,
         "media-upload-401" => media_upload_401(stage).await,
@@ -222,6 +226,38 @@ async fn review_hold(stage: &Stage) -> Result<Broken> {
     stage.pay(&started)?;
     stage.settle().await?;
     Ok(Broken::new("amount_mismatch", started.order, "somebody pays 1.00 for what costs 49.00"))
+}
+
+async fn download_blocked(stage: &Stage) -> Result<Broken> {
+    let resource = stage.with_content().await?;
+    let started = stage.bought("course").await?;
+    let flag = json!({ "order": started.order, "detail": "bought from two countries within an hour" });
+    stage.operate("orders.review.flag", flag).await?;
+    let buyer = stage.shop.db.read("drill.look", move |tx| shop::orders::find(tx, started.order)).await?;
+    let profile = buyer.and_then(|order| order.profile);
+    let asker = Asker { profile, actor: Actor::buyer(ADA), address: "192.0.2.1".into(), request_id: None };
+    let wanted = Wanted::OfCourse { course: "course".into(), resource };
+    if stage.shop.deliverer.deliver(&stage.shop, asker, wanted).await.is_ok() {
+        return Err(Error::bug("an order under review gave a file"));
+    }
+    let story = "an operator flags Ada's order, and she asks for the notes of her course";
+    Ok(Broken::new("under_review", started.order, story))
+}
+
+/// Somebody has put the notes under another name.
+async fn download_link_expired(stage: &Stage) -> Result<Broken> {
+    let resource = stage.with_content().await?;
+    stage.bought("course").await?;
+    stage.by_hand("UPDATE course_resources SET object_key = 'course/old.pdf'").await?;
+    let story = "Ada's link is old, and a fresh one leads to a name under which nothing lies; the notes lie elsewhere";
+    Ok(Broken::new("file_missing", resource, story).with("object_key=course/notes.pdf"))
+}
+
+async fn content_check(stage: &Stage) -> Result<Broken> {
+    stage.with_content().await?;
+    stage.by_hand("UPDATE course_lessons SET published = false").await?;
+    let story = "a course is published, and a hand in the database takes its only lesson back";
+    Ok(Broken::new("shows_nothing", "course", story))
 }
 
 async fn downloads_kill_switch(stage: &Stage) -> Result<Broken> {

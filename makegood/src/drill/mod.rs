@@ -1,6 +1,7 @@
 //! Drills: a shop that is thrown away, a Stripe of its own beside it, a fault put into them, and the whole loop of the fault's
 //! runbook run on it. The configured shop is no part of it.
 
+mod disk;
 mod faults;
 mod pictures;
 mod stage;

@@ -9,13 +9,14 @@ use ops::{Actor, By, Done, Finding, Mode, Receipt, Role};
 use sandbox::{Fault, PayOutcome, Payment, Sandbox, Trouble};
 use serde_json::{Value, json};
 use shop::checkout::{Basket, Item, Started};
-use shop::ids::{OrderId, ProfileId};
+use shop::ids::{OrderId, ProfileId, ResourceId};
 use shop::inbox::Incoming;
 use shop::{Outside, Shop};
 use stripe::Secret;
 use stripe::signature::TOLERANCE;
 
 use super::REASON;
+use super::disk::Laid;
 use super::pictures::Pictures;
 use super::stripe::Account;
 use crate::app::App;
@@ -48,10 +49,27 @@ currency = "usd"
 amount = 1500
 "#;
 
+/// What the course holds, where it matters.
+const CONTENT: &str = r#"
+[[course]]
+id = "course"
+[[course.module]]
+id = "one"
+title = "One"
+[[course.module.lesson]]
+id = "hello"
+title = "Hello"
+[[course.module.lesson.resource]]
+id = "notes"
+title = "Notes"
+object_key = "course/notes.pdf"
+"#;
+
 pub(super) struct Stage {
     app: Arc<App>,
     pub(super) shop: Arc<Shop>,
     account: Arc<Account>,
+    disk: Arc<Laid>,
     pictures: Arc<Pictures>,
     clock: Arc<FixedClock>,
     secrets: Vec<Secret>,
@@ -66,16 +84,31 @@ impl Stage {
         let cx = kernel::Cx::new(BEGINNING, entropy.clone());
         sandbox.add_endpoint_with_secret("http://drill.invalid/webhooks/stripe", &["*"], SECRET, &cx);
         let account = Account::new(sandbox, clock.clone(), entropy.clone());
-        let pictures = Arc::new(Pictures::default());
-        let outside = Outside { media: pictures.clone(), ..Outside::from(account.clone()) };
+        let (disk, pictures) = (Arc::new(Laid::default()), Arc::new(Pictures::default()));
+        let outside =
+            Outside { disk: disk.clone(), media: pictures.clone(), ..Outside::from(account.clone()) };
         let app = App::new(config()?, db, outside, clock.clone(), entropy);
         let shop = app.shop.clone();
         let secrets = vec![Secret::new(SECRET).map_err(|e| Error::Bug(Box::new(e)))?];
-        let stage = Stage { app, shop, account, pictures, clock, secrets };
+        let stage = Stage { app, shop, account, disk, pictures, clock, secrets };
         let catalog = shop::import::CatalogFile::parse(CATALOG)?;
         stage.operate("catalog.import", json!({ "catalog": catalog })).await?;
         stage.work().await?;
         Ok(stage)
+    }
+
+    /// The course holds one lesson with one file, which lies where it should.
+    pub(super) async fn with_content(&self) -> Result<ResourceId> {
+        self.disk.lay("course/notes.pdf");
+        let content = shop::content::ContentFile::parse("content.toml", CONTENT)?;
+        self.act("courses.import", json!({ "content": content })).await?;
+        // What is sold with a course to be seen has a price at Stripe.
+        self.by_hand("UPDATE prices SET stripe_price_id = 'price_course' WHERE product_id = 'course'")
+            .await?;
+        let read = |tx: &mut Tx<'_>| shop::content::course(tx, "course");
+        let course = self.shop.db.read("drill.look", read).await?;
+        let file = course.as_ref().and_then(|course| course.files().next().map(|file| file.id));
+        file.ok_or_else(|| Error::bug("the course holds no file"))
     }
 
     /// The Stripe account.

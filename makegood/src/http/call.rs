@@ -23,6 +23,8 @@ pub(super) struct Call {
     pub(super) app: Arc<App>,
     /// The `{id}` of the path, decoded.
     pub(super) id: Option<String>,
+    /// What of it is asked for: the second part of the path that is named.
+    pub(super) within: Option<String>,
     /// Who asks; always there where the route needs a role.
     pub(super) caller: Option<Caller>,
     pub(super) origin: Origin,
@@ -34,13 +36,13 @@ pub(super) struct Call {
 impl Call {
     pub(super) fn new(
         app: Arc<App>,
-        id: Option<String>,
+        (id, within): (Option<String>, Option<String>),
         caller: Option<Caller>,
         origin: Origin,
         request: Request<Body>,
     ) -> Call {
         let (head, body) = request.into_parts();
-        Call { app, id, caller, origin, head, body: Mutex::new(Some(body)) }
+        Call { app, id, within, caller, origin, head, body: Mutex::new(Some(body)) }
     }
 
     /// The caller. Routes without a role have none.

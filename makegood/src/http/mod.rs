@@ -8,6 +8,7 @@ pub mod buyer;
 mod call;
 mod checkout;
 pub mod console;
+mod deliver;
 pub mod error_pages;
 mod files;
 mod health;

@@ -93,6 +93,11 @@ fn parameters(route: &Route) -> Vec<Value> {
     if route.path.contains("{id}") {
         all.push(json!({ "name": "id", "in": "path", "required": true, "schema": { "type": "string" } }));
     }
+    if route.path.contains("{resource}") {
+        all.push(
+            json!({ "name": "resource", "in": "path", "required": true, "schema": { "type": "string" } }),
+        );
+    }
     match route.behind {
         Behind::View(def) => all.extend(of_query(&(def.schema)(), def.subject)),
         Behind::Operation(_) => all.push(idempotency_key()),

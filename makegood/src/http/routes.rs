@@ -18,7 +18,7 @@ use shop::Shop;
 
 use super::call::{Answer, Call};
 use super::problem::Problem;
-use super::{Origin, admin, auth, checkout, health, media, my, openapi, tasks, webhook};
+use super::{Origin, admin, auth, checkout, deliver, health, media, my, openapi, tasks, webhook};
 use crate::app::App;
 
 /// Who may come in.
@@ -280,6 +280,40 @@ fn written_by_hand() -> Vec<Route> {
             "Say whether a user may use a course",
             hand!(checkout::check_entitlement, None, access_query),
         ),
+        route(
+            Method::GET,
+            "/api/v1/orders/{id}/download/{resource}",
+            "orders.download",
+            anyone,
+            302,
+            "Give a file that an order holds: a link that expires, in a redirect or as JSON",
+            hand!(deliver::of_order, None, deliver::QUERY),
+        ),
+        route(
+            Method::GET,
+            "/api/v1/entitlements/{id}/download/{resource}",
+            "entitlements.download",
+            anyone,
+            302,
+            "Give a file of a course or a download to whoever may use it",
+            hand!(deliver::of_course, None, deliver::QUERY),
+        ),
+        get(
+            "/api/v1/entitlements/{id}/content",
+            "entitlements.content",
+            anyone,
+            "Say what a course or a download holds, to whoever may use it",
+            hand!(deliver::content, None, deliver::QUERY),
+        ),
+        route(
+            Method::GET,
+            "/api/v1/lessons/{id}/stream",
+            "lessons.stream",
+            anyone,
+            302,
+            "Give the player of a lesson's film",
+            hand!(deliver::film, None, deliver::QUERY),
+        ),
         get("/health", "health", anyone, "Say whether the server answers", hand!(health::alive)),
         get("/healthz", "healthz", anyone, "Say whether the server answers", hand!(health::alive)),
         get("/livez", "livez", anyone, "Say whether the process lives", hand!(health::alive)),
@@ -371,8 +405,9 @@ async fn answer(
     request: Request<Body>,
 ) -> Answer {
     let path = path.map_err(|_| Problem::new("no_such_route", "the path is not UTF-8"))?;
-    let id = path.iter().next().map(|(_, id)| id.to_owned());
-    if id.as_ref().is_some_and(|id| id.contains('\0') || id.len() > 255) {
+    let mut named = path.iter().map(|(_, id)| id.to_owned());
+    let ids = (named.next(), named.next());
+    if [&ids.0, &ids.1].into_iter().flatten().any(|id| id.contains('\0') || id.len() > 255) {
         return Err(Problem::new("not_found", "no id is like this"));
     }
     let Some(origin) = request.extensions().get::<Origin>().cloned() else {
@@ -386,7 +421,7 @@ async fn answer(
             Some(caller)
         }
     };
-    let call = Call::new(app, id, caller, origin, request);
+    let call = Call::new(app, ids, caller, origin, request);
     match route.behind {
         Behind::Operation(def) => admin::operate(call, def).await,
         Behind::View(def) => admin::view(call, def).await,

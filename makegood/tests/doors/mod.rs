@@ -21,6 +21,7 @@ use serde_json::{Value, json};
 use shop::Outside;
 use stripe::{HttpStripe, Secret, sign};
 use testkit::TestDb;
+use testkit::storage_double::{MemoryDisk, MemoryStreams};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
@@ -38,6 +39,8 @@ pub struct Wish {
     /// Where Stripe is; a sandbox of the test's own when absent.
     pub stripe: Option<String>,
     pub environment: Vec<(&'static str, String)>,
+    /// Its files and films lie in memory, in [`Server::disk`] and [`Server::streams`].
+    pub in_memory: bool,
     /// Stripe is asked with the newest key, as under `serve`.
     pub newest_key: bool,
     /// Who sends mail; nobody when absent.
@@ -54,6 +57,7 @@ impl Default for Wish {
             workers: false,
             stripe: None,
             environment: Vec::new(),
+            in_memory: false,
             newest_key: false,
             mailbox: None,
             beside: thanks::router,
@@ -69,6 +73,10 @@ pub struct Server {
     pub http: reqwest::Client,
     /// The sandbox's account.
     pub stripe: Arc<Shared>,
+    /// Its disk.
+    pub disk: Arc<MemoryDisk>,
+    /// Its films.
+    pub streams: Arc<MemoryStreams>,
     workers: Option<worker::Workers>,
     stop: Option<oneshot::Sender<()>>,
     running: JoinHandle<()>,
@@ -110,6 +118,11 @@ impl Server {
             Some(mailer) => Outside { mailer, ..outside },
             None => outside,
         };
+        let (disk, streams) = (Arc::new(MemoryDisk::default()), Arc::new(MemoryStreams::default()));
+        let outside = match wish.in_memory {
+            true => Outside { disk: disk.clone(), streams: streams.clone(), ..outside },
+            false => outside,
+        };
         let app = App::with_secrets(config, test.db.clone(), outside, secrets, clock, chance);
         let front = Front::new(app.clone(), (wish.beside)(&app)).with_patience(wish.patience);
         let (stop, stopped) = oneshot::channel();
@@ -126,7 +139,19 @@ impl Server {
             .build()
             .unwrap();
         let stop = Some(stop);
-        Server { url, address, app, http, stripe, workers, stop, running, _sandbox: Sandboxed(tasks) }
+        Server {
+            url,
+            address,
+            app,
+            http,
+            stripe,
+            disk,
+            streams,
+            workers,
+            stop,
+            running,
+            _sandbox: Sandboxed(tasks),
+        }
     }
 
     /// Ends it as SIGTERM would; fails when it does not end.

@@ -45,6 +45,18 @@ pub fn price(tx: &mut Tx<'_>, product: &str, currency: Currency) -> Result<Optio
     row.map(|row| read_price(&row, row.get("product_id")?)).transpose()
 }
 
+/// Prices in force of active products, of one or of all, that cost something and stand for no price at Stripe.
+pub fn unmapped(tx: &mut Tx<'_>, only: Option<&str>) -> Result<Vec<Price>> {
+    let one = if only.is_some() { "AND p.id = $1" } else { "" };
+    let sql = format!(
+        "SELECT c.product_id, {PRICE} FROM prices c JOIN products p ON p.id = c.product_id
+         WHERE p.active AND c.active AND c.unit_amount > 0 AND c.stripe_price_id IS NULL {one}
+         ORDER BY c.product_id, c.currency"
+    );
+    let params: Vec<Value> = only.iter().map(|id| (*id).into()).collect();
+    tx.query(&sql, &params)?.iter().map(|row| read_price(row, row.get("product_id")?)).collect()
+}
+
 /// Writes a product as it is to be.
 pub fn save_product(tx: &mut Tx<'_>, cx: &Cx, product: &Product) -> Result<()> {
     tx.execute(

@@ -17,6 +17,7 @@ pub use entitlement::{Entitlement, Grant, Holder, OrderGrant, Source};
 pub use grant::{
     Handover, claim, follow_grants, hand_over, hand_over_again, restore, revoke, suspend, take_back,
 };
+pub use store::{Counting, counting};
 pub use store::{
     contradicted_of_order, find, find_by_id, grants_of, grants_of_order, is_active, of_order, of_profile,
 };

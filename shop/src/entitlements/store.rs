@@ -178,6 +178,30 @@ pub fn is_active(tx: &mut Tx<'_>, profile: ProfileId, product: &str) -> Result<b
     Ok(find(tx, Holder::Profile(profile), product)?.is_some_and(|entitlement| entitlement.active))
 }
 
+/// What a right counts by now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Counting {
+    /// The right to what.
+    pub product: String,
+    /// The orders that give it, in the order of their grants; none for a gift alone.
+    pub orders: Vec<OrderId>,
+}
+
+/// By what a profile may use a product now; `None` when it may not. One statement: a delivery asks this.
+pub fn counting(tx: &mut Tx<'_>, profile: ProfileId, product: &str) -> Result<Option<Counting>> {
+    let rows = tx.query(
+        "SELECT g.order_id FROM entitlements e
+         JOIN entitlement_grants g ON g.entitlement_id = e.id AND g.status = 'active'
+         WHERE e.holder = $1 AND e.product_id = $2 AND e.status = 'active' ORDER BY g.id",
+        &[Holder::Profile(profile).key().into(), product.into()],
+    )?;
+    if rows.is_empty() {
+        return Ok(None);
+    }
+    let orders = rows.iter().map(|row| row.get::<Option<OrderId>>("order_id")).collect::<Result<Vec<_>>>()?;
+    Ok(Some(Counting { product: product.to_owned(), orders: orders.into_iter().flatten().collect() }))
+}
+
 /// Why an entitlement counts, or no longer does; the oldest reason first.
 pub fn grants_of(tx: &mut Tx<'_>, id: EntitlementId) -> Result<Vec<Grant>> {
     let rows = tx.query(

@@ -37,6 +37,7 @@ pub use refund::{lock, mark_refunded, refund_given_up, refund_requested};
 pub use review::{clear_review, flag_for_review};
 pub use sale::{NOT_MAPPED, NOT_SOLD, SaleVerdict, Unsold, judge_sale};
 pub use settle::{Learned, Settled, learn, settle};
+pub use store::under_review;
 pub use store::{
     Counts, KnownFact, LateFacts, counts, fact, facts_of, find, find_by_intent, find_by_session, find_many,
     happened, late_facts, match_references, newest_by_status, of_email, of_profile, oldest_unconfirmed,

@@ -256,6 +256,16 @@ fn saved(order: &Order) -> Vec<Value> {
     ]
 }
 
+/// The first of these orders that is under review.
+pub fn under_review(tx: &mut Tx<'_>, orders: &[OrderId]) -> Result<Option<OrderId>> {
+    if orders.is_empty() {
+        return Ok(None);
+    }
+    let sql =
+        format!("SELECT id FROM orders WHERE {} AND requires_review ORDER BY id", tx.dialect().any("id", 1));
+    tx.query_opt(&sql, &[Value::array(orders.iter().copied())])?.map(|row| row.get("id")).transpose()
+}
+
 /// The order of a checkout session, if one has it.
 pub fn find_by_session(tx: &mut Tx<'_>, session: &str) -> Result<Option<Order>> {
     let sql = "SELECT id FROM orders WHERE stripe_checkout_session_id = $1";

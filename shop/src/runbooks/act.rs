@@ -10,6 +10,7 @@ use super::gather::gather;
 use super::tasks::On;
 use super::{Facts, Runbook};
 use crate::checkout::tasks::CleanUpFailed;
+use crate::content::tasks::CheckContent;
 use crate::inbox::tasks::{Backfill, FindGaps};
 use crate::media::tasks::TestUpload;
 use crate::reconcile::ops::Reconcile;
@@ -103,6 +104,7 @@ pub(super) fn means<C: On>(name: &str) -> Result<Means<C>> {
         TaskDef::of::<Backfill>(),
         TaskDef::of::<FindGaps>(),
         TaskDef::of::<CleanUpFailed>(),
+        TaskDef::of::<CheckContent>(),
         TaskDef::of::<TestUpload>(),
     ];
     let task = tasks.into_iter().find(|task| task.name == name);

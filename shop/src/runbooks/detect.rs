@@ -38,6 +38,7 @@ pub(super) async fn detect<C: On>(
         let answer = done.shown();
         match look.task {
             "events.gaps" => rows.extend(of_gaps(runbook, &answer)),
+            "courses.check" => rows.extend(of_content(runbook, look.causes, &answer)),
             _ => rows.extend(of_comparison(runbook, look.causes, &answer)),
         }
     }
@@ -70,6 +71,18 @@ fn of_comparison(runbook: &Runbook, causes: &[&str], answer: &Value) -> Vec<Valu
     ours.map(|found| {
         let subject = found["order"].as_str().map_or_else(|| text(&found, "subject"), str::to_owned);
         row(runbook, &text(&found, "cause"), &subject, &text(&found, "text"), Value::Null)
+    })
+    .collect()
+}
+
+fn of_content(runbook: &Runbook, causes: &[&str], answer: &Value) -> Vec<Value> {
+    let rows = answer["data"].as_array().cloned().unwrap_or_default();
+    let text = |row: &Value, name: &str| row[name].as_str().unwrap_or_default().to_owned();
+    let ours = rows.into_iter().filter(|found| causes.contains(&text(found, "cause").as_str()));
+    ours.map(|found| {
+        // A film is no thing of the shop's; its course is.
+        let subject = if text(&found, "cause") == "file_missing" { "subject" } else { "course" };
+        row(runbook, &text(&found, "cause"), &text(&found, subject), &text(&found, "text"), Value::Null)
     })
     .collect()
 }

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use stripe::DisputeFact;
 
 use crate::cases::{Remedy, Verdict};
+use crate::content::Fault;
 use crate::entitlements::OrderGrant;
 use crate::ids::OrderId;
 use crate::inbox::StoredEvent;
@@ -86,6 +87,10 @@ pub struct Facts {
     pub stock: Option<(String, Books)>,
     /// How the switch stands that was asked about.
     pub switch: Option<Position>,
+    /// How delivery stands.
+    pub delivery: Option<Position>,
+    /// What of its content is not as it must be, where that was looked at.
+    pub content: Option<Vec<Fault>>,
     /// The verdict on the buyer's case, where it was asked for.
     pub case: Option<Verdict>,
     /// What Stripe's objects show otherwise, where they were compared.
@@ -106,6 +111,11 @@ impl Facts {
     /// The first finding of this check.
     pub fn found(&self, check: &str) -> Option<&Finding> {
         self.findings.iter().find(|finding| finding.check == check)
+    }
+
+    /// The first thing of its content that is not as it must be, by one of these causes.
+    pub fn lacks(&self, causes: &[&str]) -> Option<&Fault> {
+        self.content.iter().flatten().find(|fault| causes.contains(&fault.cause))
     }
 
     /// The first difference with one of these causes.
@@ -176,6 +186,12 @@ impl Facts {
             let ends = token.expires_at.map_or("never ends".to_owned(), |at| format!("ends at {at}"));
             let used = token.last_used_at.map_or("never used".to_owned(), |at| format!("last used at {at}"));
             lines.add("token", format!("{} of {}, {}, {ends}, {used}", token.id, token.name, token.role));
+        }
+        if let Some(off) = self.delivery.as_ref().filter(|position| !position.is_on) {
+            lines.add("delivery", format!("downloads are {}", off.in_words()));
+        }
+        for fault in self.content.iter().flatten() {
+            lines.add("content", format!("{}: {}: {}", fault.course, fault.cause, fault.text));
         }
         if let Some(switch) = &self.switch {
             lines.add("switch", format!("{} is {}", switch.name.as_str(), switch.in_words()));

@@ -11,11 +11,13 @@ use stripe::Fact;
 use super::facts::{Difference, Facts, JobSeen, Missing};
 use super::{Runbook, tasks::On};
 use crate::cases::{Key, orders_behind, verdict_on};
-use crate::ids::OrderId;
+use crate::content::Fault;
+use crate::ids::{OrderId, ResourceId};
 use crate::inbox::tasks::FindGaps;
 use crate::orders::Order;
 use crate::reconcile::ops::Reconcile;
-use crate::{checkout, entitlements, inbox, inventory, media, orders, refunds, switches};
+use crate::switches::Switch;
+use crate::{checkout, content, entitlements, inbox, inventory, media, orders, refunds, switches};
 
 /// Whatever is wrong, not one thing: for runbooks about the shop as a whole.
 pub(super) const ALL: &str = "all";
@@ -39,6 +41,7 @@ pub(super) async fn gather<C: On>(
     match runbook.reads {
         Reads::Rows => {}
         Reads::Case => facts.case = Some(verdict_on(seam, asked, None, progress).await?.1),
+        Reads::Content => facts.content = content(on, asked, &facts, progress).await?,
         Reads::Events => facts.missing = Some(missing(on, by, progress).await?),
         Reads::Unread => {
             if let Some(object) = unread(&facts) {
@@ -75,6 +78,7 @@ pub(super) async fn gather<C: On>(
         || facts.picture.is_some()
         || facts.token.is_some()
         || facts.switch.is_some()
+        || facts.content.is_some()
         || !facts.differs.is_empty()
         || !facts.findings.is_empty()
         || matches!(runbook.reads, Reads::Case | Reads::Events);
@@ -85,6 +89,38 @@ pub(super) async fn gather<C: On>(
 fn unread(facts: &Facts) -> Option<String> {
     let event = facts.event.as_ref().filter(|event| event.is_unreadable())?;
     event.object_id.clone()
+}
+
+/// What is not as it must be: of one file, of a course, of what an order holds, or of everything.
+async fn content<C: On>(
+    on: &C,
+    asked: &str,
+    facts: &Facts,
+    progress: &dyn Progress,
+) -> Result<Option<Vec<Fault>>> {
+    if asked == ALL {
+        return content::look(on, None, progress).await.map(|(_, faults)| Some(faults));
+    }
+    let file: Option<ResourceId> = asked.parse().ok();
+    let named = facts.order.iter().flat_map(|order| order.lines.iter().map(|line| line.product_id.clone()));
+    let named: Vec<String> = named.chain([asked.to_owned()]).collect();
+    let products = on.db.read("runbooks.content", move |tx| {
+        let mut products = Vec::new();
+        if let Some(file) = file {
+            products.extend(content::resource(tx, file)?.map(|file| file.product));
+        }
+        for id in &named {
+            products.extend(content::course(tx, id)?.map(|course| course.id));
+        }
+        Ok(products)
+    });
+    let products = products.await?;
+    let mut all = Vec::new();
+    for product in &products {
+        all.extend(content::look(on, Some(product), progress).await?.1);
+    }
+    all.retain(|fault| file.is_none() || fault.subject == asked);
+    Ok((!products.is_empty()).then_some(all))
 }
 
 fn object(key: &Key) -> Option<String> {
@@ -118,6 +154,7 @@ async fn rows<C: On>(
                 _ => {}
             }
             facts.stock = inventory::books(tx, &asked)?.map(|books| (asked.clone(), books));
+            facts.delivery = Some(switches::find(tx, Switch::Downloads)?);
             facts.switch = switches::all(tx)?.into_iter().find(|position| position.name.as_str() == asked);
             facts.findings = findings(tx, runbook, &facts)?;
             facts.picture = media::newest(tx, &subject_of(&facts, &asked))?;
@@ -157,6 +194,8 @@ fn empty(asked: &str, now: kernel::Timestamp) -> Facts {
         job: None,
         stock: None,
         switch: None,
+        delivery: None,
+        content: None,
         case: None,
         differs: Vec::new(),
         not_compared: None,

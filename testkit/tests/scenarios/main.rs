@@ -8,6 +8,8 @@ mod cases;
 mod checkout;
 mod claims;
 mod cleanup;
+mod content;
+mod delivery;
 mod disputes;
 mod doubles;
 mod events;

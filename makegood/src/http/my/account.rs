@@ -38,7 +38,7 @@ pub(super) fn lines(order: &Order) -> Vec<Line> {
         sum: Money::new(line.unit_amount.saturating_mul(line.quantity), order.amounts.currency).tag(),
         fate: line_fate(line.kind, order),
         course: match line.kind {
-            ProductKind::Course => Some(line.product_id.clone()),
+            ProductKind::Course | ProductKind::Download => Some(line.product_id.clone()),
             ProductKind::Physical => None,
         },
     };

@@ -1,7 +1,10 @@
 //! The definitions, one in each file. Each file decides by facts alone.
 
 pub mod checkout_failures;
+pub mod content_check;
 pub mod dispute;
+pub mod download_blocked_423;
+pub mod download_link_expired;
 pub mod downloads_kill_switch;
 pub mod inventory_drift;
 pub mod media_upload_401;
@@ -52,4 +55,18 @@ fn refund(order: OrderId) -> Mend {
 /// For a subject that leads to no order, where only an order has an answer.
 fn no_order(cause: &'static str) -> ops::Picked {
     ops::Picked::new(cause, "it leads to no order here")
+}
+
+fn enable_downloads() -> Mend {
+    let command = "makegood downloads enable".to_owned();
+    Mend { operation: "downloads.enable", input: serde_json::json!({}), command }
+}
+
+/// Where the file lies instead only a person knows.
+fn relocate(resource: &str) -> Mend {
+    Mend {
+        operation: "resources.relocate",
+        input: serde_json::json!({ "resource": resource }),
+        command: format!("makegood resources relocate {resource} --object-key KEY"),
+    }
 }

@@ -1,0 +1,536 @@
+//! Content files: what they may say, as TOML or as CSV. This file decides what is wrong with them, and on which line.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use kernel::{Error, Result};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use storage::Key;
+
+use super::csv;
+
+/// What courses and downloads hold. What stands in a course here is all of it: what does not stand here goes.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ContentFile {
+    /// The courses and downloads
+    #[serde(rename = "course", default)]
+    pub courses: Vec<CourseEntry>,
+}
+
+/// One course or download as the file says it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CourseEntry {
+    /// The product's id
+    pub id: String,
+    /// Whether buyers see it
+    #[serde(default = "yes")]
+    pub published: bool,
+    /// Its parts, in order; a download has none
+    #[serde(rename = "module", default)]
+    pub modules: Vec<ModuleEntry>,
+    /// Files of the whole, in order
+    #[serde(rename = "resource", default)]
+    pub resources: Vec<ResourceEntry>,
+}
+
+/// One module as the file says it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ModuleEntry {
+    /// Its name in addresses, unique in its course: a-z, 0-9 and -
+    pub id: String,
+    /// Its name for buyers
+    pub title: String,
+    /// Whether buyers see it
+    #[serde(default = "yes")]
+    pub published: bool,
+    /// Its lessons, in order
+    #[serde(rename = "lesson", default)]
+    pub lessons: Vec<LessonEntry>,
+}
+
+/// One lesson as the file says it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LessonEntry {
+    /// Its name in addresses, unique in its course: a-z, 0-9 and -
+    pub id: String,
+    /// Its name for buyers
+    pub title: String,
+    /// Whether buyers see it
+    #[serde(default = "yes")]
+    pub published: bool,
+    /// The film that belongs to it, as the player's service calls it
+    #[serde(default)]
+    pub stream_video_id: Option<String>,
+    /// Its files, in order
+    #[serde(rename = "resource", default)]
+    pub resources: Vec<ResourceEntry>,
+}
+
+/// One file as the file says it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ResourceEntry {
+    /// Its name, unique in its course: a-z, 0-9 and -
+    pub id: String,
+    /// Its name for buyers
+    pub title: String,
+    /// Whether buyers see it
+    #[serde(default = "yes")]
+    pub published: bool,
+    /// Its name on the disk, like courses/rust/notes.pdf
+    pub object_key: String,
+    /// Under which name a browser saves it; the last part of the object key stands in
+    #[serde(default)]
+    pub file_name: Option<String>,
+    /// What it is, like application/pdf
+    #[serde(default)]
+    pub content_type: Option<String>,
+    /// Its size, where it is known
+    #[serde(default)]
+    pub bytes: Option<i64>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// Where an entry stands: `course/0/module/1/lesson/0/resource/2`.
+type Place = String;
+
+/// Something that is wrong: where, and what was seen and expected.
+type Fault = (Place, String);
+
+/// On which line each entry begins, as far as the text tells.
+type Lines = BTreeMap<Place, usize>;
+
+impl ContentFile {
+    /// Reads a text as TOML, or as CSV where its name ends so.
+    ///
+    /// # Errors
+    /// Everything that is wrong, each with its line, as far as the text tells.
+    pub fn parse(name: &str, text: &str) -> Result<Self> {
+        let (file, lines) = match name.rsplit('.').next() {
+            Some(ending) if ending.eq_ignore_ascii_case("csv") => from_csv(text),
+            _ => from_toml(text),
+        }
+        .map_err(|why| Error::invalid("", format!("{name}: {why}")))?;
+        match file.faults().as_slice() {
+            [] => Ok(file),
+            faults => {
+                let told = faults.iter().map(|(place, why)| match line_of(&lines, place) {
+                    Some(line) => format!("{name}, line {line}: {why}"),
+                    None => format!("{name}, {place}: {why}"),
+                });
+                Err(Error::invalid("", told.collect::<Vec<_>>().join("\n")))
+            }
+        }
+    }
+
+    /// Several files as one.
+    ///
+    /// # Errors
+    /// When one course stands in two of them.
+    pub fn together(files: Vec<(String, ContentFile)>) -> Result<Self> {
+        let mut from: BTreeMap<String, String> = BTreeMap::new();
+        let mut all = ContentFile::default();
+        for (name, file) in files {
+            for course in file.courses {
+                if let Some(other) = from.insert(course.id.clone(), name.clone()) {
+                    return Err(Error::invalid("", format!("{name}: {} stands in {other} too", course.id)));
+                }
+                all.courses.push(course);
+            }
+        }
+        Ok(all)
+    }
+
+    /// Says what makes no sense.
+    ///
+    /// # Errors
+    /// The first thing that is wrong, and where it stands.
+    pub fn check(&self) -> Result<()> {
+        match self.faults().into_iter().next() {
+            None => Ok(()),
+            Some((place, why)) => Err(Error::invalid(format!("/{place}"), why)),
+        }
+    }
+
+    /// Everything that makes no sense.
+    fn faults(&self) -> Vec<Fault> {
+        let mut look = Look::default();
+        for (at, course) in self.courses.iter().enumerate() {
+            let place = format!("course/{at}");
+            look.id("course", "", &course.id, &place);
+            for (at, module) in course.modules.iter().enumerate() {
+                let place = format!("{place}/module/{at}");
+                look.id("module", &course.id, &module.id, &place);
+                look.title(&module.title, &place);
+                for (at, lesson) in module.lessons.iter().enumerate() {
+                    let place = format!("{place}/lesson/{at}");
+                    look.id("lesson", &course.id, &lesson.id, &place);
+                    look.title(&lesson.title, &place);
+                    look.video(lesson.stream_video_id.as_deref(), &place);
+                    look.resources(&course.id, &lesson.resources, &place);
+                }
+            }
+            look.resources(&course.id, &course.resources, &place);
+        }
+        look.faults
+    }
+}
+
+#[derive(Default)]
+struct Look {
+    seen: BTreeSet<(&'static str, String, String)>,
+    faults: Vec<Fault>,
+}
+
+impl Look {
+    fn wrong(&mut self, place: &str, why: String) {
+        self.faults.push((place.to_owned(), why));
+    }
+
+    fn id(&mut self, what: &'static str, course: &str, id: &str, place: &str) {
+        let fine = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        if !(1..=64).contains(&id.len()) || !id.chars().all(fine) {
+            self.wrong(place, format!("the {what}'s id is `{id}`; expected a-z, 0-9 and -"));
+        } else if !self.seen.insert((what, course.to_owned(), id.to_owned())) {
+            self.wrong(place, format!("the {what} `{id}` stands there twice"));
+        }
+    }
+
+    fn title(&mut self, title: &str, place: &str) {
+        if title.trim().is_empty() || title.chars().count() > 200 {
+            self.wrong(place, "the title is empty, or longer than 200 characters".into());
+        }
+    }
+
+    fn video(&mut self, video: Option<&str>, place: &str) {
+        let fine = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+        if let Some(video) =
+            video.filter(|video| video.is_empty() || video.len() > 128 || !video.chars().all(fine))
+        {
+            self.wrong(place, format!("stream_video_id is `{video}`; expected letters, digits, -, _ and ."));
+        }
+    }
+
+    fn resources(&mut self, course: &str, resources: &[ResourceEntry], place: &str) {
+        for (at, resource) in resources.iter().enumerate() {
+            let place = format!("{place}/resource/{at}");
+            self.id("resource", course, &resource.id, &place);
+            self.title(&resource.title, &place);
+            if let Err(bad) = Key::new(&resource.object_key) {
+                self.wrong(&place, format!("object_key: {bad}"));
+            }
+            let name = resource.saved_as();
+            if name.is_empty()
+                || name.len() > 200
+                || name.contains(['/', '\\', '"'])
+                || name.chars().any(char::is_control)
+            {
+                self.wrong(&place, format!("file_name is `{}`; expected a plain name", name.escape_debug()));
+            }
+            if let Some(kind) = resource.content_type.as_deref().filter(|kind| !is_content_type(kind)) {
+                self.wrong(&place, format!("content_type is `{kind}`; expected one like application/pdf"));
+            }
+            if let Some(bytes) = resource.bytes.filter(|bytes| *bytes < 0) {
+                self.wrong(&place, format!("{bytes} bytes; expected 0 or more"));
+            }
+        }
+    }
+}
+
+fn is_content_type(text: &str) -> bool {
+    let fine = |part: &str| {
+        !part.is_empty()
+            && part.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '+' | '.' | '_'))
+    };
+    text.len() <= 100 && text.split_once('/').is_some_and(|(kind, rest)| fine(kind) && fine(rest))
+}
+
+impl ResourceEntry {
+    /// Under which name a browser saves it.
+    pub fn saved_as(&self) -> &str {
+        match &self.file_name {
+            Some(name) => name,
+            None => self.object_key.rsplit('/').next().unwrap_or_default(),
+        }
+    }
+}
+
+fn line_of(lines: &Lines, place: &str) -> Option<usize> {
+    let mut at = place;
+    loop {
+        if let Some(line) = lines.get(at) {
+            return Some(*line);
+        }
+        // An entry that is written inside of another one is found there.
+        at = at.rsplit_once('/')?.0.rsplit_once('/').map(|(outer, _)| outer)?;
+    }
+}
+
+fn from_toml(text: &str) -> Result<(ContentFile, Lines), String> {
+    let file: ContentFile = toml::from_str(text).map_err(|error| {
+        let line = error.span().map(|span| 1 + text[..span.start].matches('\n').count());
+        line.map_or(error.to_string(), |line| format!("line {line}: {}", error.message()))
+    })?;
+    let (mut lines, mut counts) = (Lines::new(), BTreeMap::<Place, usize>::new());
+    for (at, line) in text.lines().enumerate() {
+        let header = line.trim().strip_prefix("[[").and_then(|rest| rest.split("]]").next());
+        let Some(header) = header else { continue };
+        let words: Vec<&str> = header.split('.').map(str::trim).collect();
+        let mut place = String::new();
+        for (depth, word) in words.iter().enumerate() {
+            let outer = if place.is_empty() { (*word).to_owned() } else { format!("{place}/{word}") };
+            let count = counts.entry(outer.clone()).or_default();
+            if depth + 1 == words.len() {
+                *count += 1;
+            }
+            place = format!("{outer}/{}", count.saturating_sub(1));
+        }
+        lines.insert(place, at + 1);
+    }
+    Ok((file, lines))
+}
+
+const COLUMNS: [&str; 13] = [
+    "course",
+    "module",
+    "module_title",
+    "lesson",
+    "lesson_title",
+    "stream_video_id",
+    "resource",
+    "resource_title",
+    "object_key",
+    "file_name",
+    "content_type",
+    "bytes",
+    "published",
+];
+
+/// A line is a resource where it names one, else a lesson, else a module, else the course itself. What it lies in is made
+/// when it is named first.
+fn from_csv(text: &str) -> Result<(ContentFile, Lines), String> {
+    let told = |(line, why): (usize, String)| format!("line {line}: {why}");
+    let mut records = csv::records(text).map_err(told)?.into_iter();
+    let (_, header) = records.next().ok_or("it is empty; expected a line with the names of its columns")?;
+    for name in &header {
+        if !COLUMNS.contains(&name.as_str()) {
+            return Err(format!("line 1: the column `{name}` is unknown; expected {}", COLUMNS.join(", ")));
+        }
+    }
+    let mut sheet = Sheet::default();
+    for (line, fields) in records {
+        if fields.len() != header.len() {
+            return Err(format!("line {line}: {} fields; expected {}", fields.len(), header.len()));
+        }
+        let fields =
+            header.iter().map(String::as_str).zip(fields).filter(|(_, field)| !field.is_empty()).collect();
+        sheet.line(line, &fields).map_err(|why| format!("line {line}: {why}"))?;
+    }
+    Ok((sheet.file, sheet.lines))
+}
+
+#[derive(Default)]
+struct Sheet {
+    file: ContentFile,
+    lines: Lines,
+}
+
+impl Sheet {
+    fn line(&mut self, line: usize, fields: &BTreeMap<&str, String>) -> Result<(), String> {
+        let text = |name: &str| fields.get(name).cloned();
+        let published = match fields.get("published").map(String::as_str) {
+            None | Some("true" | "yes" | "1") => true,
+            Some("false" | "no" | "0") => false,
+            Some(other) => return Err(format!("published is `{other}`; expected true or false")),
+        };
+        let bytes = text("bytes")
+            .map(|bytes| bytes.parse().map_err(|_| format!("bytes is `{bytes}`; expected a number")));
+        let bytes = bytes.transpose()?;
+        let course = text("course").ok_or("the column course is empty")?;
+        let resource = text("resource").map(|id| ResourceEntry {
+            title: text("resource_title").unwrap_or_else(|| id.clone()),
+            id,
+            published,
+            object_key: text("object_key").unwrap_or_default(),
+            file_name: text("file_name"),
+            content_type: text("content_type"),
+            bytes,
+        });
+        let is = |this: bool| if this { published } else { true };
+        let (has_module, has_lesson, is_resource) =
+            (fields.contains_key("module"), fields.contains_key("lesson"), resource.is_some());
+        let at = found(
+            &mut self.file.courses,
+            |one| one.id == course,
+            || CourseEntry {
+                id: course.clone(),
+                published: is(!has_module && !is_resource),
+                ..CourseEntry::default()
+            },
+        );
+        let mut place = format!("course/{at}");
+        self.lines.entry(place.clone()).or_insert(line);
+        let course = &mut self.file.courses[at];
+        let Some(module) = text("module") else {
+            return match (has_lesson, resource) {
+                (true, _) => Err("a lesson lies in a module; the column module is empty".into()),
+                (false, Some(resource)) => {
+                    self.lines.insert(format!("{place}/resource/{}", course.resources.len()), line);
+                    course.resources.push(resource);
+                    Ok(())
+                }
+                (false, None) => {
+                    course.published = published;
+                    Ok(())
+                }
+            };
+        };
+        let at = found(
+            &mut course.modules,
+            |one| one.id == module,
+            || ModuleEntry {
+                title: text("module_title").unwrap_or_else(|| module.clone()),
+                id: module.clone(),
+                published: is(!has_lesson),
+                ..ModuleEntry::default()
+            },
+        );
+        place = format!("{place}/module/{at}");
+        self.lines.entry(place.clone()).or_insert(line);
+        let module = &mut course.modules[at];
+        let Some(lesson) = text("lesson") else {
+            return if is_resource {
+                Err("a file lies in a lesson or in the course, not in a module".into())
+            } else {
+                Ok(())
+            };
+        };
+        let known = module.lessons.iter().any(|one| one.id == lesson);
+        if known && !is_resource {
+            return Err(format!("the lesson `{lesson}` stands there twice"));
+        }
+        let at = found(
+            &mut module.lessons,
+            |one| one.id == lesson,
+            || LessonEntry {
+                title: text("lesson_title").unwrap_or_else(|| lesson.clone()),
+                id: lesson.clone(),
+                published: is(!is_resource),
+                stream_video_id: text("stream_video_id"),
+                ..LessonEntry::default()
+            },
+        );
+        place = format!("{place}/lesson/{at}");
+        self.lines.entry(place.clone()).or_insert(line);
+        if let Some(resource) = resource {
+            let lesson = &mut module.lessons[at];
+            self.lines.insert(format!("{place}/resource/{}", lesson.resources.len()), line);
+            lesson.resources.push(resource);
+        }
+        Ok(())
+    }
+}
+
+/// The place of the one that fits, made where there is none.
+fn found<T>(all: &mut Vec<T>, fits: impl Fn(&T) -> bool, make: impl FnOnce() -> T) -> usize {
+    match all.iter().position(fits) {
+        Some(at) => at,
+        None => {
+            all.push(make());
+            all.len() - 1
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TOML: &str = r#"
+[[course]]
+id = "rust"
+[[course.module]]
+id = "one"
+title = "One"
+[[course.module.lesson]]
+id = "hello"
+title = "Hello"
+stream_video_id = "abc"
+[[course.module.lesson.resource]]
+id = "notes"
+title = "Notes"
+object_key = "rust/notes.pdf"
+[[course.resource]]
+id = "all"
+title = "Everything"
+object_key = "rust/all.zip"
+file_name = "Rust.zip"
+"#;
+
+    const CSV: &str = "course,module,module_title,lesson,lesson_title,stream_video_id,resource,resource_title,object_key,file_name
+rust,one,One,hello,Hello,abc,,,,
+rust,one,,hello,,,notes,Notes,rust/notes.pdf,
+rust,,,,,,all,Everything,rust/all.zip,Rust.zip
+";
+
+    fn told(name: &str, text: &str) -> String {
+        ContentFile::parse(name, text).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_course_is_the_same_in_both_forms() {
+        let (toml, csv) =
+            (ContentFile::parse("a.toml", TOML).unwrap(), ContentFile::parse("a.CSV", CSV).unwrap());
+        assert_eq!(toml, csv);
+        assert_eq!(toml.courses[0].modules[0].lessons[0].resources[0].saved_as(), "notes.pdf");
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_by_its_line_all_at_once() {
+        let bad = TOML
+            .replace("\"all\"", "\"notes\"")
+            .replace("rust/notes.pdf", "../etc/passwd")
+            .replace("\"One\"", "\" \"");
+        let said = told("a.toml", &bad);
+        assert!(said.contains("a.toml, line 4: the title"), "{said}");
+        assert!(said.contains("a.toml, line 11: object_key"), "{said}");
+        assert!(said.contains("a.toml, line 15: the resource `notes` stands there twice"), "{said}");
+        assert_eq!(said.lines().count(), 3, "{said}");
+        assert!(told("a.toml", "[[course]]\nid = \"rust\"\nprice = 3\n").starts_with("a.toml: line 3: "));
+    }
+
+    #[test]
+    fn a_table_that_is_wrong_is_named_by_its_line() {
+        for (was, is, says) in [
+            ("rust/notes.pdf", "/notes.pdf", "line 3: object_key"),
+            (
+                "rust,one,One,hello,Hello,abc,,,,",
+                "rust,one,One,hello,Hello,a b,,,,",
+                "line 2: stream_video_id",
+            ),
+            ("course,module,", "course,modul,", "line 1: the column `modul` is unknown"),
+            (",hello,,,notes", ",,,,notes", "line 3: a file lies in a lesson"),
+            ("rust,,,,,,all", "rust,,,hi,,,all", "line 4: a lesson lies in a module"),
+            ("Rust.zip\n", "Rust.zip,x\n", "line 4: 11 fields; expected 10"),
+            ("Rust.zip\n", "\"Rust.zip\n", "line 4: a quote is opened"),
+        ] {
+            let said = told("a.csv", &CSV.replacen(was, is, 1));
+            assert!(said.contains(says), "{says}: {said}");
+        }
+        assert!(told("a.csv", "").contains("it is empty"));
+    }
+
+    #[test]
+    fn one_course_stands_in_one_file() {
+        let file = ContentFile::parse("a.toml", TOML).unwrap();
+        let both = vec![("a.toml".to_owned(), file.clone()), ("b.toml".to_owned(), file)];
+        assert!(ContentFile::together(both).unwrap_err().to_string().contains("stands in a.toml too"));
+    }
+}
