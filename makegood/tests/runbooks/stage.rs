@@ -86,6 +86,10 @@ impl Stage {
         let folder = tempfile::tempdir().expect("a folder");
         let catalog = std::fs::copy(example.join("shop.toml"), folder.path().join("shop.toml"));
         catalog.expect("the example's catalog");
+        if example.join("content.toml").exists() {
+            let content = std::fs::copy(example.join("content.toml"), folder.path().join("content.toml"));
+            content.expect("what the example's products hold");
+        }
         let settings = settings(&test, &stripe_url, &port.to_string());
         Stage { stripe, stripe_url, shop_url, http, test, stripe_clock, folder, settings, shop: None, way }
     }
