@@ -73,6 +73,7 @@ fn what_is_broken_says_what_mends_it_wherever_something_does() {
             | Place::WaitsForStock
             | Place::Disputed
             | Place::AccessRemoved
+            | Place::NotClaimed
             | Place::WrongAccount => true,
         };
         assert_eq!(verdict.mend.is_some(), mends, "{name}: {verdict:?}");
