@@ -466,6 +466,14 @@ fn to_nobody(purchase: &mut Purchase) {
     }];
 }
 
+/// Another account with another email holds it.
+fn to_another(purchase: &mut Purchase) {
+    to_nobody(purchase);
+    let another = "prf_0199f3a27b3c7d2e8f1a2b3c4d5e6f79".parse().expect("an id");
+    purchase.grants.iter_mut().for_each(|grant| grant.profile = Some(another));
+    purchase.account_email = Some("bob@example.com".into());
+}
+
 /// What was seen, by which runbook it is looked at, and the facts.
 fn situations() -> Vec<(&'static str, &'static str, Facts)> {
     use DisputeStatus::{NeedsResponse, UnderReview, Won};
@@ -496,6 +504,7 @@ fn situations() -> Vec<(&'static str, &'static str, Facts)> {
                 ),
                 ("a course, never granted", case(course(confirmed()), same)),
                 ("a course, bought as a guest", case(course(confirmed()), to_nobody)),
+                ("a course, held by another account", case(course(confirmed()), to_another)),
                 (
                     "nothing was ever bought",
                     Facts { case: Some(judged(Vec::new())), ..nothing("ada@example.com") },

@@ -136,7 +136,7 @@ fn a_near_miss_in_the_environment_is_warned_of_and_a_stranger_is_not() {
         ("HOME", "/root"),
         ("LISTEN_FDS", "1"),
         ("PATH", "/bin"),
-        ("MAIL_HOST", "mail.example"),
+        ("MAIL_FROM_NAME", "The shop"),
     ])
     .unwrap();
     let warnings: Vec<_> = config.warnings.iter().map(Problem::to_string).collect();

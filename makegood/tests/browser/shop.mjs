@@ -136,6 +136,81 @@ const stories = {
     await leave(page);
   },
 
+  "a guest claims what they bought by the mailed link, and signs in again by mail": async () => {
+    const email = "grace@example.com";
+    const page = await visit();
+    await page.getByLabel(/Add Rust/).check();
+    await page.getByLabel("Email").fill(email);
+    await toPayment(page);
+    await pay(page, GOOD);
+    await reads(page, "Thank you, it is yours");
+    const mailed = async (subject) => {
+      await page.goto(`${shop}/dev/mailbox`);
+      const mail = page.locator("li", { hasText: email }).getByRole("link", { name: subject }).first();
+      for (let looks = 0; looks < 40 && (await mail.count()) === 0; looks += 1) {
+        await page.waitForTimeout(250);
+        await page.reload();
+      }
+      await isAccessible(page, "the mailbox");
+      await mail.click();
+      await reads(page, subject);
+    };
+    await mailed(/Your order at/);
+    await isAccessible(page, "a mail");
+    await shot(page, "mail-light");
+    await page.locator("pre").getByRole("link").click();
+    await reads(page, "Add your purchase to your account");
+    await shot(page, "claim-light");
+    await isAccessible(page, "the page to claim");
+    await tabTo(page, page.getByRole("button", { name: "Add it to my account" }));
+    await page.keyboard.press("Enter");
+    await reads(page, "My account");
+    await shot(page, "my-light");
+    await isAccessible(page, "the account");
+    await page.goBack();
+    await page.reload();
+    await reads(page, "This purchase is in an account already");
+    await page.getByRole("link", { name: "To my account" }).click();
+    await page.getByRole("list").getByRole("link", { name: /Rust/ }).first().click();
+    await shot(page, "my-course-light");
+    await isAccessible(page, "the course");
+    await page.goto(`${shop}/my`);
+    await page.locator("section", { hasText: "My orders" }).getByRole("link").first().click();
+    await shot(page, "my-order-light");
+    await isAccessible(page, "the order");
+    await page.getByRole("button", { name: "Sign out" }).click();
+    await reads(page, "Sign in");
+    await page.goto(`${shop}/my`);
+    await reads(page, "Sign in");
+    await isAccessible(page, "the page to sign in");
+    await shot(page, "login-light");
+    await page.getByLabel("Email").fill(email);
+    await page.getByRole("button", { name: "Send me a link" }).click();
+    await reads(page, "Look into your mailbox");
+    await isAccessible(page, "the answer");
+    await mailed(/Sign in at/);
+    await page.locator("pre").getByRole("link").click();
+    await page.getByRole("button", { name: "Sign in" }).click();
+    await reads(page, "My account");
+    for (const [name, options] of Object.entries({
+      dark: { colorScheme: "dark" },
+      narrow: { viewport: { width: 360, height: 740 } },
+    })) {
+      const state = await page.context().storageState();
+      const other = await visit({ ...options, storageState: state });
+      for (const path of ["/my", "/my/downloads", "/my/courses/rust-course", "/login"]) {
+        await other.goto(`${shop}${path}`);
+        await isAccessible(other, `${path} in ${name}`);
+        const wide = await other.evaluate(() => document.documentElement.scrollWidth > innerWidth);
+        assert.ok(!wide, `${path} scrolls sideways in ${name}`);
+      }
+      await other.goto(`${shop}/my`);
+      await shot(other, `my-${name}`);
+      await leave(other);
+    }
+    await leave(page);
+  },
+
   "a card is declined, the next one succeeds": async () => {
     const page = await visit();
     await chooseCourse(page);

@@ -112,7 +112,11 @@ fn purchase_named(tx: &mut Tx<'_>, key: &Key) -> Result<Option<Subject>> {
 }
 
 fn accounts_of(tx: &mut Tx<'_>, email: &str) -> Result<Vec<Account>> {
-    let profiles = customers::of_email(tx, email, PURCHASES)?;
+    let mut profiles = customers::of_email(tx, email, PURCHASES)?;
+    // Where one of them has proved that the email is theirs, the others may be anybody's.
+    if profiles.iter().any(|profile| profile.email_proved_at.is_some()) {
+        profiles.retain(|profile| profile.email_proved_at.is_some());
+    }
     Ok(profiles.into_iter().map(|profile| Account { id: profile.id, email: profile.email }).collect())
 }
 
