@@ -208,6 +208,19 @@ fn granting(order: Order, status: &str, to: Option<ProfileId>) -> Purchase {
     Purchase { grants, ..purchase(order) }
 }
 
+/// The same, and an operator has given it to this account on behalf of the order.
+fn granting_too(purchase: Purchase, to: ProfileId) -> Purchase {
+    let given = OrderGrant {
+        entitlement: EntitlementId::from_uuid(uuid::Uuid::from_u128(8)),
+        profile: Some(to),
+        product: COURSE.into(),
+        grant: grant("operator", Some(purchase.order.id), "active"),
+        changed_at: NOW,
+    };
+    let grants = purchase.grants.iter().cloned().chain([given]).collect();
+    Purchase { grants, ..purchase }
+}
+
 fn grant(source: &str, order_id: Option<OrderId>, status: &str) -> Grant {
     let (actor, reason) = match source {
         "operator" => ("grace", "a gift"),
@@ -429,6 +442,17 @@ fn situations() -> Vec<(&'static str, Evidence)> {
         // somebody else
         ("bought as a guest", one(granting(guest(done()), "active", None))),
         (
+            "bought as a guest, given to somebody else by hand",
+            one(granting_too(granting(guest(done()), "active", None), eve())),
+        ),
+        (
+            "bought as a guest without an account, given to somebody by hand",
+            Evidence {
+                accounts: vec![],
+                ..one(granting_too(granting(guest(done()), "active", None), eve()))
+            },
+        ),
+        (
             "bought as a guest, and there is no account",
             Evidence { accounts: vec![], ..one(granting(guest(done()), "active", None)) },
         ),
@@ -598,6 +622,13 @@ fn orders_and_what_is_known() -> Vec<(&'static str, Stands)> {
             "completed, a refund failed",
             Stands { refund: asked_for(RefundStatus::Failed), ..stands(order(1, completed())) },
         ),
+        ("completed, a refund failed, and a bank asks", {
+            let failed = Stands {
+                refund: asked_for(RefundStatus::Failed),
+                ..disputed(DisputeStatus::NeedsResponse, order(1, completed()))
+            };
+            Stands { order: Order { refunded_amount: 500, ..failed.order }, ..failed }
+        }),
         ("completed, a part went back", stands(Order { refunded_amount: 500, ..order(1, completed()) })),
         (
             "completed, an event told of a refund",

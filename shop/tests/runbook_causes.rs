@@ -631,6 +631,14 @@ fn situations() -> Vec<(&'static str, &'static str, Facts)> {
                 ("the bank waits for us", disputed(NeedsResponse, contested())),
                 ("the bank decides", disputed(UnderReview, contested())),
                 ("lost", of(Order { dispute: Some(Dispute::Lost), ..refunded() })),
+                (
+                    "lost over a part",
+                    finding(
+                        "dispute_lost_in_part",
+                        None,
+                        of(Order { dispute: Some(Dispute::Lost), ..refunded() }),
+                    ),
+                ),
                 ("won", disputed(Won, confirmed())),
                 ("no dispute", of(confirmed())),
                 ("no dispute, Stripe does not answer", silent(of(confirmed()))),

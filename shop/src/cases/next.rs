@@ -78,7 +78,15 @@ fn refund(of: &Situation<'_>) -> Option<String> {
         RefundStatus::Failed if !matches!(of.order.state, State::Refunded { .. }) => {
             let why = refund.last_error.as_deref().map_or(String::new(), |why| format!(" ({why})"));
             Some(format!(
-                "Refund {id} failed{why}; the buyer keeps everything. Ask again: makegood refunds create {order} --reason …"
+                "Refund {id} failed{why}; {}",
+                match of.order.dispute {
+                    Some(Dispute::Open) =>
+                        "a bank decides about the money, so none is sent until it has.".to_owned(),
+                    Some(Dispute::Lost) => "the bank has sent the money back itself.".to_owned(),
+                    None => format!(
+                        "the buyer keeps everything. Ask again: makegood refunds create {order} --reason …"
+                    ),
+                }
             ))
         }
         RefundStatus::Succeeded | RefundStatus::Failed => None,
@@ -107,11 +115,12 @@ fn refunded_in_part(of: &Situation<'_>) -> Option<String> {
         return None;
     }
     let back = Money::new(back, of.order.amounts.currency);
-    Some(format!(
-        "{back} went back at Stripe, and a refund in part changes nothing here. For the whole: makegood refunds create {} \
-         --reason …",
-        of.order.id
-    ))
+    let whole = match of.order.dispute {
+        // What a bank decides about is not sent back as well.
+        Some(_) => String::new(),
+        None => format!(" For the whole: makegood refunds create {} --reason …", of.order.id),
+    };
+    Some(format!("{back} went back at Stripe, and a refund in part changes nothing here.{whole}"))
 }
 
 /// What is believed only because an event said so.

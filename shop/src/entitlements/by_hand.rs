@@ -9,6 +9,7 @@ use ops::{Actor, Plan};
 
 use super::store::{self, NewGrant};
 use super::{Grant, Holder, Source};
+use crate::catalog::ProductKind;
 use crate::ids::{OrderId, ProfileId};
 
 /// Access that an operator gives.
@@ -46,7 +47,11 @@ impl ByHand<'_> {
             Some(_) if grants.iter().any(|grant| self.is_this(grant)) => given.clone(),
             Some(_) => format!("active by {}", in_words(&grants)),
         };
+        // What is sent by parcel is no access that somebody could hold.
+        let is_sent = product.as_ref().is_some_and(|product| product.kind == ProductKind::Physical);
+        let kind = product.as_ref().map_or("no product", |product| product.kind.as_str());
         Ok(Plan::default()
+            .guard("product_gives_access", !is_sent, format!("`{}` is {kind}", self.product))
             .guard("product_exists", product.is_some(), format!("product `{}`", self.product))
             .guard("profile_exists", profile.is_some(), format!("{}", self.user))
             .change(format!("access of {} to {}", self.user, self.product), before, given))

@@ -1,15 +1,18 @@
 //! What must be true of orders, and of what they have handed over.
 
+use std::collections::BTreeMap;
+
 use db::{Row, Tx};
 use kernel::{Currency, Duration, Money, Result, Timestamp};
 use ops::{Check, Found, Mend, Severity};
 use stripe::Fact;
 
 use super::store::{self, LateFacts};
+use super::{Dispute, Order, PaymentFacts};
 use crate::ids::OrderId;
 
 /// The orders' checks.
-pub const CHECKS: [Check; 11] = [
+pub const CHECKS: [Check; 12] = [
     PAID_NOT_CONFIRMED,
     IN_REVIEW,
     GRANT_WITHOUT_ORDER,
@@ -19,6 +22,7 @@ pub const CHECKS: [Check; 11] = [
     REFUND_PARTIAL,
     REFUND_MARKED_NOT_MADE,
     DISPUTE_NEEDS_RESPONSE,
+    DISPUTE_LOST_IN_PART,
     FACTS_PROVISIONAL,
     INTENT_UNKNOWN,
 ];
@@ -292,6 +296,64 @@ fn dispute_needs_response(tx: &mut Tx<'_>, now: Timestamp) -> Result<Vec<Found>>
     // What is due first stands first; what has no deadline stands last.
     open.sort_by_key(|(due, found)| (due.is_none(), *due, found.subject.clone()));
     Ok(open.into_iter().map(|(_, found)| found).collect())
+}
+
+const DISPUTE_LOST_IN_PART: Check = Check {
+    name: "dispute_lost_in_part",
+    severity: Severity::Ticket,
+    must: "where a dispute was lost over a part of a payment, the rest was sent back too",
+    means: "A bank has taken a part of the money, everything that was bought was taken back, and the rest of the money is \
+            still here. Send the rest back in Stripe's dashboard; or, if the buyer is to keep it, give access as a gift and \
+            snooze this.",
+    find: |tx, _| dispute_lost_in_part(tx),
+};
+
+fn dispute_lost_in_part(tx: &mut Tx<'_>) -> Result<Vec<Found>> {
+    let (mut all, mut after): (BTreeMap<OrderId, Found>, Option<String>) = (BTreeMap::new(), None);
+    loop {
+        let states = &["lost"];
+        let which = LateFacts {
+            kind: "dispute",
+            states,
+            after: after.as_deref(),
+            limit: PAGE,
+            ..LateFacts::default()
+        };
+        let lost = store::late_facts(tx, &which)?;
+        let ids: Vec<OrderId> = lost.iter().map(|known| known.order).collect();
+        for (id, order) in store::find_many(tx, &ids)? {
+            if let Some(text) = lost_in_part(tx, &order)? {
+                let since = lost.iter().find(|known| known.order == id).map(|known| known.updated_at);
+                all.insert(id, Found { subject: id.to_string(), text, since, mend: None });
+            }
+        }
+        after = lost.last().map(|known| known.fact.object_id().to_owned());
+        if (lost.len() as i64) < PAGE || all.len() as i64 >= PAGE {
+            return Ok(all.into_values().collect());
+        }
+    }
+}
+
+/// So many lost disputes are read at once, and so many findings are enough.
+const PAGE: i64 = 200;
+
+/// What a lost dispute has left here, in words.
+fn lost_in_part(tx: &mut Tx<'_>, order: &Order) -> Result<Option<String>> {
+    let Some(paid) = order.paid_amount.filter(|_| order.dispute == Some(Dispute::Lost)) else {
+        return Ok(None);
+    };
+    let facts = store::facts_of(tx, order.id)?.into_iter().map(|known| known.fact);
+    let lost = PaymentFacts::new(facts).lost(order);
+    let money = |minor| Money::new(minor, order.amounts.currency);
+    let rest = paid - lost - order.refunded_amount;
+    Ok((lost > 0 && rest > 0).then(|| {
+        format!(
+            "the bank has taken {} of {}; {} are still here, and everything was taken back",
+            money(lost),
+            money(paid),
+            money(rest)
+        )
+    }))
 }
 
 /// The states in which Stripe waits for us; see [`stripe::DisputeStatus::needs_response`].

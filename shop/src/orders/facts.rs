@@ -202,6 +202,16 @@ impl PaymentFacts {
         outcomes.contains(&DisputeOutcome::Open).then_some(Dispute::Open)
     }
 
+    /// How much of the payment that counts banks have taken for good, in minor units. A dispute may be over a part only.
+    pub fn lost(&self, order: &Order) -> i64 {
+        let Some(unit) = self.counted(&order.amounts) else { return 0 };
+        let own = self.disputes.iter().filter(|dispute| {
+            unit.is_of(dispute.charge.as_deref(), dispute.payment_intent.as_deref())
+                && dispute.outcome() == DisputeOutcome::Lost
+        });
+        own.filter_map(|dispute| dispute.state.now()).map(|state| state.amount).sum()
+    }
+
     /// The payment that counts: of those that are still ours the one that fits the order, whichever came first; of those
     /// that went back only when no other is there.
     fn counted(&self, expected: &Amounts) -> Option<Unit> {

@@ -29,6 +29,17 @@ impl Grant {
     fn by_hand(&self) -> ByHand<'_> {
         ByHand { user: self.user, product: &self.course, order: self.order }
     }
+
+    /// Who else got this course by this order, where a guest has bought it: it was paid once, and is one person's. Whoever
+    /// bought it with an account is known, and a person who gives it to another account knows so.
+    fn held_by_another(&self, tx: &mut Tx<'_>, order: &Order) -> Result<Option<ProfileId>> {
+        if order.profile.is_some() {
+            return Ok(None);
+        }
+        let grants = entitlements::grants_of_order(tx, order.id)?;
+        let active = grants.into_iter().filter(|g| g.product == self.course && g.grant.status == "active");
+        Ok(active.filter_map(|grant| grant.profile).find(|profile| *profile != self.user))
+    }
 }
 
 impl Operation for Grant {
@@ -46,18 +57,19 @@ impl Operation for Grant {
         let Some(order) = order else { return Ok(plan) };
         let sells = order.lines.iter().any(|line| line.product_id == self.course);
         let lines: Vec<&str> = order.lines.iter().map(|line| line.product_id.as_str()).collect();
-        Ok(plan.guard("order_sells_it", sells, format!("{id} sells {}", lines.join(", "))).guard(
-            "order_gives_access",
-            gives_access(&order),
-            stands(&order),
-        ))
+        let other = self.held_by_another(tx, &order)?;
+        let held = other.map_or("nobody else".to_owned(), |other| other.to_string());
+        Ok(plan
+            .guard("order_sells_it", sells, format!("{id} sells {}", lines.join(", ")))
+            .guard("order_gives_access", gives_access(&order), stands(&order))
+            .guard("nobody_else_has_it", other.is_none(), format!("{held} has it by {id}")))
     }
 
     fn apply(&self, tx: &mut Tx<'_>, cx: &Cx, by: &By) -> Result<()> {
         if let Some(id) = self.order {
             // A refund may have come between the plan and this: the order is locked, and looked at once more.
             let order = lock(tx, id)?;
-            if !gives_access(&order) {
+            if !gives_access(&order) || self.held_by_another(tx, &order)?.is_some() {
                 let why = format!("{id} has changed meanwhile: {}", stands(&order));
                 return Err(Refusal::new("stale_plan", why).fix("look at a new preview").into());
             }

@@ -1,11 +1,11 @@
 //! What a refund that people ask for means for the order, before Stripe has anything to say about it.
 
 use db::Tx;
-use kernel::{Cx, Error, Result};
+use kernel::{Cx, Error, Refusal, Result};
 use ops::Actor;
 
 use super::store::{self, NewEntry};
-use super::{Order, PaymentStatus, settle};
+use super::{Dispute, Order, PaymentStatus, settle};
 use crate::ids::OrderId;
 
 /// An order, locked until the end of the transaction.
@@ -37,8 +37,18 @@ pub fn refund_given_up(tx: &mut Tx<'_>, cx: &Cx, id: OrderId, cause: &Actor, why
 }
 
 /// An operator knows that Stripe refunded it long ago. What was bought goes back; a replay does not bring it again.
+///
+/// # Errors
+/// Refused while a bank decides about the payment.
 pub fn mark_refunded(tx: &mut Tx<'_>, cx: &Cx, id: OrderId, actor: &Actor) -> Result<()> {
     let mut order = lock(tx, id)?;
+    if order.dispute == Some(Dispute::Open) {
+        // It was opened between the plan and this: the goods wait for the bank's word.
+        let why = format!("a bank decides about the payment of order {id}");
+        return Err(Refusal::new("payment_disputed", why)
+            .fix(format!("makegood orders explain {id}"))
+            .into());
+    }
     order.refund_marked_at = order.refund_marked_at.or(Some(cx.now));
     order.updated_at = cx.now;
     store::save(tx, &[order])?;

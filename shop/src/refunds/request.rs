@@ -7,7 +7,7 @@ use ops::Actor;
 
 use super::{Refund, RefundStatus, SEND, store};
 use crate::ids::OrderId;
-use crate::orders::{self, Dispute, Order, PaymentStatus, State};
+use crate::orders::{self, Dispute, Order, PaymentFacts, PaymentStatus, State};
 use crate::switches::{self, Switch};
 
 /// Asks for the full refund of an order. It is sent by a job.
@@ -64,7 +64,7 @@ pub(super) fn refundable(tx: &mut Tx<'_>, order: &Order) -> Result<(String, Mone
         let look = format!("makegood refunds show {}", earlier.id);
         return Err(Refusal::new("refund_exists", why).fix(look).into());
     }
-    not_with_the_bank(order)?;
+    not_with_the_bank(tx, order)?;
     let is_refunded =
         matches!(order.state, State::Refunded { .. }) || order.payment_status == PaymentStatus::Refunded;
     // What an operator has marked as refunded, and Stripe has not sent, can still be sent.
@@ -94,7 +94,7 @@ pub(super) fn refundable(tx: &mut Tx<'_>, order: &Order) -> Result<(String, Mone
 }
 
 /// What a bank decides about, or has sent back, would go to the buyer twice; a mark by hand changes nothing in that.
-fn not_with_the_bank(order: &Order) -> Result<()> {
+fn not_with_the_bank(tx: &mut Tx<'_>, order: &Order) -> Result<()> {
     let (code, why) = match order.dispute {
         None => return Ok(()),
         Some(Dispute::Open) => (
@@ -103,8 +103,29 @@ fn not_with_the_bank(order: &Order) -> Result<()> {
         ),
         Some(Dispute::Lost) => (
             "dispute_lost",
-            format!("the bank has paid the buyer of order {} back: its dispute was lost", order.id),
+            format!(
+                "the bank has paid the buyer of order {} back: its dispute was lost{}",
+                order.id,
+                rest(tx, order)?
+            ),
         ),
     };
     Err(Refusal::new(code, why).fix(format!("makegood orders explain {}", order.id)).into())
+}
+
+/// How much a lost dispute was over, where it was not over all; only Stripe's dashboard sends the rest.
+fn rest(tx: &mut Tx<'_>, order: &Order) -> Result<String> {
+    let facts = orders::facts_of(tx, order.id)?.into_iter().map(|known| known.fact);
+    let (lost, paid) = (PaymentFacts::new(facts).lost(order), order.paid_amount.unwrap_or_default());
+    let left = paid - lost - order.refunded_amount;
+    let money = |minor| Money::new(minor, order.amounts.currency);
+    Ok(match lost > 0 && left > 0 {
+        true => format!(
+            " over {} of {}; {} are still here, and are sent back in Stripe's dashboard",
+            money(lost),
+            money(paid),
+            money(left)
+        ),
+        false => String::new(),
+    })
 }

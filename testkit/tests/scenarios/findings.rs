@@ -1,5 +1,6 @@
 //! What the checks about money that went back find, each made to fire once, and the operation that mends it.
 
+use db::TxResult;
 use kernel::{Duration, Timestamp};
 use ops::{Actor, Finding};
 use serde_json::{Value, json};
@@ -148,6 +149,57 @@ testkit::on_both_engines! {
         assert!(world.may_use(ada, "rust-course").await);
         assert_eq!(world.view("orders.show", json!({ "order": order })).await.unwrap()["refunded_amount"], 500);
         world.close_with(&["refund_partial"]).await;
+    }
+
+    async fn a_dispute_that_was_lost_over_a_part_leaves_a_rest_that_is_found(test: TestDb) {
+        let world = World::open(test).await;
+        let ada = world.buyer("ada@example.com").await;
+        let order = bought(&world, ada).await;
+        let payment_intent = world.order(order).await.payment_intent;
+        let lost = |amount| DisputeFact {
+            id: "dp_1".into(), charge: None, payment_intent: payment_intent.clone(), currency: "usd".parse().unwrap(),
+            state: Seen::new(DisputeState { status: DisputeStatus::Lost, amount, due_by: None, reason: None }, fetched(world.shop.now())),
+        };
+        learn(&world, order, Fact::Dispute(lost(2000))).await;
+        assert!(!world.may_use(ada, "rust-course").await, "everything was taken back");
+        let finding = only(&world, "dispute_lost_in_part").await;
+        assert_eq!((finding.subject.as_str(), finding.mend.is_none()), (order.to_string().as_str(), true));
+        for part in ["20.00 usd of 49.00 usd", "29.00 usd are still here"] {
+            assert!(finding.text.contains(part), "{}", finding.text);
+        }
+        let refused = world.operate("refunds.create", json!({ "order": order })).await.unwrap_err();
+        assert_eq!(refused.code(), "dispute_lost");
+        assert!(refused.to_string().contains("20.00 usd of 49.00 usd; 29.00 usd are still here"), "{refused}");
+        let about = json!({ "runbook": "dispute", "subject": order });
+        assert_eq!(world.task("runbooks.explain", about.clone()).await.unwrap().answer["cause"], "lost_in_part");
+        // Somebody sends the rest in Stripe's dashboard.
+        refund(&world, order, 2900, fetched).await;
+        assert_eq!(found(&world, "dispute_lost_in_part").await.len(), 0);
+        assert_eq!(world.task("runbooks.explain", about).await.unwrap().answer["cause"], "lost");
+        let whole = world.buyer("eve@example.com").await;
+        let other = bought(&world, whole).await;
+        let intent = world.order(other).await.payment_intent;
+        learn(&world, other, Fact::Dispute(DisputeFact { id: "dp_2".into(), payment_intent: intent, ..lost(4900) })).await;
+        let refused = world.operate("refunds.create", json!({ "order": other })).await.unwrap_err();
+        assert!(refused.to_string().contains("was lost (dispute_lost)"), "{refused}");
+        world.close().await;
+    }
+
+    /// Between the plan and what it leads to, a bank may have asked.
+    async fn an_order_that_a_bank_asks_about_meanwhile_is_not_marked_as_refunded(test: TestDb) {
+        let world = World::open(test).await;
+        let order = bought(&world, world.buyer("ada@example.com").await).await;
+        disputed(&world, order, DisputeStatus::NeedsResponse, None).await;
+        let planned = world.operate("refunds.mark", json!({ "order": order })).await.unwrap_err();
+        assert_eq!(planned.code(), "refused_by_guard");
+        let cx = world.shop.cx();
+        let marked = world.shop.db.write("test", move |tx| {
+            shop::orders::mark_refunded(tx, &cx, order, &Actor::operator("ada"))
+        });
+        let refused: Result<(), kernel::Error> = marked.await.must_be_looked_up();
+        assert_eq!(refused.unwrap_err().code(), "payment_disputed");
+        assert!(world.order(order).await.refund_marked_at.is_none());
+        world.close_with(&["dispute_needs_response"]).await;
     }
 
     async fn a_dispute_that_waits_for_an_answer_is_found_with_its_deadline_and_the_nearest_stands_first(test: TestDb) {

@@ -26,7 +26,7 @@ pub const RUNBOOK: Runbook = Runbook {
         },
     ],
     rows: &["L6"],
-    checks: &["dispute_needs_response", "grant_not_as_disputed"],
+    checks: &["dispute_needs_response", "dispute_lost_in_part", "grant_not_as_disputed"],
     alerts: &[],
     looks: &[ops::Look {
         task: "reconcile",
@@ -69,6 +69,12 @@ const CAUSES: &[Cause] = &[
         "The bank has decided for the buyer: the money went back, and what was bought with it.",
         "Your bank has sent the payment for order {order} back to you, and what you bought has ended.",
     ),
+    broken(
+        "lost_in_part",
+        "The bank has taken a part of the money, everything that was bought was taken back, and the rest of the money is still here. It is sent back in Stripe's dashboard, or the buyer gets access as a gift.",
+        &[],
+        "Your bank has sent a part of the payment for order {order} back to you. What becomes of the rest is being decided, and we will write to you.",
+    ),
     fine(
         "over",
         "It was decided for us, or withdrawn; access is as before.",
@@ -106,6 +112,9 @@ fn pick(facts: &Facts) -> Picked {
         return Picked::new("could_not_be_asked", why.clone());
     }
     let open = states().find(|(dispute, _)| dispute.outcome() == DisputeOutcome::Open);
+    if let Some(found) = facts.found("dispute_lost_in_part") {
+        return Picked::new("lost_in_part", found.text.clone());
+    }
     match (order.dispute, open) {
         (Some(Dispute::Lost), _) => Picked::new("lost", facts.standing()),
         (Some(Dispute::Open), _) | (None, Some(_)) => Picked::new("bank_decides", facts.standing()),
