@@ -71,6 +71,18 @@ fn every_check_leads_to_exactly_one_runbook() {
     assert_eq!(leads, BTreeMap::new(), "checks that are not there");
 }
 
+/// What a comparison finds is explained by the runbook that looks for it.
+#[test]
+fn every_cause_of_a_difference_leads_to_a_runbook_that_is_there() {
+    for cause in shop::reconcile::Cause::ALL {
+        let (name, to) = (cause.as_str(), cause.runbook());
+        assert!(to.is_none_or(|id| shop::runbooks::find(id).is_ok()), "{name} leads to {to:?}");
+        let looks =
+            RUNBOOKS.iter().filter(|runbook| runbook.looks.iter().any(|look| look.causes.contains(&name)));
+        looks.for_each(|runbook| assert_eq!(to, Some(runbook.id), "{name}"));
+    }
+}
+
 #[test]
 fn every_operation_task_and_cause_that_a_runbook_names_is_there() {
     let known = names();

@@ -6,8 +6,18 @@ use stripe::{DisputeStatus, Fact};
 use super::Area;
 use crate::orders::{CancelReason, Foreseen, ReviewKind, State};
 
+/// The runbook's id, or `-` for none.
+macro_rules! runbook {
+    (-) => {
+        None
+    };
+    ($id:literal) => {
+        Some($id)
+    };
+}
+
 macro_rules! causes {
-    ($($variant:ident $word:literal $area:ident $means:literal;)*) => {
+    ($($variant:ident $word:literal $area:ident $runbook:tt $means:literal;)*) => {
         /// Why something differs: a closed list.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
         pub enum Cause { $(#[doc = $means] #[serde(rename = $word)] $variant,)* }
@@ -22,6 +32,10 @@ macro_rules! causes {
             pub fn means(self) -> &'static str {
                 match self { $(Cause::$variant => $means,)* }
             }
+            /// The runbook that explains and mends it; none where the check that is named says which.
+            pub fn runbook(self) -> Option<&'static str> {
+                match self { $(Cause::$variant => runbook!($runbook),)* }
+            }
             /// What it belongs to. What the checks of a room find belongs to that room.
             pub fn area(self) -> Area {
                 match self { $(Cause::$variant => Area::$area,)* }
@@ -31,51 +45,51 @@ macro_rules! causes {
 }
 
 causes! {
-    PaymentNotKnown "payment_not_known_here" Payments
+    PaymentNotKnown "payment_not_known_here" Payments "paid-no-access"
         "Stripe has the money of an order, and the order does not know.";
-    PaymentMoved "payment_moved_unnoticed" Payments
+    PaymentMoved "payment_moved_unnoticed" Payments "stale-payments"
         "A payment has failed, was cancelled or is under way at Stripe, and the order does not know.";
-    MoneyWithoutOrder "money_without_order" Payments
+    MoneyWithoutOrder "money_without_order" Payments "paid-no-access"
         "Money came that names an order, and no such order is here.";
-    SaleNotKnown "sale_not_known_here" Payments
+    SaleNotKnown "sale_not_known_here" Payments "paid-no-access"
         "A session that this shop did not open, a Payment Link's mostly, sold something of ours, and no order was made of it.";
-    PriceNotMapped "price_not_mapped" Payments
+    PriceNotMapped "price_not_mapped" Payments "paid-no-access"
         "A session sold something of ours together with a price that stands for nothing here, so no order can be made of it.";
-    NotAtStripe "not_at_stripe" Orders
+    NotAtStripe "not_at_stripe" Orders "stale-payments"
         "An order waits for a payment that Stripe does not have: another account, another mode, or it was deleted.";
-    SessionNotKnown "session_not_known_here" Orders
+    SessionNotKnown "session_not_known_here" Orders "stuck-paid-orders"
         "A checkout session was completed, and what it says of amounts or of the buyer is not known here.";
-    SessionExpired "session_expired_unnoticed" Orders
+    SessionExpired "session_expired_unnoticed" Orders "stale-payments"
         "A checkout session has expired, and its order still waits for it.";
-    RefundNotKnown "refund_not_known_here" Refunds
+    RefundNotKnown "refund_not_known_here" Refunds "missed-refund"
         "Money went back at Stripe, and the order does not know.";
-    RefundFailed "refund_failed_unnoticed" Refunds
+    RefundFailed "refund_failed_unnoticed" Refunds "missed-refund"
         "A refund has failed or was called off, so the money is ours again, and the order does not know.";
-    RefundMoved "refund_moved_unnoticed" Refunds
+    RefundMoved "refund_moved_unnoticed" Refunds "missed-refund"
         "A refund stands otherwise at Stripe than here, without any change for its order.";
-    RefundUnanswered "refund_unanswered" Refunds
+    RefundUnanswered "refund_unanswered" Refunds "missed-refund"
         "A refund that was asked for here is at Stripe, and here nobody knows how it stands.";
-    DisputeNotKnown "dispute_not_known_here" Disputes
+    DisputeNotKnown "dispute_not_known_here" Disputes "dispute"
         "A bank disputes a payment, or has asked about it, and nothing of it is known here.";
-    DisputeVerdictMissed "dispute_verdict_missed" Disputes
+    DisputeVerdictMissed "dispute_verdict_missed" Disputes "dispute"
         "A dispute has ended at Stripe, and here it is still thought otherwise.";
-    DisputeMoved "dispute_moved_unnoticed" Disputes
+    DisputeMoved "dispute_moved_unnoticed" Disputes "dispute"
         "A dispute is at another stage at Stripe than here, and there is no verdict yet.";
-    WarningNotKnown "warning_not_known_here" Disputes
+    WarningNotKnown "warning_not_known_here" Disputes "review-hold"
         "A card's issuer has warned of fraud, and nobody here was told.";
-    ReviewNotKnown "review_not_known_here" Disputes
+    ReviewNotKnown "review_not_known_here" Disputes "review-hold"
         "Radar, or a person at Stripe, has set a payment aside, and nobody here was told.";
-    ReviewMoved "review_closed_unnoticed" Disputes
+    ReviewMoved "review_closed_unnoticed" Disputes "review-hold"
         "A review was closed at Stripe, and here it is still open.";
-    OnlyTold "only_told_by_event" Orders
+    OnlyTold "only_told_by_event" Orders "missed-refund"
         "An event has told it, and the object itself was never seen.";
-    NotSettled "not_settled" Orders
+    NotSettled "not_settled" Orders "stuck-paid-orders"
         "What is known of an order was never acted on.";
-    NotFinished "not_finished" Orders
+    NotFinished "not_finished" Orders -
         "The comparison stopped before its end, because Stripe did not answer or asked us to slow down.";
-    NotReadable "not_readable" Orders
+    NotReadable "not_readable" Orders -
         "An object of ours at Stripe lacks a field that is needed, so nothing can be said about it.";
-    RoomDisagrees "room_disagrees" Orders
+    RoomDisagrees "room_disagrees" Orders -
         "Rows here contradict each other; the check that found it is named.";
 }
 

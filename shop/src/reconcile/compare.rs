@@ -137,7 +137,9 @@ fn ours_of(tx: &mut Tx<'_>, order: OrderId, shown: &Shown, proof: &Proof, seen: 
     let mut findings = Vec::new();
     if seen.is_news() {
         findings.extend(
-            causes(seen, &shown.id).into_iter().map(|(cause, subject)| of_news(cause, subject, order, seen)),
+            causes(seen, &shown.id)
+                .into_iter()
+                .map(|(cause, subject)| of_news(cause, subject, order, seen, shown.made_at)),
         );
     }
     for followed in refunds::foresee(tx, proof.facts.iter())? {
@@ -156,7 +158,10 @@ fn ours_of(tx: &mut Tx<'_>, order: OrderId, shown: &Shown, proof: &Proof, seen: 
     })
 }
 
-fn of_news(cause: Cause, subject: String, order: OrderId, seen: &Foreseen) -> Finding {
+fn of_news(cause: Cause, subject: String, order: OrderId, seen: &Foreseen, made_at: Timestamp) -> Finding {
+    if cause == Cause::PaymentNotKnown {
+        return of_payment(subject, order, seen, made_at);
+    }
     let late = seen.late().find(|(_, is)| is.object_id() == subject);
     let text = match late {
         Some((was, is)) => format!(
@@ -172,8 +177,44 @@ fn of_news(cause: Cause, subject: String, order: OrderId, seen: &Foreseen) -> Fi
         "order_status": seen.now.state.status(),
         "payment_status": seen.now.payment_status,
     });
-    Finding { mend: Some(learn(&subject)), safe: true, ..plain(cause, subject, Some(order), text) }
+    let runbook = match late.map(|(_, is)| is) {
+        Some(Fact::Dispute(_)) => Some("dispute"),
+        Some(Fact::Warning(_) | Fact::Review(_)) => Some("review-hold"),
+        _ => cause.runbook(),
+    };
+    let mend = Some(learn(&subject));
+    Finding { mend, runbook, safe: true, ..plain(cause, subject, Some(order), text) }
         .with(evidence, seen.changes())
+}
+
+/// Money that nobody here knows of: what a person asks first is whose it is, how much, and since when.
+fn of_payment(subject: String, order: OrderId, seen: &Foreseen, made_at: Timestamp) -> Finding {
+    let currency = seen.then.amounts.currency;
+    let received = seen.then.paid_amount.map(|sum| Money::new(sum, currency));
+    let email = seen.then.email.as_deref();
+    let (sum, from) = (
+        received.map_or("money".to_owned(), |sum| sum.to_string()),
+        email.map_or("somebody whose email is not known", |email| email),
+    );
+    let text = format!(
+        "{sum} came by {subject} at {} from {from}, for order {order}, which is {} here",
+        made_at.in_words(),
+        seen.now.state.status()
+    );
+    let evidence = json!({
+        "payment": subject,
+        "received": received,
+        "at": made_at,
+        "email": email,
+        "order_status": seen.now.state.status(),
+        "payment_status": seen.now.payment_status,
+    });
+    Finding {
+        mend: Some(learn(&subject)),
+        safe: true,
+        ..plain(Cause::PaymentNotKnown, subject, Some(order), text)
+    }
+    .with(evidence, seen.changes())
 }
 
 fn of_refund(followed: Followed) -> Finding {
@@ -294,6 +335,7 @@ pub(super) fn plain(cause: Cause, subject: String, order: Option<OrderId>, text:
         evidence: Value::Null,
         plan: Vec::new(),
         mend: None,
+        runbook: cause.runbook(),
         safe: false,
         applied: false,
     }

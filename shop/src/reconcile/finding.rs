@@ -43,6 +43,8 @@ pub struct Finding {
     pub plan: Vec<Change>,
     /// What mends it; none where only a person can know.
     pub mend: Option<Mend>,
+    /// The runbook that explains it and goes the whole way: what is to be told to the customer, and what is read back.
+    pub runbook: Option<&'static str>,
     /// Whether the mend only brings about what is proven anyway.
     pub safe: bool,
     /// Whether it was mended, and then looked at again.

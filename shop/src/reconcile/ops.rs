@@ -48,7 +48,7 @@ pub struct Reconcile {
 impl<S: Deref<Target = Seam> + Send + Sync + 'static> Task<S> for Reconcile {
     const NAME: &'static str = NAME;
     const SUBJECT: Option<&'static str> = None;
-    const COLUMNS: &'static [&'static str] = &["cause", "subject", "text", "applied", "command"];
+    const COLUMNS: &'static [&'static str] = &["cause", "subject", "text", "applied", "runbook", "command"];
     const ROLE: Role = Role::Support;
     const EFFECT: Effect =
         Effect::Either(Changing { audit: "reconciled", risk: Risk::Safe, role: Role::Operator });

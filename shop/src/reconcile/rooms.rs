@@ -68,6 +68,7 @@ async fn finding(db: &Db, area: Area, found: ops::Finding, by: &By, cx: &Cx) -> 
         ..plain(Cause::RoomDisagrees, found.subject, order, format!("{}: {}", found.check, found.text))
     };
     finding.evidence = evidence;
+    finding.runbook = ops::Runbook::of_check(crate::RUNBOOKS, found.check).map(|runbook| runbook.id);
     if let Some(operation) = finding.mend.as_ref().and_then(safe) {
         match perform(db, operation, &finding, Mode::Preview, by, cx).await {
             Ok(receipt) => {

@@ -67,7 +67,8 @@ pub struct Findings {
 impl View for Findings {
     const NAME: &'static str = "reconciliations.findings";
     const SUBJECT: Option<&'static str> = Some("reconciliation");
-    const COLUMNS: &'static [&'static str] = &["id", "cause", "subject", "text", "safe", "applied"];
+    const COLUMNS: &'static [&'static str] =
+        &["id", "cause", "subject", "text", "runbook", "safe", "applied"];
 
     fn read(&self, tx: &mut Tx<'_>, _: &Cx) -> Result<Value> {
         let run = self.reconciliation;

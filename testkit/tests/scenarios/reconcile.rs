@@ -269,6 +269,14 @@ testkit::on_both_engines! {
         assert_healthy(&look(&world).await);
         world.advance(Duration::from_secs(600));
         let paid = world.account().session_facts(&started.session).unwrap().payment_intent.unwrap().to_owned();
+        let found = look(&world).await.answer["data"][0].clone();
+        let text = found["text"].as_str().unwrap();
+        for part in ["64.00 usd came by pi_", " UTC from buyer@example.com, for order ord_", "which is pending here"] {
+            assert!(text.contains(part), "{part} is not in {found}");
+        }
+        assert_eq!(found["evidence"]["payment"], paid.as_str());
+        assert_eq!(found["evidence"]["email"], "buyer@example.com");
+        assert_eq!(found["runbook"], "paid-no-access");
         heals(&world, &[("payment_not_known_here", &paid)]).await;
         assert!(world.may_use(ada, "rust-course").await);
         assert_eq!(world.order(started.order).await.state.status(), "confirmed");
