@@ -18,5 +18,6 @@ pub mod secrets;
 pub mod serve;
 mod surroundings;
 pub mod tasks;
+pub mod tokens;
 pub mod watching;
 pub mod worker;

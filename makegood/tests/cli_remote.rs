@@ -105,7 +105,31 @@ testkit::on_both_engines! {
         desk_says("inventory adjust MUG 1 --yes --reason x").ends(4);
         desk_says("tokens list").ends(4);
         desk.type_in(&format!("orders list --server {address} --token-file {path}x")).ends(2);
+        let two = Stage::bare().with("MAKEGOOD_TOKEN", "mg_first\nmg_second");
+        let said = two.type_in(&format!("orders list --server {address}")).ends(2);
+        assert!(said.err.contains("MAKEGOOD_TOKEN holds more than a token"), "{said:?}");
+        let file = two.file("tokens", "mg_first\nmg_second\n");
+        let said = two.type_in(&format!("orders list --server {address} --token-file {file}")).ends(2);
+        assert!(said.err.contains("the file tokens holds more than a token"), "{said:?}");
         let stranger = Stage::bare().with("MAKEGOOD_TOKEN", "mg_nobody");
         stranger.type_in(&format!("orders list --server {address}")).ends(4);
+    }
+
+    /// A script's variable that was never set.
+    async fn an_id_that_is_empty_is_a_mistake_of_whoever_typed_it(test: TestDb) {
+        let world = World::open(test).await;
+        let local = Stage::on(&world.test);
+        let (_server, remote, _) = serve(&world.test);
+        for stage in [&local, &remote] {
+            for (line, name) in [
+                (vec!["case", ""], "EMAIL|ID is empty"),
+                (vec!["orders", "explain", " "], "ORDER is empty"),
+                (vec!["events", "replay", "", "--yes", "--reason", "x"], "EVENT is empty"),
+                (vec!["runbook", "explain", "", "MUG"], "RUNBOOK is empty"),
+            ] {
+                let said = stage.run(&line).ends(2);
+                assert!(said.err.contains(name), "{line:?}: {said:?}");
+            }
+        }
     }
 }

@@ -85,6 +85,15 @@ async fn a_database_in_which_somebody_keeps_a_shop_is_refused() {
     assert!(err.contains("did not make") && err.contains("unset DATABASE_URL"), "{err}");
 }
 
+/// A shop to play with may be told to read Stripe's list only, as a real one.
+#[test]
+fn how_events_come_may_be_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let (code, _, err) = run(makegood(folder.path(), &["--script"]).env("STRIPE_EVENTS", "sometimes"));
+    assert_ne!(code, Some(0));
+    assert!(err.contains("STRIPE_EVENTS"), "{err}");
+}
+
 #[test]
 fn the_first_ten_minutes_end_well_on_sqlite_and_a_second_time_on_what_they_left() {
     let folder = tempfile::tempdir().unwrap();

@@ -117,7 +117,18 @@ impl From<Error> for Failure {
             Error::Busy(what) => Failure::new(code, what).fix("try again in a moment"),
             other => Failure::new(code, other.to_string()),
         };
-        failure.or_as_its_page_says()
+        let failure = failure.or_as_its_page_says();
+        match &*failure.code {
+            // The key is where the server is; whoever sits elsewhere needs none.
+            stripe::key::MISSING => {
+                let fix = format!(
+                    "{}; or work through the server that has it: MAKEGOOD_URL=https://… MAKEGOOD_TOKEN=mg_…",
+                    failure.fix
+                );
+                failure.fix(fix)
+            }
+            _ => failure,
+        }
     }
 }
 

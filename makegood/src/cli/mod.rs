@@ -18,7 +18,7 @@ pub mod tree;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
-use clap::{ArgMatches, FromArgMatches};
+use clap::{ArgMatches, Command, FromArgMatches};
 use serde_json::Value;
 use shop::office::doctor::DOCTOR;
 
@@ -102,12 +102,14 @@ async fn perform(
         Does::Own(own) => own.run(&own::Call { terminal, globals, matches }).await,
         Does::View(view) => {
             let input = (view.from_arguments)(matches)?;
+            refuse_empty(view.subject, &input, view.arguments)?;
             let backend = Backend::open(globals, terminal).await?;
             let answer = backend.ask(view, input).await?;
             show(terminal, &answer, view.columns, Look::of_results(terminal, backend.now()))
         }
         Does::Operation(operation) => {
             let input = (operation.from_arguments)(matches)?;
+            refuse_empty(operation.subject, &input, operation.arguments)?;
             let backend = Backend::open(globals, terminal).await?;
             change::change(terminal, globals, &backend, operation, input).await
         }
@@ -117,10 +119,25 @@ async fn perform(
         }
         Does::Task(task) => {
             let input = (task.from_arguments)(matches)?;
+            refuse_empty(task.subject, &input, task.arguments)?;
             let backend = Backend::open(globals, terminal).await?;
             task::task(terminal, globals, &backend, task, input).await
         }
     }
+}
+
+/// An id that is empty is a script's variable that was never set.
+fn refuse_empty(
+    subject: Option<&str>,
+    input: &Value,
+    arguments: fn(Command) -> Command,
+) -> Result<(), Failure> {
+    let is_empty = |name: &&str| input[*name].as_str().is_some_and(|id| id.trim().is_empty());
+    let Some(name) = subject.filter(is_empty) else { return Ok(()) };
+    let command = arguments(Command::new("it"));
+    let argument = command.get_arguments().find(|argument| argument.get_id() == name);
+    let shown = argument.and_then(|argument| argument.get_value_names()?.first().map(ToString::to_string));
+    Err(Failure::usage(format!("{} is empty", shown.unwrap_or_else(|| name.to_uppercase()))))
 }
 
 fn show(terminal: &Terminal, answer: &Value, columns: &[&str], look: Look) -> Result<Exit, Failure> {

@@ -78,8 +78,16 @@ pub enum Outcome {
 
 const USUAL_ADDRESS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 3001);
 /// What may be set from outside; everything else is ours, so that a real shop's settings never meet test money.
-const HEEDED: [&str; 7] =
-    ["DATABASE_URL", "DB_POOL_MAX", "APP_URL", "CURRENCY", "RESERVATION_MINUTES", "WORKERS", "LOG_FORMAT"];
+const HEEDED: [&str; 8] = [
+    "DATABASE_URL",
+    "DB_POOL_MAX",
+    "APP_URL",
+    "CURRENCY",
+    "RESERVATION_MINUTES",
+    "WORKERS",
+    "LOG_FORMAT",
+    "STRIPE_EVENTS",
+];
 /// A development server does not keep anybody waiting who wants to stop it.
 const PATIENCE: Duration = Duration::from_secs(3);
 

@@ -1,9 +1,7 @@
 //! The admin API: operations and views as they are defined, checks, tokens.
 
 use axum::http::StatusCode;
-use db::TxResult;
 use kernel::Timestamp;
-use ops::audit::{self, Entry};
 use ops::{Applied, Key, Mode, OperationDef, Receipt, Role, ViewDef};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -13,7 +11,7 @@ use super::body;
 use super::call::{Answer, Call, json};
 use super::idempotency::{self, Turn};
 use super::problem::Problem;
-use crate::{people, watching, worker};
+use crate::{people, tokens, watching, worker};
 
 /// Runs an operation: its inputs stand in the body, its subject in the path.
 pub(super) async fn operate(mut call: Call, def: &'static OperationDef) -> Answer {
@@ -290,30 +288,10 @@ pub(super) async fn create_token(mut call: Call) -> Answer {
     let bytes = call.bytes().await?;
     let new: NewToken = serde_json::from_value(Value::Object(call.object(&bytes)?))
         .map_err(|error| Problem::invalid("", error.to_string()))?;
-    let cx = call.app.shop.cx();
-    new.check(cx.now)?;
-    let caller = call.caller()?.clone();
-    let (name, role, request_id) = (new.name.clone(), new.role, call.origin.request_id.clone());
-    let expires_at = new.expires_at;
-    let (id, token) = call
-        .app
-        .shop
-        .db
-        .write("tokens.create", move |tx| {
-            let (id, token) = ops::create_token(tx, &cx, &new.name, new.role, new.expires_at)?;
-            let mut entry = Entry::new("token_created", caller.actor.clone(), "token", id)
-                .because(Some(&new.reason))
-                .with(json!({ "name": new.name, "role": new.role, "expires_at": new.expires_at }));
-            entry.request_id = Some(request_id.clone());
-            audit::record(tx, &cx, vec![entry])?;
-            Ok((id, token))
-        })
-        .await
-        .must_be_looked_up()?;
-    let answer = json!({
-        "object": "token", "id": id, "name": name, "role": role, "expires_at": expires_at, "token": token,
-    });
-    Ok(json(StatusCode::CREATED, &answer))
+    let by = call.caller()?.by(Some(new.reason.clone()), &call.origin.request_id);
+    let NewToken { name, role, expires_at, reason } = new;
+    let made = tokens::make(&call.app, tokens::Wanted { name, role, expires_at, reason }, by).await?;
+    Ok(json(StatusCode::CREATED, &serde_json::to_value(made).unwrap_or_default()))
 }
 
 /// Somebody to be invited.
@@ -345,19 +323,4 @@ pub(super) async fn invite(mut call: Call) -> Answer {
     let by = call.caller()?.by(Some(reason.clone()), &call.origin.request_id);
     let made = people::invite(&call.app, people::Wanted { name, role, reason }, by).await?;
     Ok(json(StatusCode::CREATED, &serde_json::to_value(made).unwrap_or_default()))
-}
-
-impl NewToken {
-    fn check(&self, now: Timestamp) -> Result<(), Problem> {
-        if self.name.trim().is_empty() || self.name.len() > 200 {
-            return Err(Problem::invalid("/name", "expected 1 to 200 bytes"));
-        }
-        if self.reason.trim().is_empty() || self.reason.len() > 2_000 {
-            return Err(Problem::invalid("/reason", "expected 1 to 2000 bytes"));
-        }
-        match self.expires_at {
-            Some(at) if at <= now => Err(Problem::invalid("/expires_at", "lies in the past")),
-            _ => Ok(()),
-        }
-    }
 }

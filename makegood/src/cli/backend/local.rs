@@ -4,15 +4,14 @@ use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
 
-use db::{Target, TxResult};
-use kernel::{Duration, Error, Timestamp};
-use ops::audit::Entry;
+use db::Target;
+use kernel::{Duration, Timestamp};
 use ops::runs::INTERRUPTED;
 use ops::{Actor, By, Mode, OperationDef, Role, TaskDef, ViewDef};
 use serde_json::{Value, json};
 use shop::Shop;
 
-use super::{NewToken, Receipt, WantedToken};
+use super::Receipt;
 use crate::app::{self, App, OpenError};
 use crate::cli::check::Report;
 use crate::cli::failure::Failure;
@@ -22,7 +21,7 @@ use crate::cli::terminal::Terminal;
 use crate::config::{Config, Problem, Sources, explain};
 use crate::serve::asked_to_stop;
 use crate::watching::alerts;
-use crate::{people, tasks, worker};
+use crate::{people, tasks, tokens, worker};
 
 /// Where `makegood dev` keeps its data unless it is told otherwise.
 const DEV_DATA_DIR: &str = "makegood-data";
@@ -176,19 +175,9 @@ impl Local {
     }
 
     /// Makes a token; the audit log says who made it, and why.
-    pub async fn make_token(&self, wanted: WantedToken) -> Result<NewToken, Failure> {
-        let (cx, by) = (self.app.shop.cx(), Actor::operator(&os_user()));
-        let made = self.app.runner.db.write("tokens.create", move |tx| {
-            let WantedToken { name, role, expires_at, reason } = wanted.clone();
-            let (id, token) = ops::create_token(tx, &cx, &name, role, expires_at)?;
-            let entry = Entry::new("token_created", by.clone(), "token", id)
-                .because(Some(&reason))
-                .with(json!({ "name": name, "role": role, "expires_at": expires_at }));
-            ops::audit::record(tx, &cx, vec![entry])?;
-            let (object, id, role) = ("token".to_owned(), id.to_string(), role.as_str().to_owned());
-            Ok::<_, Error>(NewToken { object, id, name, role, expires_at, token })
-        });
-        Ok(made.await.must_be_looked_up()?)
+    pub async fn make_token(&self, wanted: tokens::Wanted) -> Result<tokens::Made, Failure> {
+        let by = by(Some(wanted.reason.clone()));
+        Ok(tokens::make(&self.app, wanted, by).await?)
     }
 
     /// Invites somebody to the console.

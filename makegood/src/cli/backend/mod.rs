@@ -5,7 +5,7 @@ mod local;
 mod remote;
 
 use kernel::Timestamp;
-use ops::{Change, Guard, Mode, OperationDef, Proof, Role, Status, TaskDef, ViewDef};
+use ops::{Change, Guard, Mode, OperationDef, Proof, Status, TaskDef, ViewDef};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use shop::Shop;
@@ -16,6 +16,7 @@ use super::progress::Bar;
 use super::task;
 use super::terminal::Terminal;
 use crate::people::{Invitation, Wanted};
+use crate::tokens;
 
 pub use local::{Local, config, opened};
 pub use remote::Remote;
@@ -65,36 +66,6 @@ impl From<ops::Receipt> for Receipt {
             audit_id: receipt.audit_id.map(|id| id.to_string()),
         }
     }
-}
-
-/// A token that is to be made.
-#[derive(Debug, Clone, Serialize)]
-pub struct WantedToken {
-    /// Whose it is.
-    pub name: String,
-    /// What its bearer may do.
-    pub role: Role,
-    /// When it ends, if ever.
-    pub expires_at: Option<Timestamp>,
-    /// Why, for the audit log.
-    pub reason: String,
-}
-
-/// A token that was made just now; the only time that it is seen.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct NewToken {
-    /// `token`.
-    pub object: String,
-    /// Its id, to take it back with.
-    pub id: String,
-    /// Whose it is.
-    pub name: String,
-    /// What its bearer may do.
-    pub role: String,
-    /// When it ends, if ever.
-    pub expires_at: Option<Timestamp>,
-    /// The token itself.
-    pub token: String,
 }
 
 /// Where the work is done.
@@ -166,7 +137,7 @@ impl Backend {
     }
 
     /// Makes a token.
-    pub async fn make_token(&self, wanted: WantedToken) -> Result<NewToken, Failure> {
+    pub async fn make_token(&self, wanted: tokens::Wanted) -> Result<tokens::Made, Failure> {
         match self {
             Backend::Local(local) => local.make_token(wanted).await,
             Backend::Remote(remote) => remote.make_token(&wanted).await,

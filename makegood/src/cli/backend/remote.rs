@@ -11,7 +11,7 @@ use reqwest::{Method, RequestBuilder, Response};
 use serde_json::{Map, Value};
 use shop::Shop;
 
-use super::{NewToken, Receipt, WantedToken};
+use super::Receipt;
 use crate::cli::check::Report;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
@@ -19,8 +19,8 @@ use crate::cli::progress::Bar;
 use crate::cli::task::Wanted;
 use crate::clock::SystemClock;
 use crate::http::routes::ADMIN;
-use crate::people;
 use crate::serve::asked_to_stop;
+use crate::{people, tokens};
 
 /// After so many seconds we would rather see how far a task is than wait for its answer.
 const WAIT_SECONDS: u64 = 2;
@@ -49,6 +49,15 @@ impl Remote {
             let failure =
                 Failure::new("unauthenticated", format!("{server} wants a token, and there is none"));
             return Err(failure.fix("set MAKEGOOD_TOKEN, or name a file with --token-file; an admin makes one with makegood tokens create"));
+        }
+        if token.contains(|c: char| c.is_whitespace() || c.is_control() || !c.is_ascii()) {
+            let from = match file {
+                Some(path) => format!("the file {}", path.display()),
+                None => "MAKEGOOD_TOKEN".to_owned(),
+            };
+            return Err(Failure::usage(format!(
+                "{from} holds more than a token; expected one line, as makegood tokens create prints it"
+            )));
         }
         Ok(Remote { token: Some(token), ..Remote::open(server)? })
     }
@@ -192,7 +201,7 @@ impl Remote {
     }
 
     /// Makes a token.
-    pub async fn make_token(&self, wanted: &WantedToken) -> Result<NewToken, Failure> {
+    pub async fn make_token(&self, wanted: &tokens::Wanted) -> Result<tokens::Made, Failure> {
         let answer = self.answer(self.request(Method::POST, &format!("{ADMIN}/tokens")).json(wanted)).await?;
         Ok(serde_json::from_value(answer)?)
     }

@@ -4,10 +4,11 @@ use kernel::Duration;
 use ops::Role;
 
 use super::Call;
-use crate::cli::backend::{Backend, WantedToken};
+use crate::cli::backend::Backend;
 use crate::cli::change::reason;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
+use crate::tokens::Wanted;
 
 /// Make a token for the admin API; it is shown this one time
 #[derive(Debug, clap::Args)]
@@ -34,7 +35,7 @@ pub async fn create(call: &Call<'_>, arguments: Arguments) -> Result<Exit, Failu
     let reason = reason(call.terminal, call.globals, "a token opens the shop")?;
     let backend = Backend::open(call.globals, call.terminal).await?;
     let expires_at = days.map(|days| backend.now() + Duration::from_secs(u64::from(days) * 86_400));
-    let made = backend.make_token(WantedToken { name, role, expires_at, reason }).await?;
+    let made = backend.make_token(Wanted { name, role, expires_at, reason }).await?;
     match call.terminal.json {
         Some(_) => call.terminal.print_json(&serde_json::to_value(&made)?)?,
         None => {

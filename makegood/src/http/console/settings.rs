@@ -3,12 +3,9 @@
 use askama::Template;
 use axum::http::StatusCode;
 use axum::response::Response;
-use db::TxResult;
 use kernel::Duration;
 use ops::Role;
-use ops::audit::{self, Entry};
 use ops::sessions::{self, SessionId};
-use serde_json::json;
 
 use super::cell::Cell;
 use super::frame::{Frame, html};
@@ -16,7 +13,7 @@ use super::visit::Visit;
 use super::{Shown, sign_in, to};
 use crate::config::{Secrecy, Use};
 use crate::http::problem::Problem;
-use crate::people;
+use crate::{people, tokens};
 
 #[derive(Template)]
 #[template(path = "console/settings.html")]
@@ -210,19 +207,9 @@ pub(super) async fn create_token(visit: &mut Visit) -> Shown {
         },
     };
     let by = visit.by(Some(page.reason.clone()))?;
-    let cx = visit.app.shop.cx();
-    let expires_at = days.map(|days| cx.now + Duration::from_secs(days * 86_400));
-    let name = page.name.clone();
-    let made = visit.app.shop.db.write("tokens.create", move |tx| {
-        let (id, token) = ops::create_token(tx, &cx, &name, role, expires_at)?;
-        let mut entry = Entry::new("token_created", by.actor.clone(), "token", id)
-            .because(by.reason.as_deref())
-            .with(json!({ "name": name, "role": role, "expires_at": expires_at }));
-        entry.request_id = by.request_id.clone();
-        audit::record(tx, &cx, vec![entry])?;
-        Ok(token)
-    });
-    let token = made.await.must_be_looked_up()?;
+    let expires_at = days.map(|days| visit.app.clock.now() + Duration::from_secs(days * 86_400));
+    let wanted = tokens::Wanted { name: page.name.clone(), role, expires_at, reason: page.reason.clone() };
+    let token = tokens::make(&visit.app, wanted, by).await?.token;
     let says = format!("{} may act as {}. Keep it: it is not shown again.", page.name, role.as_str());
     Ok(Make { made: Some((token, says)), ..page }.answer())
 }
