@@ -148,8 +148,8 @@ on_both_engines! {
     migrated by shop::MIGRATIONS;
 
     async fn an_upload_that_died_leaves_a_row_and_then_nothing_outside(test: TestDb) {
+        let stage = stage(&test);
         for fate in [Fate::LostOnTheWay, Fate::AnswerLost] {
-            let stage = stage(&test);
             assert!(stage.upload(fate).await.is_none(), "it waits for an answer that never comes");
             assert_eq!((stage.rows("pending").await, stage.store.files()), (1, usize::from(fate == Fate::AnswerLost)));
             stage.later().await;
