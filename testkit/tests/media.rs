@@ -93,6 +93,8 @@ fn stage(test: &TestDb) -> Stage {
         currency: "usd".parse::<Currency>().unwrap(),
         reservation: Duration::from_secs(1800),
         cleanup_after: Duration::from_secs(3600),
+        downloads_enabled: true,
+        download_ttl: Duration::from_secs(300),
     };
     let shop = Shop::new(test.db.clone(), outside, settings, clock.clone(), Seeded::new(3));
     Stage { shop, clock, store }
