@@ -41,7 +41,7 @@ impl Exit {
         match code {
             "internal_error" | "outcome_unknown" | "not_migrated" => Exit::Error,
             "invalid_input" | "malformed_body" | "payload_too_large" | "reason_required" => Exit::Usage,
-            "no_preview" | "method_not_allowed" => Exit::Usage,
+            "no_preview" | "method_not_allowed" | "media_type_refused" | "media_too_large" => Exit::Usage,
             "usage" | "flag_required" | "configuration" | "stripe_key_missing" => Exit::Usage,
             "forbidden" | "unauthenticated" | "too_many_attempts" => Exit::Forbidden,
             "not_found" | "no_such_route" => Exit::NotFound,
@@ -49,6 +49,7 @@ impl Exit {
             "interrupted" => Exit::Interrupted,
             "backfill_under_way" | "reconcile_taken_over" | "reconcile_place_lost" => Exit::Conflict,
             "busy" | "request_timeout" | "unreachable" => Exit::Down,
+            "CLOUDINARY_ERROR" | "media_store_error" => Exit::Down,
             _ => Exit::Refused,
         }
     }

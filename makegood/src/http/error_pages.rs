@@ -147,18 +147,18 @@ pub const PAGES: &[ErrorPage] = &[
         "Ask an admin for a token with that role: `makegood tokens create NAME --role ROLE`.",
     ),
     page(
-        "link_invalid",
-        403,
-        "The link is not one of ours",
-        "A link to a file carries a signature over the file, its name and its end. This one was altered, cut when it was copied, or made with another secret: after `APP_KEY` or `DATA_DIR` has changed, links from before open nothing.",
-        "Ask for a fresh link where this one came from, and open it as it is.",
-    ),
-    page(
         "form_refused",
         403,
         "The form is not ours",
         "A form was sent to the console that does not belong to the session of this browser, or that another site has sent. Nothing was done.",
         "Load the page again and send its form; sign in first where you are asked to. A proxy in front must pass `Host`, `Origin` and cookies on unchanged.",
+    ),
+    page(
+        "link_invalid",
+        403,
+        "The link is not one of ours",
+        "A link to a file carries a signature over the file, its name and its end. This one was altered, cut when it was copied, or made with another secret: after `APP_KEY` or `DATA_DIR` has changed, links from before open nothing.",
+        "Ask for a fresh link where this one came from, and open it as it is.",
     ),
     page(
         "not_found",
@@ -199,8 +199,15 @@ pub const PAGES: &[ErrorPage] = &[
         "payload_too_large",
         413,
         "The body is too large",
-        "Bodies end at 256 KiB for the API and at 1 MiB for the webhook.",
+        "Bodies end at 256 KiB for the API, at 1 MiB for the webhook, and at `MEDIA_MAX_BYTES` for pictures.",
         "Send less at once.",
+    ),
+    page(
+        "media_too_large",
+        413,
+        "The picture has too many pixels",
+        "A small file can unfold into a huge picture. No side may have more than 16384 pixels, and all of it no more than 50 millions.",
+        "Make the picture smaller.",
     ),
     page(
         "unsupported_media_type",
@@ -210,13 +217,6 @@ pub const PAGES: &[ErrorPage] = &[
         "Send `Content-Type: application/json`.",
     ),
     page(
-        "range_not_satisfiable",
-        416,
-        "There is no such part",
-        "The `Range` header asks for a part that lies behind the end of the file. Most likely the file has changed since the download began.",
-        "Begin the download anew, without `Range`.",
-    ),
-    page(
         "media_type_refused",
         415,
         "The file is not what it is said to be",
@@ -224,11 +224,11 @@ pub const PAGES: &[ErrorPage] = &[
         "Send the file as what it is, whole. `file NAME` says what it is.",
     ),
     page(
-        "media_too_large",
-        413,
-        "The picture has too many pixels",
-        "A small file can unfold into a huge picture. No side may have more than 16384 pixels, and all of it no more than 50 millions.",
-        "Make the picture smaller.",
+        "range_not_satisfiable",
+        416,
+        "There is no such part",
+        "The `Range` header asks for a part that lies behind the end of the file. Most likely the file has changed since the download began.",
+        "Begin the download anew, without `Range`.",
     ),
     page(
         "invalid_input",
@@ -655,20 +655,6 @@ pub const PAGES: &[ErrorPage] = &[
         "A task was cut off between two of its steps, because its server stopped or somebody pressed Ctrl-C. What it had done by then stays done, and nothing is half done.",
         "Run it again: it goes on with what is left. `makegood runs list` shows how far it had come.",
     )),
-    later(page(
-        "outcome_unknown",
-        504,
-        "The answer was lost",
-        "The work may or may not have been done. makegood looks for itself and finishes what was begun.",
-        "Send the same request with the same `Idempotency-Key`, or look first: `makegood orders explain ID`.",
-    )),
-    page(
-        "internal_error",
-        500,
-        "Something is wrong in makegood",
-        "Something happened that must not. It was logged with the request's id.",
-        "Look for the `request_id` in the log, and report it.",
-    ),
     explained_by(
         "media-upload-signature",
         later(page(
@@ -688,6 +674,20 @@ pub const PAGES: &[ErrorPage] = &[
             "The place for pictures (`MEDIA_DISK`) is not configured, says no, or cannot be reached. The detail has its words. What may have been put there all the same is taken away after a while.",
             "`makegood media upload check`",
         )),
+    ),
+    later(page(
+        "outcome_unknown",
+        504,
+        "The answer was lost",
+        "The work may or may not have been done. makegood looks for itself and finishes what was begun.",
+        "Send the same request with the same `Idempotency-Key`, or look first: `makegood orders explain ID`.",
+    )),
+    page(
+        "internal_error",
+        500,
+        "Something is wrong in makegood",
+        "Something happened that must not. It was logged with the request's id.",
+        "Look for the `request_id` in the log, and report it.",
     ),
 ];
 

@@ -29,7 +29,7 @@ pub const RUNBOOK: Runbook = Runbook {
     subject: "the picture, or the word `all`",
     reads: Reads::Rows,
     causes: CAUSES,
-    operations: &["media.upload.test", "media.upload.check"],
+    operations: &["media.upload.test"],
     pick,
 };
 
