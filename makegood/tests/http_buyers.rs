@@ -154,6 +154,66 @@ fn trusting(key: &'static str, at: String) -> Vec<(&'static str, String)> {
 on_both_engines! {
     migrated by shop::MIGRATIONS;
 
+    async fn a_lesson_is_watched_and_a_file_is_saved_and_what_is_not_given_is_said_politely(test: TestDb) {
+        let mailbox = Arc::new(Mailbox::default());
+        let wish = Wish { workers: true, mailbox: Some(mailbox.clone()), in_memory: true, ..Wish::default() };
+        let server = Server::start_as(&test, wish).await.with_catalog().await;
+        server.disk.lay("rust/slides.pdf", 2_500_000);
+        server.streams.lay("film-1");
+        let file = json!({ "id": "slides", "title": "Slides", "object_key": "rust/slides.pdf", "bytes": 2_500_000 });
+        let lesson = json!({ "id": "hello", "title": "Hello <you>", "stream_video_id": "film-1", "resource": [file] });
+        let hidden = json!({ "id": "later", "title": "Later", "published": false });
+        let module = json!({ "id": "one", "title": "Part one", "lesson": [lesson, hidden] });
+        let body = json!({ "content": { "course": [{ "id": "rust-course", "module": [module] }] }, "reason": "ready" });
+        assert_eq!(server.post("/api/v1/admin/courses/import", Some(ADMIN_TOKEN), &body).await.status, 200);
+        for (email, digit) in [(ADA, 0), (BOB, 1)] {
+            let id = format!("prf_0199f3a27b3c7d2e8f1a2b3c4d5e6f7{digit}");
+            let made = json!({ "id": id, "email": email, "reason": "signed up" });
+            assert_eq!(server.post("/api/v1/admin/customers/create", Some(ADMIN_TOKEN), &made).await.status, 200);
+        }
+        let mut ada = Browser::of(&server);
+        ada.sign_in(&mailbox, ADA).await;
+        assert_eq!(ada.get("/my/courses/rust-course").await.status, 404, "nothing was bought");
+        assert_eq!(ada.get("/my/courses/rust-course/hello").await.status, 404);
+        let profile = ada.get("/api/v1/my").await.body["id"].as_str().unwrap().to_owned();
+        let gift = json!({ "user": profile, "course": "rust-course", "reason": "a gift" });
+        assert_eq!(server.post("/api/v1/admin/entitlements/grant", Some(ADMIN_TOKEN), &gift).await.status, 200);
+        let course = ada.get("/my/courses/rust-course").await;
+        assert!(course.text.contains("Part one") && course.text.contains("/my/courses/rust-course/hello"), "{}", course.text);
+        assert!(!course.text.contains("Later") && !course.text.contains("film-1"), "{}", course.text);
+        let seen = ada.get("/my/courses/rust-course/hello").await;
+        assert!(seen.text.contains("src=\"https://player.invalid/film-1/iframe\""), "{}", seen.text);
+        assert!(!seen.text.contains("<you>") && seen.text.contains("2.5 MB"), "{}", seen.text);
+        assert!(seen.header("content-security-policy").ends_with("frame-src https://player.invalid"));
+        assert!(!ada.get("/my").await.header("content-security-policy").contains("frame-src"));
+        assert_eq!(ada.get("/my/courses/rust-course/later").await.status, 404);
+        let stem = "/my/courses/rust-course/files/";
+        let at = seen.text.find(stem).unwrap();
+        let save: String = seen.text[at..].chars().take_while(|c| *c != '"').collect();
+        let led = ada.get(&save).await;
+        assert_eq!(led.status, 303);
+        assert!(led.header("location").starts_with("memory:rust/slides.pdf?"), "{}", led.header("location"));
+        // The same by the API, with nothing but the cookie.
+        let by_api = format!("/api/v1/entitlements/rust-course/download/{}", &save[stem.len()..]);
+        assert_eq!(ada.get(&by_api).await.status, 302);
+        let mut bob = Browser::of(&server);
+        bob.sign_in(&mailbox, BOB).await;
+        assert_eq!(bob.get(&by_api).await.status, 403);
+        assert_eq!(bob.get(&save).await.status, 403);
+        let off = json!({ "reason": "a file leaked" });
+        server.post("/api/v1/admin/downloads/disable", Some(ADMIN_TOKEN), &off).await;
+        for page in [save.as_str(), "/my/courses/rust-course/hello"] {
+            let paused = ada.get(page).await;
+            assert!(paused.status == 403 && paused.text.contains("paused"), "{}", paused.text);
+            assert!(!paused.text.contains("a file leaked"), "{}", paused.text);
+        }
+        server.post("/api/v1/admin/downloads/enable", Some(ADMIN_TOKEN), &off).await;
+        server.disk.lose("rust/slides.pdf");
+        let gone = ada.get(&save).await;
+        assert!(gone.status == 404 && gone.text.contains("we will see to it"), "{}", gone.text);
+        server.stop().await;
+    }
+
     async fn a_guest_claims_by_the_mailed_link_and_is_signed_in(test: TestDb) {
         let (server, mailbox) = open(&test, Vec::new()).await;
         let order = buy(&server, ADA).await;

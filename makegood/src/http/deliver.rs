@@ -4,11 +4,11 @@ use axum::body::Body;
 use axum::http::header::{ACCEPT, LOCATION};
 use axum::http::{HeaderValue, Response, StatusCode};
 use kernel::{Error, Id, Kind};
-use ops::{Actor, Role};
+use ops::Actor;
 use serde_json::{Value, json};
 use shop::downloads::{Asker, Delivered, Wanted};
-use shop::ids::ProfileId;
 
+use super::buyer::{self, Buyer, How};
 use super::call::{Answer, Call, json};
 use super::problem::Problem;
 
@@ -73,30 +73,25 @@ fn hide(value: &mut Value) {
     }
 }
 
-/// Who asks, as far as anybody knows: the shop's own server on behalf of a profile. A token that counts no more is as good as
-/// none: what is decided then is decided in the one order of questions.
+/// Who asks, as far as anybody knows. What proves nothing is as good as nothing: what is decided then is decided in the one
+/// order of questions.
 async fn asker(call: &Call) -> Result<Asker, Problem> {
-    let caller = match call.caller_if_any().await {
-        Ok(caller) => caller,
-        Err(problem) if problem.code == "unauthenticated" => None,
-        Err(problem) => return Err(problem),
-    };
-    let address = call.origin.address.to_string();
-    let request_id = Some(call.origin.request_id.clone());
-    let Some(caller) = caller else {
-        return Ok(Asker { profile: None, actor: Actor::buyer("unknown"), address, request_id });
-    };
-    caller.must_be(Role::App, "delivery on behalf of a buyer")?;
     let query = call.query()?;
     if let Some(unknown) = query.keys().find(|name| *name != "user_id") {
         return Err(Problem::invalid(unknown, "is unknown; expected user_id"));
     }
-    let user = query.get("user_id").and_then(Value::as_str);
-    let user =
-        user.ok_or_else(|| Problem::invalid("user_id", "is missing: for whom does this server ask?"))?;
-    let profile: ProfileId =
-        user.parse().map_err(|error: kernel::IdParseError| Problem::invalid("user_id", error.to_string()))?;
-    Ok(Asker { profile: Some(profile), actor: caller.actor, address, request_id })
+    let buyer = match buyer::of(call).await {
+        Ok(buyer) => buyer,
+        Err(problem) if problem.code == "unauthenticated" => None,
+        Err(problem) => return Err(problem),
+    };
+    let actor = match &buyer {
+        Some(Buyer { how: How::Server(caller), .. }) => caller.actor.clone(),
+        Some(Buyer { profile, how: How::Session | How::Signed }) => Actor::buyer(&profile.to_string()),
+        None => Actor::buyer("unknown"),
+    };
+    let (address, request_id) = (call.origin.address.to_string(), Some(call.origin.request_id.clone()));
+    Ok(Asker { profile: buyer.map(|buyer| buyer.profile), actor, address, request_id })
 }
 
 async fn deliver(call: Call, wanted: Wanted) -> Answer {

@@ -7,7 +7,7 @@ use kernel::{Error, Money, Result};
 use shop::catalog::{self, ProductKind};
 use shop::claims;
 use shop::customers::Profile;
-use shop::entitlements::{self, Holder};
+use shop::entitlements;
 use shop::ids::{OrderId, ProfileId};
 use shop::orders::{self, Order, State};
 
@@ -155,36 +155,6 @@ pub(super) async fn order(visit: &mut Visit) -> Shown {
         tracking: order.shipped.and_then(|(_, tracking)| tracking),
     };
     Ok(page::html(visit, StatusCode::OK, &page))
-}
-
-#[derive(Template)]
-#[template(path = "my/course.html")]
-struct CoursePage {
-    frame: Frame,
-    name: String,
-    about: String,
-}
-
-/// `/my/courses/{id}`: only for who may use it now.
-pub(super) async fn course(visit: &mut Visit) -> Shown {
-    let (buyer, product) = (visit.buyer()?.id, visit.id().to_owned());
-    let found = visit.app.shop.db.read("my.course", move |tx| {
-        let held = entitlements::find(tx, Holder::Profile(buyer), &product)?;
-        Ok((held.map(|held| held.active), catalog::find(tx, &product)?))
-    });
-    match found.await? {
-        (Some(true), Some(product)) => {
-            let frame = Frame::of(visit, "Course");
-            let page = CoursePage { frame, name: product.name, about: product.description };
-            Ok(page::html(visit, StatusCode::OK, &page))
-        }
-        (Some(false), _) => {
-            let text = "You had access to this course, and it rests or has ended: the payment went back, or a bank is looking \
-                        at it. Your orders say more.";
-            Ok(page::message(visit, StatusCode::FORBIDDEN, "This course is not open to you now", text))
-        }
-        _ => Err(Error::not_found("course", "here").into()),
-    }
 }
 
 #[derive(Template)]

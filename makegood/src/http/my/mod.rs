@@ -4,6 +4,7 @@
 mod account;
 pub(super) mod api;
 mod claim;
+mod lesson;
 mod page;
 mod sign_in;
 mod visit;
@@ -61,7 +62,7 @@ macro_rules! page {
 }
 
 /// All of them.
-pub(super) static PAGES: [Page; 9] = [
+pub(super) static PAGES: [Page; 11] = [
     page!("/login", false, true, true, sign_in::ask),
     page!("/login/{id}", false, true, true, sign_in::follow),
     page!("/logout", true, false, true, sign_in::out),
@@ -69,7 +70,9 @@ pub(super) static PAGES: [Page; 9] = [
     page!("/my", true, true, false, account::home),
     page!("/my/claim", true, false, true, claim::all),
     page!("/my/orders/{id}", true, true, false, account::order),
-    page!("/my/courses/{id}", true, true, false, account::course),
+    page!("/my/courses/{id}", true, true, false, lesson::course),
+    page!("/my/courses/{id}/{lesson}", true, true, false, lesson::lesson),
+    page!("/my/courses/{id}/files/{resource}", true, true, false, lesson::file),
     page!("/my/downloads", true, true, false, account::downloads),
 ];
 
@@ -94,17 +97,19 @@ async fn answer(
     id: Result<RawPathParams, RawPathParamsRejection>,
     request: Request<Body>,
 ) -> Response {
-    let id = id.ok().and_then(|all| all.iter().next().map(|(_, value)| value.to_owned()));
-    let mut response = match shown(app.clone(), page, id, request).await {
+    let named: Vec<String> =
+        id.map(|all| all.iter().map(|(_, value)| value.to_owned()).collect()).unwrap_or_default();
+    let mut response = match shown(app.clone(), page, named, request).await {
         Ok(response) => response,
         Err(problem) => page::trouble(&app, &problem),
     };
-    response.headers_mut().insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+    // A page with a player says itself from where.
+    response.headers_mut().entry(CONTENT_SECURITY_POLICY).or_insert(HeaderValue::from_static(POLICY));
     response.extensions_mut().insert(RouteLabel(page.path));
     response
 }
 
-async fn shown(app: Arc<App>, page: &'static Page, id: Option<String>, request: Request<Body>) -> Shown {
+async fn shown(app: Arc<App>, page: &'static Page, named: Vec<String>, request: Request<Body>) -> Shown {
     let origin = request.extensions().get::<Origin>().cloned();
     let origin = origin.ok_or_else(|| Problem::from(kernel::Error::bug("a request without an origin")))?;
     let reads = matches!(*request.method(), Method::GET | Method::HEAD);
@@ -121,7 +126,7 @@ async fn shown(app: Arc<App>, page: &'static Page, id: Option<String>, request: 
         response.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
         return Ok(response);
     }
-    let mut visit = Visit::open(app, id, origin, request).await?;
+    let mut visit = Visit::open(app, named, origin, request).await?;
     if page.signed_in && visit.buyer.is_none() {
         return Ok(to("/login"));
     }

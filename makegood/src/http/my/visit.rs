@@ -34,14 +34,14 @@ pub(super) struct Visit {
     pub(super) word: String,
     /// What the browser is to hold, so that the form is known to be ours.
     pub(super) new_cookie: Option<String>,
-    id: Option<String>,
+    named: Vec<String>,
     body: Mutex<Option<Body>>,
 }
 
 impl Visit {
     pub(super) async fn open(
         app: Arc<App>,
-        id: Option<String>,
+        named: Vec<String>,
         origin: Origin,
         request: Request<Body>,
     ) -> Result<Visit, Problem> {
@@ -57,7 +57,7 @@ impl Visit {
         };
         let now = app.clock.now();
         let body = Mutex::new(Some(body));
-        Ok(Visit { app, origin, head, buyer, session, form: None, now, word, new_cookie, id, body })
+        Ok(Visit { app, origin, head, buyer, session, form: None, now, word, new_cookie, named, body })
     }
 
     /// Reads the form, which must come from our own pages.
@@ -92,7 +92,12 @@ impl Visit {
 
     /// What stands in the path.
     pub(super) fn id(&self) -> &str {
-        self.id.as_deref().unwrap_or_default()
+        self.named.first().map_or("", String::as_str)
+    }
+
+    /// What stands in the path behind it.
+    pub(super) fn within(&self) -> &str {
+        self.named.get(1).map_or("", String::as_str)
     }
 
     /// Whoever is signed in.
