@@ -119,6 +119,16 @@ impl Stage {
         }
     }
 
+    /// A file lies on the local disk, or is taken away from it.
+    pub fn disk(&self, key: &str, lies_there: bool) -> std::io::Result<()> {
+        let path = self.folder.path().join("data/files").join(key);
+        if !lies_there {
+            return std::fs::remove_file(path);
+        }
+        std::fs::create_dir_all(path.parent().expect("a folder"))?;
+        std::fs::write(path, format!("what lies in {key}\n"))
+    }
+
     /// Tells the server to stop, as a service manager does.
     pub async fn close_shop(&mut self) {
         let mut node = self.shop.take().expect("the shop is open");

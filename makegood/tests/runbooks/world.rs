@@ -52,6 +52,10 @@ pub async fn happen(stage: &mut Stage, accounts: &mut Accounts, line: &str) -> R
             stage.close_shop().await;
             Ok(News::none())
         }
+        ["disk", verb @ ("holds" | "loses"), key] => {
+            stage.disk(key, *verb == "holds").map_err(|error| format!("{key}: {error}"))?;
+            Ok(News::none())
+        }
         ["stripe", "answers", "again"] => {
             stage.stripe.with(|account, _| account.clear_faults());
             Ok(News::none())
