@@ -48,6 +48,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         &[
             "reconcile",
             "cases",
+            "office",
             "inbox",
             "checkout",
             "refunds",

@@ -56,6 +56,7 @@ drills! {
     payment_intent_backfill_is_found_explained_mended_and_verified "payment-intent-backfill";
     a_refused_upload_is_found_explained_mended_and_verified "media-upload-401";
     an_invalid_signature_is_found_explained_mended_and_verified "media-upload-signature";
+    secret_rotation_is_found_explained_mended_and_verified "secret-rotation";
     checkout_failures_are_found_explained_mended_and_verified "checkout-failures";
 }
 

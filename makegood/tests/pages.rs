@@ -189,6 +189,9 @@ fn reads(reads: Reads) -> &'static str {
         Reads::Content => {
             "The cause is picked by rows, and by what lies on the disk and at the player's service."
         }
+        Reads::Secrets => {
+            "The cause is picked by what the server knows of its secrets; ask the server that takes the webhooks."
+        }
     }
 }
 

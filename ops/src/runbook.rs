@@ -42,6 +42,8 @@ pub enum Reads {
     Unread,
     /// What courses hold, and whether their files and films are there.
     Content,
+    /// What is known of the secrets.
+    Secrets,
 }
 
 /// Whether a cause is a fault.

@@ -224,6 +224,7 @@ pub const RUNBOOKS: &[runbooks::Runbook] = &[
     runbooks::pages::payment_intent_backfill::RUNBOOK,
     runbooks::pages::media_upload_401::RUNBOOK,
     runbooks::pages::media_upload_signature::RUNBOOK,
+    runbooks::pages::secret_rotation::RUNBOOK,
     runbooks::pages::checkout_failures::RUNBOOK,
 ];
 

@@ -24,7 +24,7 @@ use shop::orders::{
     Amounts, CancelReason, Dispute, Line, Order, Payment, PaymentStatus, Review, ReviewKind, State, WaitsFor,
 };
 use shop::refunds::{Refund, RefundStatus};
-use shop::runbooks::{Difference, Facts, JobSeen, Missing};
+use shop::runbooks::{Difference, Facts, JobSeen, Missing, SecretSeen};
 use shop::switches::{Position, Switch};
 use stripe::{Asked, DisputeFact, DisputeState, DisputeStatus, Seen, Source};
 
@@ -196,6 +196,7 @@ fn nothing(asked: &str) -> Facts {
         missing: None,
         picture: None,
         token: None,
+        secrets: Vec::new(),
     }
 }
 
@@ -397,6 +398,20 @@ fn missing(count: u64) -> Facts {
 }
 
 /// The buyer's case, judged where cases are judged.
+/// The signing secret in this place, with what is wrong with it.
+fn secret(source: &str, changes: bool, trouble: Option<&str>, unmatched: Option<&str>) -> Facts {
+    let text = |text: Option<&str>| text.map(str::to_owned);
+    let name = "STRIPE_WEBHOOK_SECRET".to_owned();
+    let seen = SecretSeen {
+        name: name.clone(),
+        source: source.into(),
+        changes,
+        trouble: text(trouble),
+        unmatched: text(unmatched),
+    };
+    Facts { secrets: vec![seen], ..nothing(&name) }
+}
+
 fn case(order: Order, change: impl FnOnce(&mut Purchase)) -> Facts {
     let mut purchase = Purchase {
         order: order.clone(),
@@ -780,6 +795,19 @@ fn situations() -> Vec<(&'static str, &'static str, Facts)> {
                 ("it was taken away again", picture(AssetStatus::Removed, None, false)),
                 ("it was given up", picture(AssetStatus::Dropped, Some("unavailable"), false)),
                 ("nothing was refused", nothing("all")),
+            ],
+        ),
+        (
+            "secret-rotation",
+            vec![
+                ("the file is gone", secret("/run/hook", true, Some("no such file"), None)),
+                ("gone, and signatures match nothing", secret("/run/hook", true, Some("gone"), Some("3"))),
+                ("signatures match nothing", secret("/run/hook", true, None, Some("3 matched nothing"))),
+                (
+                    "the same, in the environment",
+                    secret("environment", false, None, Some("3 matched nothing")),
+                ),
+                ("nothing is wrong", secret("/run/hook", true, None, None)),
             ],
         ),
         (

@@ -67,6 +67,7 @@ pub(super) async fn inject(runbook: &str, stage: &Stage) -> Result<Broken> {
         "payment-intent-backfill" => payment_intent_backfill(stage).await,
         "media-upload-401" => media_upload_401(stage).await,
         "media-upload-signature" => media_upload_signature(stage).await,
+        "secret-rotation" => secret_rotation(stage).await,
         "checkout-failures" => checkout_failures(stage).await,
         other => Err(Error::bug(format!("nobody has written a fault for {other}"))),
     }
@@ -274,7 +275,18 @@ async fn payment_intent_backfill(stage: &Stage) -> Result<Broken> {
     Ok(Broken::new("timeline_knows", started.order, story))
 }
 
-/// The job that closes a checkout asks Stripe in vain until it gives up.
+/// The old secret ends at once; the new one is put in its place, and nothing has read it yet.
+async fn secret_rotation(stage: &Stage) -> Result<Broken> {
+    let started = stage.check_out(stage.buyer(ADA).await?, "course").await?;
+    stage.advance(Duration::from_secs(60));
+    let secret = stage.roll_secret()?;
+    stage.pay(&started)?;
+    stage.deliver().await?;
+    stage.put_secret(&secret)?;
+    let story = "the signing secret is rolled at Stripe and the old one ends at once; Ada pays, and her events are refused";
+    Ok(Broken::new("not_read_again", "STRIPE_WEBHOOK_SECRET", story))
+}
+
 async fn media_upload_401(stage: &Stage) -> Result<Broken> {
     let (cx, ends) = (stage.shop.cx(), stage.shop.now() + HOUR);
     let token = stage.shop.db.write("drill.token", move |tx| {
@@ -312,6 +324,7 @@ async fn media_upload_signature(stage: &Stage) -> Result<Broken> {
     Ok(Broken::new("wrong_secret", picture, story))
 }
 
+/// The job that closes a checkout asks Stripe in vain until it gives up.
 async fn checkout_failures(stage: &Stage) -> Result<Broken> {
     stage.check_out(stage.buyer(ADA).await?, "mug").await?;
     stage.deaf();

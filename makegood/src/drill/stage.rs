@@ -1,5 +1,7 @@
 //! The shop of a drill: on an empty database, with a Stripe of its own and a clock that is turned by hand.
 
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, MutexGuard};
 
 use db::{Db, Tx, TxResult};
@@ -12,8 +14,6 @@ use shop::checkout::{Basket, Item, Started};
 use shop::ids::{OrderId, ProfileId, ResourceId};
 use shop::inbox::Incoming;
 use shop::{Outside, Shop};
-use stripe::Secret;
-use stripe::signature::TOLERANCE;
 
 use super::REASON;
 use super::disk::Laid;
@@ -72,7 +72,30 @@ pub(super) struct Stage {
     disk: Arc<Laid>,
     pictures: Arc<Pictures>,
     clock: Arc<FixedClock>,
-    secrets: Vec<Secret>,
+    hook: SecretFile,
+}
+
+/// The signing secret in a file of its own, as it lies where secrets are rolled; the file goes with the stage.
+struct SecretFile(PathBuf);
+
+impl SecretFile {
+    fn new() -> Result<SecretFile> {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("makegood-drill-{}-{count}", std::process::id());
+        let file = SecretFile(std::env::temp_dir().join(name));
+        file.write(SECRET)?;
+        Ok(file)
+    }
+    fn write(&self, text: &str) -> Result<()> {
+        std::fs::write(&self.0, text).map_err(|error| Error::Bug(Box::new(error)))
+    }
+}
+
+impl Drop for SecretFile {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
 }
 
 impl Stage {
@@ -87,10 +110,10 @@ impl Stage {
         let (disk, pictures) = (Arc::new(Laid::default()), Arc::new(Pictures::default()));
         let outside =
             Outside { disk: disk.clone(), media: pictures.clone(), ..Outside::from(account.clone()) };
-        let app = App::new(config()?, db, outside, clock.clone(), entropy);
+        let hook = SecretFile::new()?;
+        let app = App::new(config(&hook)?, db, outside, clock.clone(), entropy);
         let shop = app.shop.clone();
-        let secrets = vec![Secret::new(SECRET).map_err(|e| Error::Bug(Box::new(e)))?];
-        let stage = Stage { app, shop, account, disk, pictures, clock, secrets };
+        let stage = Stage { app, shop, account, disk, pictures, clock, hook };
         let catalog = shop::import::CatalogFile::parse(CATALOG)?;
         stage.operate("catalog.import", json!({ "catalog": catalog })).await?;
         stage.work().await?;
@@ -148,6 +171,20 @@ impl Stage {
         self.stripe().tick(&cx);
     }
 
+    /// The signing secret is rolled at Stripe, and the old one ends at once. Gives the new one.
+    pub(super) fn roll_secret(&self) -> Result<String> {
+        let cx = self.cx();
+        let mut stripe = self.stripe();
+        let endpoint = stripe.endpoints().next().map(|(id, _)| id.to_owned());
+        let rolled = endpoint.and_then(|endpoint| stripe.roll_secret(&endpoint, Duration::ZERO, &cx));
+        rolled.ok_or_else(|| Error::bug("there is no endpoint"))
+    }
+
+    /// Somebody puts a signing secret where the shop reads it.
+    pub(super) fn put_secret(&self, secret: &str) -> Result<()> {
+        self.hook.write(secret)
+    }
+
     /// A buyer with an account.
     pub(super) async fn buyer(&self, email: &str) -> Result<ProfileId> {
         let id: ProfileId = self.shop.cx().id();
@@ -199,7 +236,7 @@ impl Stage {
     /// As the webhook's door does.
     async fn receive(&self, body: &[u8], signature: Option<&str>) -> u16 {
         let now = self.shop.now();
-        if stripe::verify(signature, body, &self.secrets, now, TOLERANCE).is_err() {
+        if self.app.secrets.verify(signature.unwrap_or_default(), body, now).await.is_err() {
             return 401;
         }
         let payload = String::from_utf8_lossy(body).into_owned();
@@ -310,11 +347,12 @@ impl Stage {
 }
 
 /// Nothing of the configuration of this machine is heard here.
-fn config() -> Result<Config> {
+fn config(hook: &SecretFile) -> Result<Config> {
+    let hook = hook.0.display().to_string();
     let sources = [
         ("APP_URL", "http://drill.invalid"),
         ("STRIPE_SECRET", "sk_test_drill"),
-        ("STRIPE_WEBHOOK_SECRET", SECRET),
+        ("STRIPE_WEBHOOK_SECRET_FILE", hook.as_str()),
         ("CURRENCY", "usd"),
         ("RESERVATION_MINUTES", "30"),
         ("CLEANUP_FAILED_PAYMENT_MINUTES", "60"),

@@ -16,12 +16,31 @@ impl Secrets {
     pub fn rows(&self, config: &Config) -> Vec<Value> {
         let now = self.clock.now();
         let live = lock(&self.kept).clone();
-        let mut rows: Vec<Value> = live.iter().flat_map(|kept| self.rows_of(kept, now)).collect();
+        let mut rows: Vec<Value> = live.iter().flat_map(|kept| self.rows_of_one(kept, now)).collect();
         rows.extend(read_at_start(config));
         rows
     }
 
-    fn rows_of(&self, kept: &Kept, now: Timestamp) -> Vec<Value> {
+    /// What is wrong with it stands in the first of its rows.
+    fn rows_of_one(&self, kept: &Kept, now: Timestamp) -> Vec<Value> {
+        let mut rows = self.rows_of(kept);
+        if let Some(first) = rows.first_mut() {
+            first["trouble"] = json!(trouble(kept, now));
+            if kept.key == SecretKey::WebhookSecret {
+                first["unmatched"] = json!(self.unmatched(kept));
+            }
+        }
+        rows
+    }
+
+    /// That signatures matched nothing since the newest value counts, and none matched afterwards.
+    fn unmatched(&self, kept: &Kept) -> Option<String> {
+        let (count, last) = self.mismatches();
+        let last = last.filter(|last| *last > kept.since && self.matched_at().is_none_or(|at| at < *last))?;
+        Some(format!("{count} signatures matched none of the secrets since the start, the last at {last}"))
+    }
+
+    fn rows_of(&self, kept: &Kept) -> Vec<Value> {
         let row = |fingerprint: Option<String>, counts_as: String, since: Timestamp| {
             json!({
                 "object": "secret",
@@ -33,7 +52,8 @@ impl Secrets {
                 "refetched_at": kept.read_at,
                 "matched_at": null,
                 "changes": can_change(&kept.place),
-                "trouble": trouble(kept, now),
+                "trouble": null,
+                "unmatched": null,
             })
         };
         match kept.key {
@@ -123,7 +143,7 @@ fn read_at_start(config: &Config) -> Vec<Value> {
         json!({
             "object": "secret", "name": setting.key.name, "fingerprint": null, "counts_as": "current",
             "source": setting.source.to_string(), "since": null, "refetched_at": null, "matched_at": null,
-            "changes": false, "trouble": null,
+            "changes": false, "trouble": null, "unmatched": null,
         })
     })
     .collect()

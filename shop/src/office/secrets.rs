@@ -19,13 +19,14 @@ impl<C: Deref<Target = Seam> + Send + Sync + 'static> Task<C> for List {
     const NAME: &'static str = "secrets.list";
     const SUBJECT: Option<&'static str> = None;
     const COLUMNS: &'static [&'static str] =
-        &["name", "fingerprint", "counts_as", "source", "refetched_at", "matched_at", "trouble"];
-    const ROLE: Role = Role::Operator;
+        &["name", "fingerprint", "counts_as", "source", "refetched_at", "matched_at", "trouble", "unmatched"];
+    const ROLE: Role = Role::Viewer;
     const EFFECT: Effect = Effect::Looks;
 
     fn run<'a>(&'a self, on: &'a C, _: &'a By, _: &'a dyn Progress) -> Running<'a> {
         let rows = on.around.secrets();
-        let troubled = rows.iter().filter(|row| !row["trouble"].is_null()).count();
+        let wrong = |row: &&serde_json::Value| !row["trouble"].is_null() || !row["unmatched"].is_null();
+        let troubled = rows.iter().filter(wrong).count();
         Box::pin(std::future::ready(Ok(Done::list(rows).findings(troubled as u64))))
     }
 }

@@ -13,6 +13,7 @@ use crate::checkout::tasks::CleanUpFailed;
 use crate::content::tasks::CheckContent;
 use crate::inbox::tasks::{Backfill, FindGaps};
 use crate::media::tasks::TestUpload;
+use crate::office::secrets;
 use crate::reconcile::ops::Reconcile;
 
 /// What a subject was found to suffer from.
@@ -106,6 +107,8 @@ pub(super) fn means<C: On>(name: &str) -> Result<Means<C>> {
         TaskDef::of::<CleanUpFailed>(),
         TaskDef::of::<CheckContent>(),
         TaskDef::of::<TestUpload>(),
+        TaskDef::of::<secrets::List>(),
+        TaskDef::of::<secrets::Refresh>(),
     ];
     let task = tasks.into_iter().find(|task| task.name == name);
     task.map(Means::Task).ok_or_else(|| Error::bug(format!("nothing is called {name}")))
@@ -191,7 +194,13 @@ fn by_facts(explained: &Explained) -> Plan {
                 let what = format!("uploads to {}", asset.disk);
                 Plan::default().change(what, asset.status.as_str(), "one is tried, and taken away again")
             }
-            _ => Plan::default(),
+            _ => explained.facts.secrets.iter().filter(|secret| secret.changes).fold(
+                Plan::default(),
+                |plan, secret| {
+                    let what = format!("{} in {}", secret.name, secret.source);
+                    plan.change(what, "as it was read last", "read again; a good value counts")
+                },
+            ),
         },
     }
 }

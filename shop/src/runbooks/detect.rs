@@ -39,6 +39,7 @@ pub(super) async fn detect<C: On>(
         match look.task {
             "events.gaps" => rows.extend(of_gaps(runbook, &answer)),
             "courses.check" => rows.extend(of_content(runbook, look.causes, &answer)),
+            "secrets.list" => rows.extend(of_secrets(runbook, &answer)),
             _ => rows.extend(of_comparison(runbook, look.causes, &answer)),
         }
     }
@@ -85,6 +86,16 @@ fn of_content(runbook: &Runbook, causes: &[&str], answer: &Value) -> Vec<Value> 
         row(runbook, &text(&found, "cause"), &text(&found, subject), &text(&found, "text"), Value::Null)
     })
     .collect()
+}
+
+/// Of each secret what is wrong with it.
+fn of_secrets(runbook: &Runbook, answer: &Value) -> Vec<Value> {
+    let rows = answer["data"].as_array().cloned().unwrap_or_default();
+    let wrong = |found: &Value| {
+        let why = found["trouble"].as_str().or(found["unmatched"].as_str())?;
+        Some(row(runbook, "secrets.list", found["name"].as_str()?, why, Value::Null))
+    };
+    rows.iter().filter_map(wrong).collect()
 }
 
 /// Many events may be missing, and they have one cause.

@@ -41,6 +41,21 @@ pub struct Missing {
     pub newest: Vec<String>,
 }
 
+/// A secret, as it is known without its value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SecretSeen {
+    /// Its key in the configuration.
+    pub name: String,
+    /// Where it lies.
+    pub source: String,
+    /// Whether it can change while the server runs.
+    pub changes: bool,
+    /// Why it could not be read again.
+    pub trouble: Option<String>,
+    /// That signatures matched nothing since it came to count.
+    pub unmatched: Option<String>,
+}
+
 /// Background work.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct JobSeen {
@@ -105,6 +120,8 @@ pub struct Facts {
     pub picture: Option<(Asset, bool)>,
     /// The token that was asked about.
     pub token: Option<ApiToken>,
+    /// The secrets, where they were asked for.
+    pub secrets: Vec<SecretSeen>,
 }
 
 impl Facts {
@@ -199,6 +216,11 @@ impl Facts {
         if let Some(missing) = &self.missing {
             let (count, since) = (missing.count, missing.since);
             lines.add("events", format!("Stripe has {count} of the last {since} that are not here"));
+        }
+        for secret in &self.secrets {
+            let wrong = secret.trouble.as_ref().or(secret.unmatched.as_ref());
+            let standing = wrong.map_or("nothing is wrong with it", String::as_str);
+            lines.add("secret", format!("{} in {}: {standing}", secret.name, secret.source));
         }
         if let Some(case) = &self.case {
             lines.add("case", format!("{}: {}", case.place.as_str(), case.says));

@@ -8,7 +8,7 @@ use ops::{By, Done, Finding, Progress, Reads, Task};
 use serde_json::Value;
 use stripe::Fact;
 
-use super::facts::{Difference, Facts, JobSeen, Missing};
+use super::facts::{Difference, Facts, JobSeen, Missing, SecretSeen};
 use super::{Runbook, tasks::On};
 use crate::cases::{Key, orders_behind, verdict_on};
 use crate::content::Fault;
@@ -42,6 +42,7 @@ pub(super) async fn gather<C: On>(
         Reads::Rows => {}
         Reads::Case => facts.case = Some(verdict_on(seam, asked, None, progress).await?.1),
         Reads::Content => facts.content = content(on, asked, &facts, progress).await?,
+        Reads::Secrets => facts.secrets = secrets(on, asked),
         Reads::Events => facts.missing = Some(missing(on, by, progress).await?),
         Reads::Unread => {
             if let Some(object) = unread(&facts) {
@@ -82,6 +83,7 @@ pub(super) async fn gather<C: On>(
         || asked.starts_with("tok_")
         || !facts.differs.is_empty()
         || !facts.findings.is_empty()
+        || !facts.secrets.is_empty()
         || matches!(runbook.reads, Reads::Case | Reads::Events);
     if knows { Ok(facts) } else { Err(Error::not_found("trace of", asked)) }
 }
@@ -204,6 +206,7 @@ fn empty(asked: &str, now: kernel::Timestamp) -> Facts {
         missing: None,
         picture: None,
         token: None,
+        secrets: Vec::new(),
     }
 }
 
@@ -252,6 +255,25 @@ fn findings(tx: &mut Tx<'_>, runbook: &Runbook, facts: &Facts) -> Result<Vec<Fin
     }
     all.retain(|found| facts.asked == ALL || ids.contains(&found.subject));
     Ok(all)
+}
+
+/// The secret that was asked about, or all of them; one of each name, as the process around the shop tells them.
+fn secrets<C: On>(on: &C, asked: &str) -> Vec<SecretSeen> {
+    let mut all: Vec<SecretSeen> = on.around.secrets().iter().map(secret).collect();
+    all.dedup_by(|one, before| one.name == before.name);
+    all.retain(|secret| asked == ALL || asked.eq_ignore_ascii_case(&secret.name));
+    all
+}
+
+fn secret(row: &Value) -> SecretSeen {
+    let text = |name: &str| row[name].as_str().map(str::to_owned);
+    SecretSeen {
+        name: text("name").unwrap_or_default(),
+        source: text("source").unwrap_or_default(),
+        changes: row["changes"] == true,
+        trouble: text("trouble"),
+        unmatched: text("unmatched"),
+    }
 }
 
 /// What Stripe's objects show otherwise, and why the comparison did not come to its end, if it did not.

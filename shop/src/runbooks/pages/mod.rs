@@ -15,6 +15,7 @@ pub mod payment_intent_backfill;
 pub mod refund_downgrade;
 pub mod refund_spike;
 pub mod review_hold;
+pub mod secret_rotation;
 pub mod stale_payments;
 pub mod stuck_paid_orders;
 pub mod webhook_downtime;
