@@ -14,7 +14,7 @@ const ORDER_INDEXES: [&str; 5] =
 
 pub(super) async fn reachable(patient: &Patient) -> Vec<Seen> {
     let Ok(config) = &patient.config else {
-        return vec![Seen::info("not looked at: the configuration is wrong")];
+        return vec![Seen::nothing("the configuration is wrong")];
     };
     match &patient.db {
         Err(why) => {

@@ -48,11 +48,17 @@ pub struct Seen {
     pub expected: String,
     /// What to do.
     pub fix: String,
+    /// False when nothing could be looked at, and why.
+    pub looked: bool,
 }
 
 impl Seen {
     fn new(severity: Severity, seen: impl Into<String>) -> Seen {
-        Seen { severity, seen: seen.into(), expected: String::new(), fix: String::new() }
+        Seen { severity, seen: seen.into(), expected: String::new(), fix: String::new(), looked: true }
+    }
+    /// It could not be looked at: something else is wrong first.
+    pub fn nothing(why: impl std::fmt::Display) -> Seen {
+        Seen { looked: false, ..Seen::info(format!("not looked at: {why}")) }
     }
     /// As it must be.
     pub fn ok(seen: impl Into<String>) -> Seen {
@@ -104,7 +110,7 @@ impl Finding {
         json!({
             "object": "diagnosis", "id": self.id, "area": self.area, "severity": self.what.severity.word(),
             "prelaunch": self.prelaunch, "seen": self.what.seen, "expected": text(&self.what.expected),
-            "fix": text(&self.what.fix), "runbook": self.runbook,
+            "fix": text(&self.what.fix), "runbook": self.runbook, "looked": self.what.looked,
         })
     }
 }

@@ -59,7 +59,7 @@ pub async fn examine(patient: &Patient, parts: &[Part], progress: &dyn Progress)
 
 async fn look(patient: &Patient, probe: &Probe) -> Vec<Finding> {
     let seen = match patient.lacks(probe.needs) {
-        Some(why) => vec![Seen::info(format!("not looked at: {why}"))],
+        Some(why) => vec![Seen::nothing(why)],
         None => {
             let seen = tokio::time::timeout(PATIENCE, (probe.look)(patient)).await;
             seen.unwrap_or_else(|_| {

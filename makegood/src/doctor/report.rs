@@ -1,5 +1,7 @@
 //! What doctor says: to programs as rows, to people by area.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use super::finding::Severity;
@@ -24,7 +26,8 @@ fn severity(row: &Value) -> Severity {
 pub fn text(rows: &[Value], look: Look) -> String {
     let mut text = String::new();
     let mut area = "";
-    for row in rows {
+    let was_looked_at = |row: &&Value| row["looked"] != false;
+    for row in rows.iter().filter(was_looked_at) {
         let of = row["area"].as_str().unwrap_or_default();
         if of != area {
             let space = if area.is_empty() { "" } else { "\n" };
@@ -33,7 +36,15 @@ pub fn text(rows: &[Value], look: Look) -> String {
         }
         text.push_str(&lines(row, look));
     }
-    let all = rows.len();
+    // One cause keeps many probes from looking; it is said once.
+    let mut why: BTreeMap<&str, usize> = BTreeMap::new();
+    for row in rows.iter().filter(|row| !was_looked_at(row)) {
+        *why.entry(row["seen"].as_str().unwrap_or_default()).or_default() += 1;
+    }
+    for (why, count) in why {
+        text.push_str(&format!("\n{count} {why}\n"));
+    }
+    let all = rows.iter().filter(was_looked_at).count();
     let end = match count(rows) {
         0 => format!("\n{all} looked at, nothing found\n"),
         1 => format!("\n{all} looked at, 1 finding\n"),

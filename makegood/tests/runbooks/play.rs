@@ -92,7 +92,11 @@ impl Player {
     /// `makegood …`, or the same by the name that an older runbook knows.
     fn command(&self, words: &[String]) -> String {
         let words = words.strip_prefix(&["php".to_owned()]).unwrap_or(words);
-        let (code, seen) = self.stage.run(&words[0], &words[1..]);
+        // As a shell does it: what is set before the command counts for this one.
+        let is_set = |word: &&String| word.split_once('=').is_some_and(|(name, _)| !name.contains('-'));
+        let set = words.iter().take_while(is_set).count();
+        let (settings, words) = words.split_at(set);
+        let (code, seen) = self.stage.run_with(settings, &words[0], &words[1..]);
         let end = if code == 0 { String::new() } else { format!("[exit {code}]") };
         let gap = if seen.is_empty() || seen.ends_with('\n') { "" } else { "\n" };
         format!("{seen}{gap}{end}")

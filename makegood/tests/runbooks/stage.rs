@@ -129,6 +129,14 @@ impl Stage {
         std::fs::write(path, format!("what lies in {key}\n"))
     }
 
+    /// Writes a file in the shop's folder, which only its owner reads.
+    pub fn write(&self, name: &str, text: &str) {
+        let file = self.folder.path().join(name);
+        std::fs::write(&file, text).expect("a file");
+        let only_the_owner = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+        std::fs::set_permissions(&file, only_the_owner).expect("its mode");
+    }
+
     /// Tells the server to stop, as a service manager does.
     pub async fn close_shop(&mut self) {
         let mut node = self.shop.take().expect("the shop is open");
@@ -143,12 +151,18 @@ impl Stage {
 
     /// Runs a command as the person at night does: in the folder of the shop, both outputs on one screen.
     pub fn run(&self, program: &str, arguments: &[String]) -> (i32, String) {
+        self.run_with(&[], program, arguments)
+    }
+
+    /// The same with these settings, `NAME=VALUE`, for this one command.
+    pub fn run_with(&self, settings: &[String], program: &str, arguments: &[String]) -> (i32, String) {
         let (mut screen, pen) = std::io::pipe().expect("a pipe");
         let mut command = Command::new(self.program(program));
         command.args(arguments).env_clear().envs(&self.settings).current_dir(self.folder.path());
         if self.way == Way::ThroughTheServer && self.shop.is_some() {
             command.env("MAKEGOOD_URL", &self.shop_url).env("MAKEGOOD_TOKEN", ADMIN_TOKEN);
         }
+        command.envs(settings.iter().filter_map(|setting| setting.split_once('=')));
         command.stdin(Stdio::null()).stdout(pen.try_clone().expect("a pipe")).stderr(pen);
         let mut child = command.spawn().expect("it starts");
         // The command holds the other end of the pipe, too.

@@ -56,6 +56,10 @@ pub async fn happen(stage: &mut Stage, accounts: &mut Accounts, line: &str) -> R
             stage.disk(key, *verb == "holds").map_err(|error| format!("{key}: {error}"))?;
             Ok(News::none())
         }
+        ["file", name, "holds", text] => {
+            stage.write(name, text);
+            Ok(News::none())
+        }
         ["stripe", "answers", "again"] => {
             stage.stripe.with(|account, _| account.clear_faults());
             Ok(News::none())
