@@ -326,7 +326,7 @@ testkit::on_both_engines! {
         world.pay(&started, VISA);
         world.settle().await;
         let order = started.order;
-        assert_eq!(place(&world, &order.to_string()).await, "wrong_account");
+        assert_eq!(place(&world, &order.to_string()).await, "not_claimed");
         let (ada, eve) = (world.buyer("ada@example.com").await, world.buyer("eve@example.com").await);
         let grant = |user, course: &str| json!({ "user": user, "course": course, "order": order });
         let parcel = world.operate("entitlements.grant", grant(ada, "mug")).await.unwrap_err();
