@@ -89,7 +89,8 @@ on_both_engines! {
         says(&report, "webhook.endpoint", "ok", "leads here");
         says(&report, "webhook.secret", "ok", "matches a secret that counts");
         says(&report, "stripe.permissions", "ok", "may do what is needed");
-        says(&report, "storage.disk", "info", "not configured");
+        says(&report, "storage.disk", "ok", "the disk `local` answers");
+        says(&report, "stream.films", "info", "not configured");
         says(&report, "content.prices", "warning", "have no Stripe price");
 
         let prelaunch = asked(&server, "?prelaunch=true").await;

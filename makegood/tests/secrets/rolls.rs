@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 use crate::doors::{Server, answered, event, now};
 use crate::manager::Fake;
-use crate::{Lies, came_of, listed, refreshed, served};
+use crate::{Lies, came_of, listed, refreshed, served, until};
 
 const ROLLS: usize = 20;
 const SENDERS: usize = 6;
@@ -63,7 +63,13 @@ async fn under_load(server: Server, keep: impl AsyncFn(&Arc<Server>, &str, &str)
         let (newest, before) = (format!("whsec_roll_{number}"), format!("whsec_roll_{}", number - 1));
         tokio::time::sleep(Duration::from_millis(40)).await;
         keep(&server, &newest, &before).await;
+        let fingerprint = Secret::new(newest.as_str()).unwrap().fingerprint();
         roll.send_replace((newest, before));
+        // A value that is replaced before anybody has used or read it was never there for the server.
+        until("the newest secret counts", async || {
+            listed(&server, "STRIPE_WEBHOOK_SECRET").await[0]["fingerprint"] == fingerprint
+        })
+        .await;
     }
     tokio::time::sleep(Duration::from_millis(100)).await;
     over.store(true, Ordering::Relaxed);
