@@ -1,14 +1,25 @@
-//! Fills the shelves of a new shop, by the same operation that `makegood catalog import` is.
+//! Fills the shelves of a new shop, by the same operation that `makegood catalog import` is, and its course by the same
+//! task that `makegood courses import` is.
 
+use bytes::Bytes;
 use kernel::{Error, Result};
-use ops::{Actor, By, Mode, Operation, OperationDef, Role};
-use shop::catalog;
+use ops::{Actor, By, Mode, Operation, OperationDef, Role, Task};
+use shop::content::ContentFile;
+use shop::content::tasks::Import as ImportContent;
+use shop::{Shop, catalog};
+use storage::Key;
 use shop::import::CatalogFile;
 use shop::import::ops::Import;
 
 use crate::app::App;
 
 const CATALOG: &str = include_str!("../../../examples/first-shop/shop.toml");
+const CONTENT: &str = include_str!("../../../examples/first-shop/content.toml");
+/// The file that the course's first lesson offers: where it lies, and what is in it.
+const NOTES: (&str, &str) = (
+    "rust-course/hello.txt",
+    "A program that says hello\n\n    fn main() {\n        println!(\"hello\");\n    }\n\n    $ cargo run\n",
+);
 
 /// Imports the first catalog, unless something is on the shelves already: then it is the owner's. Says how many
 /// products came.
@@ -26,8 +37,18 @@ pub(super) async fn stock(app: &App) -> Result<usize> {
     };
     let input = serde_json::to_value(Import { catalog: file }).map_err(|e| Error::Bug(Box::new(e)))?;
     let import = import()?;
-    app.runner.run(import, input, Mode::Apply { plan_id: None }, by, app.shop.cx()).await?;
+    app.runner.run(import, input, Mode::Apply { plan_id: None }, by.clone(), app.shop.cx()).await?;
+    fill(&app.shop, &by).await?;
     Ok(products)
+}
+
+/// Lessons into the course, and the file that they offer onto the disk.
+async fn fill(shop: &Shop, by: &By) -> Result<()> {
+    let content = ContentFile::parse("content.toml", CONTENT)?;
+    ImportContent { content, preview: false }.run(shop, by, &()).await?;
+    let key = Key::new(NOTES.0).map_err(|error| Error::Bug(Box::new(error)))?;
+    let put = shop.disk.put(&key, "text/plain", Bytes::from_static(NOTES.1.as_bytes())).await;
+    put.map_err(|error| Error::Busy(format!("{key} cannot be put on the disk: {error}")))
 }
 
 fn import() -> Result<&'static OperationDef> {
@@ -47,5 +68,13 @@ mod tests {
         assert!(kinds(ProductKind::Course) >= 1 && kinds(ProductKind::Physical) >= 2);
         assert!(file.products.iter().any(|product| product.sku.is_some() && product.stock == 0));
         assert!(file.products.iter().all(|product| !product.description.is_empty()));
+    }
+
+    #[test]
+    fn the_file_of_the_first_lesson_is_the_one_that_is_put_on_the_disk() {
+        let content = ContentFile::parse("content.toml", CONTENT).unwrap();
+        let lessons = content.courses.iter().flat_map(|course| &course.modules).flat_map(|module| &module.lessons);
+        let keys: Vec<&str> = lessons.flat_map(|lesson| &lesson.resources).map(|file| &*file.object_key).collect();
+        assert_eq!(keys, [NOTES.0]);
     }
 }

@@ -78,7 +78,7 @@ pub enum Outcome {
 
 const USUAL_ADDRESS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 3001);
 /// What may be set from outside; everything else is ours, so that a real shop's settings never meet test money.
-const HEEDED: [&str; 8] = [
+const HEEDED: [&str; 9] = [
     "DATABASE_URL",
     "DB_POOL_MAX",
     "APP_URL",
@@ -87,6 +87,7 @@ const HEEDED: [&str; 8] = [
     "WORKERS",
     "LOG_FORMAT",
     "STRIPE_EVENTS",
+    "DOWNLOAD_TTL_SECONDS",
 ];
 /// A development server does not keep anybody waiting who wants to stop it.
 const PATIENCE: Duration = Duration::from_secs(3);
