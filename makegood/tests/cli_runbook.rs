@@ -96,15 +96,15 @@ testkit::on_both_engines! {
         let drills = history["data"].as_array().unwrap();
         assert_eq!(drills.len(), 2, "{history}");
         let last = &drills[0];
-        assert_eq!((&last["passed"], &last["on"], &last["failed_at"]), (&json!(true), &json!("SQLite"), &Value::Null));
+        assert_eq!((&last["status"], &last["on"], &last["failure"]), (&json!("passed"), &json!("SQLite"), &Value::Null));
         assert!(last["steps"].as_i64().unwrap() > 10 && last["version"] == env!("CARGO_PKG_VERSION"), "{last}");
         stage.type_in("runbook history no-such-runbook").ends(5);
 
-        let practised = ["runbook", "record", "review-hold", "--failed-at", "nobody knew the password",
+        let practised = ["runbook", "record", "review-hold", "--failure", "nobody knew the password",
             "--reason", "a practice", "--yes"];
         stage.run(&practised).ends(0);
         let shown = stage.type_in("runbook show review-hold --json").ends(0).json();
-        assert_eq!(shown["last_drill"]["failed_at"], "nobody knew the password");
+        assert_eq!(shown["last_drill"]["failure"], "nobody knew the password");
         assert_eq!(shown["last_drill"]["on"], "a practice by hand");
         assert_eq!(stage.type_in("runbook history --limit 1 --json").ends(0).json()["has_more"], true);
     }

@@ -4,13 +4,13 @@ CREATE TABLE drills (
   runbook text NOT NULL,
   passed boolean NOT NULL,
   -- at which step it was not as it must be, and what was seen
-  failed_at text,
+  failure text,
   -- on what it was done, and with which version of makegood
   place text NOT NULL,
   version text NOT NULL,
   steps bigint,
   actor text NOT NULL,
   drilled_at timestamptz NOT NULL,
-  CHECK (passed = (failed_at IS NULL))
+  CHECK (passed = (failure IS NULL))
 );
 CREATE INDEX drills_runbook ON drills (runbook, id);

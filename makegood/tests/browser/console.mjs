@@ -142,6 +142,8 @@ const PAGES = {
   home: "/_/",
   checks: "/_/checks",
   check: "/_/checks/orders_in_review",
+  findings: "/_/findings",
+  finding: `/_/findings/orders_in_review:${open_}`,
   reviews: "/_/reviews",
   runbooks: "/_/runbooks",
   runbook: "/_/runbooks/stuck-paid-orders",
@@ -166,6 +168,7 @@ const PAGES = {
   reconciliations: "/_/reconciliations",
   reconcile: "/_/reconcile",
   jobs: "/_/jobs",
+  drills: "/_/drills",
   runs: "/_/runs",
   audit: "/_/audit-logs",
   users: "/_/users",
@@ -223,6 +226,28 @@ const stories = {
     await page.goto(`${shop}/_/audit-logs`);
     await page.getByText("a letter from the bank").first().waitFor();
     assert.doesNotMatch(await page.title(), /taken/);
+    await leave(page);
+  },
+
+  "a finding that somebody knows of is put off until a day, and says who said so": async () => {
+    await api("POST", `/api/v1/admin/orders/${open_}/review/flag`, { reason: "the name is odd" });
+    const page = await signedIn({ javaScriptEnabled: false });
+    await page.goto(`${shop}/_/checks/orders_in_review`);
+    const row = page.getByRole("row").filter({ hasText: open_ });
+    await row.getByRole("link", { name: "Snooze" }).click();
+    await page.getByLabel("Until").fill(new Date(Date.now() + 5 * 86_400_000).toISOString().slice(0, 10));
+    await page.getByRole("button", { name: "Preview" }).click();
+    await page.getByRole("heading", { name: "What would change" }).waitFor();
+    await page.getByLabel("Reason").fill("Bo asks the buyer");
+    await page.getByRole("button", { name: "Apply exactly this" }).click();
+    await page.getByText("Done, and read back.").waitFor();
+    await page.goto(`${shop}/_/checks/orders_in_review`);
+    await row.getByText("because Bo asks the buyer").waitFor();
+    const gauge = await (await fetch(`${shop}/api/v1/admin/alerts/test`, { headers: { authorization: `Bearer ${token}` } })).json();
+    assert.ok(gauge.data.some((alert) => alert.alert === "MakegoodCheckOrdersInReview"), "the alert knows nothing of it");
+    for (const drill of [{ failure: "verify holds: it does not" }, { on: "PostgreSQL", steps: 14 }]) {
+      await api("POST", "/api/v1/admin/drills/record", { runbook: "stuck-paid-orders", on: "SQLite", reason: "a drill", ...drill });
+    }
     await leave(page);
   },
 

@@ -381,7 +381,7 @@ on_both_engines! {
         assert_eq!(flagged.status, 200, "{}", flagged.text);
         let mut finance = Browser::with_role(&server, Role::Finance).await;
         assert!(finance.get("/_/runbooks/review-hold").await.text.contains("It was not drilled yet"));
-        let drilled = json!({ "runbook": "review-hold", "on": "SQLite", "failed_at": "verify <holds>", "reason": "a drill" });
+        let drilled = json!({ "runbook": "review-hold", "on": "SQLite", "failure": "verify <holds>", "reason": "a drill" });
         assert_eq!(server.post("/api/v1/admin/drills/record", Some(ADMIN_TOKEN), &drilled).await.status, 200);
         let page = finance.get("/_/runbooks/review-hold").await;
         assert!(page.text.contains(">failed<") && page.text.contains("verify &#60;holds&#62;"), "{}", page.text);

@@ -64,6 +64,7 @@ fn shown(check: &Check, findings: &[Finding], all: &[Snooze], now: Timestamp) ->
             subjects.push(&finding.subject);
         }
     }
+    let runbook = ops::Runbook::of_check(crate::RUNBOOKS, check.name);
     let one = |subject: &str| {
         let about: Vec<&Finding> = findings.iter().filter(|found| found.subject == subject).collect();
         let texts: Vec<&str> = about.iter().map(|found| found.text.as_str()).collect();
@@ -80,6 +81,8 @@ fn shown(check: &Check, findings: &[Finding], all: &[Snooze], now: Timestamp) ->
             "snoozed_until": snooze.map(|snooze| snooze.until),
             "snoozed_by": snooze.map(|snooze| &snooze.by),
             "snoozed_because": snooze.map(|snooze| &snooze.reason),
+            "runbook": runbook.map(|runbook| runbook.id),
+            "explain": runbook.map(|runbook| runbook.explain(subject)),
             "mends": about.iter().filter_map(|found| found.mend.as_ref()).collect::<Vec<_>>(),
         })
     };

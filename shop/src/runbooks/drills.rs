@@ -27,9 +27,10 @@ pub struct Drilled {
     /// Which runbook.
     pub runbook: String,
     /// Whether all was as it must be.
+    #[serde(skip)]
     pub passed: bool,
     /// At which step it was not, and what was seen.
-    pub failed_at: Option<String>,
+    pub failure: Option<String>,
     /// On what it was done.
     pub on: String,
     /// With which version of makegood.
@@ -45,14 +46,26 @@ pub struct Drilled {
 impl Drilled {
     /// How it went, in words.
     pub fn in_words(&self) -> String {
-        outcome(self.failed_at.as_deref(), &self.on)
+        outcome(self.failure.as_deref(), &self.on)
     }
 }
 
-fn outcome(failed_at: Option<&str>, on: &str) -> String {
-    match failed_at {
+fn outcome(failure: Option<&str>, on: &str) -> String {
+    match failure {
         None => format!("all was as it must be, on {on}"),
         Some(step) => format!("not as it must be, on {on}: {step}"),
+    }
+}
+
+impl Drilled {
+    /// As it is shown.
+    ///
+    /// # Errors
+    /// A bug, when it cannot be written as JSON.
+    pub fn shown(&self) -> Result<Value> {
+        let mut shown = crate::view::object("drill", self)?;
+        shown["status"] = if self.passed { "passed" } else { "failed" }.into();
+        Ok(shown)
     }
 }
 
@@ -69,7 +82,7 @@ pub struct Record {
     /// At which step it was not as it must be, and what was seen; without it, all was
     #[arg(long, value_name = "STEP")]
     #[serde(default)]
-    pub failed_at: Option<String>,
+    pub failure: Option<String>,
     /// On what it was done: SQLite, PostgreSQL, or where people practised
     #[arg(long, value_name = "WHERE", default_value = BY_HAND)]
     #[serde(default = "by_hand")]
@@ -91,8 +104,8 @@ fn by_hand() -> String {
 }
 
 impl Record {
-    fn failed_at(&self) -> Option<&str> {
-        self.failed_at.as_deref().map(str::trim).filter(|step| !step.is_empty())
+    fn failure(&self) -> Option<&str> {
+        self.failure.as_deref().map(str::trim).filter(|step| !step.is_empty())
     }
 }
 
@@ -105,22 +118,22 @@ impl Operation for Record {
 
     fn plan(&self, tx: &mut Tx<'_>, _: &Cx) -> Result<Plan> {
         let runbook = find(&self.runbook)?;
-        let texts = [self.failed_at(), Some(&*self.on), self.version.as_deref()];
+        let texts = [self.failure(), Some(&*self.on), self.version.as_deref()];
         if texts.into_iter().flatten().any(|text| text.len() > 2_000) {
             return Err(Error::invalid("", "a text is longer than 2000 bytes"));
         }
         let last = last(tx, runbook.id)?;
         let before =
             last.map_or("never".to_owned(), |last| format!("at {}: {}", last.at.in_words(), last.in_words()));
-        let now = format!("now: {}", outcome(self.failed_at(), &self.on));
+        let now = format!("now: {}", outcome(self.failure(), &self.on));
         Ok(Plan::default().change(format!("last drill of {}", runbook.id), before, now))
     }
     fn apply(&self, tx: &mut Tx<'_>, cx: &Cx, by: &By) -> Result<()> {
         let drilled = Drilled {
             id: cx.id(),
             runbook: find(&self.runbook)?.id.to_owned(),
-            passed: self.failed_at().is_none(),
-            failed_at: self.failed_at().map(str::to_owned),
+            passed: self.failure().is_none(),
+            failure: self.failure().map(str::to_owned),
             on: self.on.clone(),
             version: self.version.clone().unwrap_or_else(|| env!("CARGO_PKG_VERSION").to_owned()),
             steps: self.steps.map(i64::from),
@@ -131,7 +144,7 @@ impl Operation for Record {
     }
     fn verify(&self, tx: &mut Tx<'_>, _: &Cx) -> Result<Vec<Proof>> {
         let last = last(tx, &self.runbook)?.map(|last| last.in_words());
-        let is = last.as_deref() == Some(&*outcome(self.failed_at(), &self.on));
+        let is = last.as_deref() == Some(&*outcome(self.failure(), &self.on));
         Ok(vec![Proof::new("the drill is written down", is, last.unwrap_or_else(|| "nothing".into()))])
     }
     fn subject(&self) -> (&'static str, String) {
@@ -155,7 +168,7 @@ impl View for List {
     const NAME: &'static str = "drills.list";
     const SUBJECT: Option<&'static str> = None;
     const COLUMNS: &'static [&'static str] =
-        &["id", "runbook", "passed", "failed_at", "on", "steps", "version", "by", "at"];
+        &["id", "runbook", "status", "failure", "on", "steps", "version", "by", "at"];
 
     fn read(&self, tx: &mut Tx<'_>, _: &Cx) -> Result<Value> {
         if let Some(runbook) = &self.runbook {
@@ -163,6 +176,7 @@ impl View for List {
         }
         let before = crate::view::after(&self.page, |id: DrillId| Ok(store::find(tx, id)?.is_some()))?;
         let rows = store::list(tx, self.runbook.as_deref(), before, self.page.fetch())?;
-        Ok(page("/api/v1/admin/drills", &self.page, crate::view::objects("drill", rows)?))
+        let rows = rows.iter().map(Drilled::shown).collect::<Result<_>>()?;
+        Ok(page("/api/v1/admin/drills", &self.page, rows))
     }
 }

@@ -7,13 +7,13 @@ use super::drills::{DrillId, Drilled};
 
 pub(super) fn insert(tx: &mut Tx<'_>, drilled: &Drilled) -> Result<()> {
     tx.execute(
-        "INSERT INTO drills (id, runbook, passed, failed_at, place, version, steps, actor, drilled_at)
+        "INSERT INTO drills (id, runbook, passed, failure, place, version, steps, actor, drilled_at)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
         &[
             drilled.id.into(),
             (&drilled.runbook).into(),
             drilled.passed.into(),
-            drilled.failed_at.clone().into(),
+            drilled.failure.clone().into(),
             (&drilled.on).into(),
             (&drilled.version).into(),
             drilled.steps.into(),
@@ -51,7 +51,7 @@ fn read(row: &Row) -> Result<Drilled> {
         id: row.get("id")?,
         runbook: row.get("runbook")?,
         passed: row.get("passed")?,
-        failed_at: row.get("failed_at")?,
+        failure: row.get("failure")?,
         on: row.get("place")?,
         version: row.get("version")?,
         steps: row.get("steps")?,

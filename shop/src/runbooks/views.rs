@@ -24,7 +24,7 @@ impl View for List {
             let findings = detect::findings(tx, runbook, cx.now)?.len();
             rows.push(json!({ "object": "runbook", "id": runbook.id, "title": runbook.title, "symptom": runbook.symptom,
                 "checks": runbook.checks, "alerts": runbook.alerts, "findings": findings,
-                "last_drill": drills::last(tx, runbook.id)? }));
+                "last_drill": last_drill(tx, runbook)? }));
         }
         Ok(json!({ "object": "list", "data": rows, "has_more": false, "url": "/api/v1/admin/runbooks" }))
     }
@@ -47,9 +47,14 @@ impl View for Show {
         let mut shown = described(runbook);
         let found = detect::findings(tx, runbook, cx.now)?;
         shown["findings"] = found.iter().map(super::shown).collect::<Vec<_>>().into();
-        shown["last_drill"] = json!(drills::last(tx, runbook.id)?);
+        shown["last_drill"] = last_drill(tx, runbook)?;
         Ok(shown)
     }
+}
+
+/// How the last drill of a runbook went; nothing when there was none.
+fn last_drill(tx: &mut Tx<'_>, runbook: &Runbook) -> Result<Value> {
+    drills::last(tx, runbook.id)?.map_or(Ok(Value::Null), |last| last.shown())
 }
 
 /// The definition as an object.

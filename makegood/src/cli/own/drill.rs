@@ -100,7 +100,7 @@ async fn record(call: &Call<'_>, all: &[Drilled], on: &str) -> Result<String, St
         let failed = drilled.steps.iter().find(|step| !step.ok);
         let input = serde_json::json!({
             "runbook": drilled.runbook,
-            "failed_at": failed.map(|step| cut(&format!("{}: {}", step.what, step.seen), 500)),
+            "failure": failed.map(|step| cut(&format!("{}: {}", step.what, step.seen), 500)),
             "on": on,
             "version": env!("CARGO_PKG_VERSION"),
             "steps": drilled.steps.len(),

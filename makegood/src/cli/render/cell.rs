@@ -61,7 +61,9 @@ pub fn titled(name: &str) -> String {
 
 /// Whether a field holds a time, by its name.
 pub fn is_time(name: &str) -> bool {
-    name.ends_with("_at") || matches!(name, "at" | "created" | "since" | "oldest" | "due_by")
+    name.ends_with("_at")
+        || name.ends_with("_until")
+        || matches!(name, "at" | "created" | "since" | "oldest" | "due_by")
 }
 
 /// A sum in minor units, told by its name and the currency beside it.
@@ -87,7 +89,9 @@ pub fn tone_of_word(name: &str, word: &str) -> Option<Tone> {
         return matches!(name, "last_error" | "review_reason").then_some(Tone::Bad);
     }
     match word {
-        "completed" | "confirmed" | "processed" | "paid" | "active" | "applied" | "won" => Some(Tone::Good),
+        "completed" | "confirmed" | "passed" | "processed" | "paid" | "active" | "applied" | "won" => {
+            Some(Tone::Good)
+        }
         "error" | "failed" | "disputed" | "lost" | "needs_response" => Some(Tone::Bad),
         "retry"
         | "unmatched"

@@ -89,7 +89,7 @@ struct Found {
 /// How the last drill went.
 struct LastDrill {
     passed: bool,
-    failed_at: String,
+    failure: String,
     on: String,
     version: String,
     by: String,
@@ -297,8 +297,8 @@ impl LastDrill {
         let text = |name: &str| told[name].as_str().unwrap_or_default().to_owned();
         let at = told["at"].as_str()?.parse().ok()?;
         Some(LastDrill {
-            passed: told["passed"] == true,
-            failed_at: text("failed_at"),
+            passed: told["status"] == "passed",
+            failure: text("failure"),
             on: text("on"),
             version: text("version"),
             by: text("by"),
