@@ -68,6 +68,8 @@ pub const ROOMS: &[(&str, &str, &str, Role)] = &[
     ("Shop", "Claims", "/_/claims", Role::Viewer),
     ("Shop", "Access", "/_/entitlements", Role::Viewer),
     ("Shop", "Products", "/_/products", Role::Viewer),
+    ("Shop", "Courses", "/_/courses", Role::Viewer),
+    ("Shop", "Pictures", "/_/media", Role::Viewer),
     ("Shop", "Stock", "/_/inventory", Role::Viewer),
     ("Shop", "Reservations", "/_/reservations", Role::Viewer),
     ("Shop", "Refunds", "/_/refunds", Role::Viewer),
@@ -81,6 +83,7 @@ pub const ROOMS: &[(&str, &str, &str, Role)] = &[
     ("Care", "Audit", "/_/audit-logs", Role::Viewer),
     ("Care", "Users", "/_/users", Role::Admin),
     ("Care", "Tokens", "/_/tokens", Role::Admin),
+    ("Care", "Secrets", "/_/secrets", Role::Viewer),
     ("Care", "Switches", "/_/switches", Role::Viewer),
     ("Care", "Settings", "/_/settings", Role::Viewer),
 ];
