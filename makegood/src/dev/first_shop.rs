@@ -6,10 +6,10 @@ use kernel::{Error, Result};
 use ops::{Actor, By, Mode, Operation, OperationDef, Role, Task};
 use shop::content::ContentFile;
 use shop::content::tasks::Import as ImportContent;
-use shop::{Shop, catalog};
-use storage::Key;
 use shop::import::CatalogFile;
 use shop::import::ops::Import;
+use shop::{Shop, catalog};
+use storage::Key;
 
 use crate::app::App;
 
@@ -73,8 +73,10 @@ mod tests {
     #[test]
     fn the_file_of_the_first_lesson_is_the_one_that_is_put_on_the_disk() {
         let content = ContentFile::parse("content.toml", CONTENT).unwrap();
-        let lessons = content.courses.iter().flat_map(|course| &course.modules).flat_map(|module| &module.lessons);
-        let keys: Vec<&str> = lessons.flat_map(|lesson| &lesson.resources).map(|file| &*file.object_key).collect();
+        let lessons =
+            content.courses.iter().flat_map(|course| &course.modules).flat_map(|module| &module.lessons);
+        let keys: Vec<&str> =
+            lessons.flat_map(|lesson| &lesson.resources).map(|file| &*file.object_key).collect();
         assert_eq!(keys, [NOTES.0]);
     }
 }

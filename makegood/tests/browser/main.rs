@@ -77,6 +77,8 @@ impl Shop {
             .arg(folder.path().join("shop"))
             .env_remove("DATABASE_URL")
             .env_remove("APP_URL")
+            // A link to a file ends while somebody waits for it.
+            .env("DOWNLOAD_TTL_SECONDS", "10")
             .current_dir(folder.path())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

@@ -29,7 +29,7 @@ async function visit(options = {}) {
   page.complaints = [];
   page.on("pageerror", (error) => page.complaints.push(String(error)));
   page.on("console", (line) => {
-    const honest = /responded with a status of (402|404|409|410|422)/.test(line.text());
+    const honest = /responded with a status of (402|403|404|409|410|422|423)/.test(line.text());
     if (line.type() === "error" && !honest) page.complaints.push(line.text());
   });
   await page.goto(shop);
@@ -97,6 +97,35 @@ async function ship(page) {
   assert.equal(answer.status, 200, await answer.text());
 }
 
+/** Opens the newest mail to somebody with this subject, once it has come. */
+async function openMail(page, email, subject) {
+  await page.goto(`${shop}/dev/mailbox`);
+  const mail = page.locator("li", { hasText: email }).getByRole("link", { name: subject }).first();
+  for (let looks = 0; looks < 40 && (await mail.count()) === 0; looks += 1) {
+    await page.waitForTimeout(250);
+    await page.reload();
+  }
+  await isAccessible(page, "the mailbox");
+  await mail.click();
+  await reads(page, subject);
+}
+
+/** What an operator does beside the browser. */
+async function operate(path, body) {
+  const answer = await fetch(`${shop}/api/v1/admin/${path}`, {
+    method: "POST",
+    headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
+    body: JSON.stringify(body),
+  });
+  assert.equal(answer.status, 200, await answer.text());
+}
+
+/** Saves what a link leads to: what it is called, what is in it, and where it came from. */
+async function saved(page, link) {
+  const [download] = await Promise.all([page.waitForEvent("download"), link.click()]);
+  return { name: download.suggestedFilename(), text: readFileSync(await download.path(), "utf8"), url: download.url() };
+}
+
 const stories = {
   "a planted fault is found, and so is a fault of the console": async () => {
     const page = await visit();
@@ -144,17 +173,7 @@ const stories = {
     await toPayment(page);
     await pay(page, GOOD);
     await reads(page, "Thank you, it is yours");
-    const mailed = async (subject) => {
-      await page.goto(`${shop}/dev/mailbox`);
-      const mail = page.locator("li", { hasText: email }).getByRole("link", { name: subject }).first();
-      for (let looks = 0; looks < 40 && (await mail.count()) === 0; looks += 1) {
-        await page.waitForTimeout(250);
-        await page.reload();
-      }
-      await isAccessible(page, "the mailbox");
-      await mail.click();
-      await reads(page, subject);
-    };
+    const mailed = (subject) => openMail(page, email, subject);
     await mailed(/Your order at/);
     await isAccessible(page, "a mail");
     await shot(page, "mail-light");
@@ -210,6 +229,64 @@ const stories = {
     }
     await leave(page);
   },
+  "a guest claims a course, watches a lesson and keeps its file; a link ends and a fresh one works; a switch and a review are told":
+    async () => {
+      const email = "mary@example.com";
+      const page = await visit();
+      await page.getByLabel(/Add Rust/).check();
+      await page.getByLabel("Email").fill(email);
+      await toPayment(page);
+      await pay(page, GOOD);
+      await reads(page, "Thank you, it is yours");
+      const order = await page.locator(".facts code").first().textContent();
+      await openMail(page, email, /Your order at/);
+      await page.locator("pre").getByRole("link").click();
+      await page.getByRole("button", { name: "Add it to my account" }).click();
+      await reads(page, "My account");
+      await page.getByRole("list").getByRole("link", { name: /Rust/ }).first().click();
+      await isAccessible(page, "a course with lessons");
+      await shot(page, "my-lessons-light");
+      await page.getByRole("link", { name: "A program that says hello" }).click();
+      await reads(page, "A program that says hello");
+      const lesson = page.url();
+      const film = page.frameLocator("iframe").locator("video");
+      await film.waitFor();
+      await film.evaluate((video) => video.play());
+      const played = (video) => new Promise((resolve) => (video.ontimeupdate = () => video.currentTime > 0.5 && resolve()));
+      await film.evaluate(played);
+      await isAccessible(page, "a lesson");
+      await shot(page, "my-lesson-light");
+
+      const notes = () => page.getByRole("link", { name: "Download Notes" });
+      const first = await saved(page, notes());
+      assert.equal(first.name, "Notes.txt");
+      assert.match(first.text, /cargo run/);
+      assert.match(first.url, /\/files\/rust-course\/hello\.txt\?expires=/);
+      assert.equal((await fetch(first.url)).status, 200);
+      assert.equal((await fetch(first.url.replace("hello", "hallo"))).status, 403, "an altered link opens nothing");
+      const ends = Number(new URL(first.url).searchParams.get("expires")) * 1000;
+      await page.waitForTimeout(Math.max(0, ends - Date.now()) + 1_100);
+      assert.equal((await fetch(first.url)).status, 410, "the link has ended");
+      const second = await saved(page, notes());
+      assert.equal((await fetch(second.url)).status, 200, "and the same button makes another");
+
+      const refused = async (text, name) => {
+        await notes().click();
+        await reads(page, text);
+        await isAccessible(page, name);
+        await shot(page, `${name}-light`);
+      };
+      await operate("downloads/disable", { reason: "a file was mixed up" });
+      await refused("Downloads and videos are paused", "my-switched-off");
+      await operate("downloads/enable", { reason: "the right file is there" });
+      await page.goto(lesson);
+      await operate(`orders/${order}/review/flag`, { reason: "the bank warns of it" });
+      await refused("We are looking at your order", "my-under-review");
+      await operate(`orders/${order}/review/clear`, { reason: "the bank was wrong" });
+      await page.goto(lesson);
+      assert.equal((await saved(page, notes())).name, "Notes.txt");
+      await leave(page);
+    },
 
   "a card is declined, the next one succeeds": async () => {
     const page = await visit();

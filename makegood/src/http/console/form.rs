@@ -179,6 +179,8 @@ mod tests {
 
     #[test]
     fn every_field_of_every_operation_view_and_task_can_be_typed() {
+        // A file may be pasted; nothing else has more in it than a field of a form shows.
+        let files = [("catalog.import", "catalog"), ("courses.import", "content")];
         let operations = shop::OPERATIONS.iter().map(|def| (def.name, (def.schema)()));
         let views = shop::VIEWS.iter().map(|def| (def.name, (def.schema)()));
         let tasks = shop::TASKS.iter().map(|def| (def.name, (def.schema)()));
@@ -186,7 +188,7 @@ mod tests {
             for field in fields(&schema, &[], &Fields::new()) {
                 assert!(!field.help.is_empty(), "{name} {} says nothing about itself", field.name);
                 if field.kind == Kind::Document {
-                    assert_eq!((name, field.name.as_str()), ("catalog.import", "catalog"));
+                    assert!(files.contains(&(name, field.name.as_str())), "{name} {}", field.name);
                 }
             }
         }
