@@ -4,12 +4,14 @@
 use bytes::Bytes;
 use kernel::{Error, Result};
 use ops::{Actor, By, Mode, Operation, OperationDef, Role, Task};
+use shop::Shop;
+use shop::catalog::{self, ProductKind};
 use shop::content::ContentFile;
 use shop::content::tasks::Import as ImportContent;
 use shop::import::CatalogFile;
 use shop::import::ops::Import;
-use shop::{Shop, catalog};
 use storage::Key;
+use stripe::Call;
 
 use crate::app::App;
 
@@ -27,8 +29,9 @@ pub(super) async fn stock(app: &App) -> Result<usize> {
     if !app.shop.db.read("dev.shelves", catalog::list).await?.is_empty() {
         return Ok(0);
     }
-    let file = CatalogFile::parse(CATALOG)?;
+    let mut file = CatalogFile::parse(CATALOG)?;
     let products = file.products.len();
+    price_at_stripe(&app.shop, &mut file).await?;
     let by = By {
         actor: Actor::operator(super::ours::TOKEN),
         role: Role::Admin,
@@ -40,6 +43,22 @@ pub(super) async fn stock(app: &App) -> Result<usize> {
     app.runner.run(import, input, Mode::Apply { plan_id: None }, by.clone(), app.shop.cx()).await?;
     fill(&app.shop, &by).await?;
     Ok(products)
+}
+
+/// What a course costs stands at Stripe too, as it does for whoever sells it: a Payment Link may sell it then.
+async fn price_at_stripe(shop: &Shop, file: &mut CatalogFile) -> Result<()> {
+    for product in file.products.iter_mut().filter(|product| product.kind == ProductKind::Course) {
+        for price in &mut product.prices {
+            let key = format!("first shop {} {}", product.id, price.currency);
+            let call = Call::post("/v1/prices", key)
+                .with("currency", price.currency)
+                .with("unit_amount", price.amount)
+                .with("product_data[name]", &product.name);
+            let made = shop.stripe.call(call).await?;
+            price.stripe_price_id = made["id"].as_str().map(str::to_owned);
+        }
+    }
+    Ok(())
 }
 
 /// Lessons into the course, and the file that they offer onto the disk.
@@ -59,7 +78,6 @@ fn import() -> Result<&'static OperationDef> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use shop::catalog::ProductKind;
 
     #[test]
     fn the_first_catalog_has_every_kind_of_good_and_one_that_is_sold_out() {
