@@ -27,8 +27,11 @@ pub async fn column<T: FromValue>(db: &Db, sql: &str) -> Vec<T> {
     rows(db, sql).await.iter().map(|row| row.first().expect("a value")).collect()
 }
 
-/// Waits until Stripe has delivered everything and nothing is left to do. Work that a killed node had claimed comes
-/// back when its lease ends, after a minute for events.
+/// Until work that a killed node had claimed comes back: when its lease ends, after a minute for events and after three
+/// for jobs. The rest is for slow machines.
+pub const LEASES_END: Duration = Duration::from_secs(270);
+
+/// Waits until Stripe has delivered everything and nothing is left to do.
 pub async fn drained(stage: &Stage, db: &Db, patience: Duration) -> Duration {
     let began = Instant::now();
     loop {

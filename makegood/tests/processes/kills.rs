@@ -10,8 +10,6 @@ use crate::people::Crowd;
 use crate::stage::{MUGS, Stage, on_both_engines};
 
 const KILLS: u64 = 20;
-/// Work that a killed node held comes back after a minute, when its lease ends; the rest is for slow machines.
-const PATIENCE: Duration = Duration::from_secs(150);
 
 on_both_engines! {
     /// What was answered with 200 is there, what was paid is handed over, and nothing twice: whenever the node dies.
@@ -42,7 +40,7 @@ on_both_engines! {
         let promised = crowd.leave().await;
 
         let db = stage.db().await;
-        let took = books::drained(&stage, &db, PATIENCE).await;
+        let took = books::drained(&stage, &db, books::LEASES_END).await;
         books::agree(&stage, &db, &[("MUG", MUGS)]).await;
         let (code, report) = node.run_json(&["check", "--json"]);
         assert_eq!((code, &report["findings"]), (Some(0), &0.into()), "{report:#}");

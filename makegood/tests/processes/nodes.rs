@@ -43,7 +43,7 @@ fn two_nodes_on_one_postgresql_share_the_work() {
         one.kill();
         ordering.await.unwrap();
         forget_endpoint(&stage, &one.url);
-        let took = books::drained(&stage, &db, Duration::from_secs(150)).await;
+        let took = books::drained(&stage, &db, books::LEASES_END).await;
         books::agree(&stage, &db, &[("MUG", MUGS)]).await;
         let confirmed = "SELECT COUNT(*) FROM orders WHERE status IN ('confirmed', 'completed')";
         assert_eq!(books::count(&db, confirmed).await, ORDERS as i64);

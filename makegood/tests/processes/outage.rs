@@ -36,7 +36,7 @@ fn postgres_goes_away_and_comes_back() {
         tokio::time::sleep(Duration::from_millis(1_000)).await;
         let promised = crowd.leave().await;
         let db = stage.db().await;
-        books::drained(&stage, &db, Duration::from_secs(150)).await;
+        books::drained(&stage, &db, books::LEASES_END).await;
         books::agree(&stage, &db, &[("MUG", MUGS)]).await;
         books::nothing_acknowledged_is_lost(&db, &promised).await;
         assert!(promised.paid() >= 10, "{} paid", promised.paid());
