@@ -463,6 +463,9 @@ fn checks_are_content(scene: &Scene, orders: &BTreeMap<String, (Order, bool)>) {
             "refund_partial" => order.is_some_and(|order| order.refunded_amount > 0),
             "refund_marked_not_made" => order.is_some_and(|order| order.refund_marked_at.is_some()),
             "dispute_needs_response" => true,
+            "dispute_lost_in_part" => {
+                order.is_some_and(|order| order.dispute == Some(shop::orders::Dispute::Lost))
+            }
             "paid_not_confirmed" => {
                 order.is_some_and(|order| order.state == State::Paid { waits_for: WaitsFor::Stock })
             }
