@@ -1,14 +1,12 @@
-//! One HTTP client for everything outside: with time-outs, no redirects, and honest words for what went wrong.
-
-use std::sync::Arc;
+//! Asking stores over HTTP: the one client of everything outside, and what an answer that is none comes to.
 
 use kernel::Duration;
+use outbound::{Patience, Scheme, told};
 use reqwest::{Client, Url};
 
 use crate::StorageError;
 
-const CONNECT: Duration = Duration::from_secs(5);
-const TOTAL: Duration = Duration::from_secs(30);
+const PATIENCE: Patience = Patience { connect: Duration::from_secs(5), total: Duration::from_secs(30) };
 
 /// A client for this address, which is `https://…`, or `http://…` for a stand-in on this machine.
 ///
@@ -17,51 +15,17 @@ const TOTAL: Duration = Duration::from_secs(30);
 pub(crate) fn client(base: &str) -> Result<Client, StorageError> {
     let refused = |why: String| StorageError::Refused(why);
     let url = Url::parse(base).map_err(|error| refused(format!("`{base}` is no address: {error}")))?;
-    let builder = Client::builder()
-        .user_agent(concat!("makegood/", env!("CARGO_PKG_VERSION")))
-        .connect_timeout(CONNECT)
-        .timeout(TOTAL)
-        // What is signed for one place does not follow a pointer to another.
-        .redirect(reqwest::redirect::Policy::none());
-    let builder = match url.scheme() {
-        "https" => {
-            rustls::crypto::ring::default_provider().install_default().ok();
-            builder
-        }
-        // Next door: neither TLS, for which the machine may lack certificates, nor a proxy.
-        "http" => builder.no_proxy().tls_backend_preconfigured(trusting_nobody()?),
+    let scheme = match url.scheme() {
+        "https" => Scheme::Https,
+        "http" => Scheme::Http,
         other => return Err(refused(format!("`{other}` is no scheme for {base}; expected https"))),
     };
-    builder.build().map_err(|error| refused(format!("no HTTPS client: {}", told(&error))))
-}
-
-fn trusting_nobody() -> Result<rustls::ClientConfig, StorageError> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| StorageError::Refused(error.to_string()))?;
-    Ok(config.with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth())
+    outbound::client(scheme, PATIENCE).map_err(|error| refused(format!("no HTTPS client: {error}")))
 }
 
 /// No answer came.
 pub(crate) fn away(who: &str, error: &reqwest::Error) -> StorageError {
     StorageError::Unavailable(format!("{who}: {}", told(error)))
-}
-
-/// The whole chain of causes, without the URL: its query holds a signature.
-fn told(error: &reqwest::Error) -> String {
-    let mut text = match (error.is_timeout(), error.is_connect()) {
-        (true, true) => "timed out while connecting".to_owned(),
-        (true, false) => "timed out while waiting for the answer".to_owned(),
-        (false, true) => "no connection".to_owned(),
-        (false, false) => "no answer".to_owned(),
-    };
-    let mut cause = std::error::Error::source(error);
-    while let Some(inner) = cause {
-        text = format!("{text}: {inner}");
-        cause = inner.source();
-    }
-    text
 }
 
 /// An answer that is no success: a server that is in trouble may be asked again, one that says no may not.

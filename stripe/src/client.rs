@@ -9,6 +9,7 @@ use std::pin::Pin;
 use std::sync::{Arc, RwLock};
 
 use kernel::{Duration, Entropy};
+use outbound::{Patience, Scheme, told};
 use reqwest::header::{HeaderMap, HeaderValue};
 use serde_json::Value;
 
@@ -21,8 +22,7 @@ pub const API_VERSION: &str = "2026-10-28.endive";
 /// Where Stripe is.
 pub const BASE_URL: &str = "https://api.stripe.com";
 
-const CONNECT_SECONDS: u64 = 5;
-const TOTAL_SECONDS: u64 = 30;
+const PATIENCE: Patience = Patience { connect: Duration::from_secs(5), total: Duration::from_secs(30) };
 
 /// What is done to a resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -311,9 +311,9 @@ impl HttpStripe {
     /// A client for `base_url` ([`BASE_URL`], or the sandbox). `entropy` spreads retries.
     pub fn new(base_url: &str, key: &ApiKey, entropy: Arc<dyn Entropy>) -> Result<Self, ClientError> {
         let base = base_url.trim_end_matches('/').to_owned();
-        let scheme = Scheme::of(&base).ok_or_else(|| ClientError::BaseUrl(base.clone()))?;
+        let scheme = scheme_of(&base).ok_or_else(|| ClientError::BaseUrl(base.clone()))?;
         let authorization = RwLock::new(authorization(&base, key)?);
-        let http = http_client(scheme)?;
+        let http = outbound::client(scheme, PATIENCE).map_err(|error| ClientError::Tls(error.to_string()))?;
         Ok(HttpStripe { http, base, authorization, entropy, retries: Retries::default() })
     }
 
@@ -403,7 +403,7 @@ impl HttpStripe {
 }
 
 fn authorization(base: &str, key: &ApiKey) -> Result<HeaderValue, ClientError> {
-    if Scheme::of(base) == Some(Scheme::Http) && key.is_live() {
+    if scheme_of(base) == Some(Scheme::Http) && key.is_live() {
         return Err(ClientError::LiveKeyInTheClear(base.to_owned()));
     }
     let mut value = HeaderValue::from_str(&format!("Bearer {}", key.0)).map_err(|_| ClientError::Key)?;
@@ -498,66 +498,15 @@ fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
 }
 
-/// The whole chain of causes: reqwest's own line says little more than "error sending request". Without the
-/// URL, whose query may name a person.
-fn told(error: &reqwest::Error) -> String {
-    let mut text = match (error.is_timeout(), error.is_connect()) {
-        (true, true) => "timed out while connecting".to_owned(),
-        (true, false) => "timed out while waiting for the answer".to_owned(),
-        (false, true) => "no connection".to_owned(),
-        (false, false) => "no answer".to_owned(),
-    };
-    let mut cause = std::error::Error::source(error);
-    while let Some(inner) = cause {
-        text = format!("{text}: {inner}");
-        cause = inner.source();
+/// Where Stripe is, as it has to be: an address without a query.
+fn scheme_of(base: &str) -> Option<Scheme> {
+    let url = reqwest::Url::parse(base).ok()?;
+    match url.scheme() {
+        _ if url.host_str().is_none() || url.query().is_some() => None,
+        "https" => Some(Scheme::Https),
+        "http" => Some(Scheme::Http),
+        _ => None,
     }
-    text
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Scheme {
-    Https,
-    Http,
-}
-
-impl Scheme {
-    fn of(base: &str) -> Option<Scheme> {
-        let url = reqwest::Url::parse(base).ok()?;
-        match url.scheme() {
-            _ if url.host_str().is_none() || url.query().is_some() => None,
-            "https" => Some(Scheme::Https),
-            "http" => Some(Scheme::Http),
-            _ => None,
-        }
-    }
-}
-
-fn http_client(scheme: Scheme) -> Result<reqwest::Client, ClientError> {
-    let builder = reqwest::Client::builder()
-        .user_agent(concat!("makegood/", env!("CARGO_PKG_VERSION")))
-        .connect_timeout(Duration::from_secs(CONNECT_SECONDS))
-        .timeout(Duration::from_secs(TOTAL_SECONDS))
-        // Stripe never redirects, and a key does not follow a stranger's pointer.
-        .redirect(reqwest::redirect::Policy::none());
-    let builder = match scheme {
-        Scheme::Https => {
-            // reqwest asks for the process's provider. If the binary has installed one already, it stays.
-            rustls::crypto::ring::default_provider().install_default().ok();
-            builder
-        }
-        // A sandbox next door: neither TLS, for which the machine may lack certificates, nor a proxy.
-        Scheme::Http => builder.no_proxy().tls_backend_preconfigured(trusting_nobody()?),
-    };
-    builder.build().map_err(|error| ClientError::Tls(told(&error)))
-}
-
-fn trusting_nobody() -> Result<rustls::ClientConfig, ClientError> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| ClientError::Tls(error.to_string()))?;
-    Ok(config.with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth())
 }
 
 /// `application/x-www-form-urlencoded`; brackets in names stay, as Stripe's documentation writes them. Public for

@@ -49,11 +49,11 @@ pub fn ask(python: &Path, script: &str, input: &Value) -> Value {
 
 /// A client for this machine.
 pub fn http() -> reqwest::Client {
-    let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
-    let config =
-        rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-    let config = config.with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth();
-    reqwest::Client::builder().no_proxy().tls_backend_preconfigured(config).build().unwrap()
+    let patience = outbound::Patience {
+        connect: std::time::Duration::from_secs(10),
+        total: std::time::Duration::from_secs(60),
+    };
+    outbound::client(outbound::Scheme::Http, patience).unwrap()
 }
 
 /// The order of a query is the client's business; its signature is over the sorted one.

@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use super::jwt::Expected;
 use crate::http::problem::Problem;
+use crate::outbound;
 
 /// Where the keys are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -132,11 +133,8 @@ impl Jwks {
 }
 
 async fn fetch(url: &str) -> Result<String, String> {
-    // Every client wants one; another may have been first.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let client = reqwest::Client::builder().timeout(PATIENCE).redirect(reqwest::redirect::Policy::none());
     let told = |error: reqwest::Error| error.without_url().to_string();
-    let mut answer = client.build().map_err(told)?.get(url).send().await.map_err(told)?;
+    let mut answer = outbound::client(url, PATIENCE)?.get(url).send().await.map_err(told)?;
     if !answer.status().is_success() {
         return Err(format!("it answered {}", answer.status()));
     }
