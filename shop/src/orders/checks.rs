@@ -8,7 +8,7 @@ use ops::{Check, Found, Mend, Severity};
 use stripe::Fact;
 
 use super::store::{self, LateFacts};
-use super::{Dispute, Order, PaymentFacts};
+use super::{Dispute, LostInPart, Order, PaymentFacts};
 use crate::ids::OrderId;
 
 /// The orders' checks.
@@ -339,20 +339,12 @@ const PAGE: i64 = 200;
 
 /// What a lost dispute has left here, in words.
 fn lost_in_part(tx: &mut Tx<'_>, order: &Order) -> Result<Option<String>> {
-    let Some(paid) = order.paid_amount.filter(|_| order.dispute == Some(Dispute::Lost)) else {
+    if order.dispute != Some(Dispute::Lost) {
         return Ok(None);
-    };
+    }
     let facts = store::facts_of(tx, order.id)?.into_iter().map(|known| known.fact);
-    let lost = PaymentFacts::new(facts).lost(order);
-    let money = |minor| Money::new(minor, order.amounts.currency);
-    let rest = paid - lost - order.refunded_amount;
-    Ok((lost > 0 && rest > 0).then(|| {
-        format!(
-            "the bank has taken {} of {}; {} are still here, and everything was taken back",
-            money(lost),
-            money(paid),
-            money(rest)
-        )
+    Ok(PaymentFacts::new(facts).lost_in_part(order).map(|LostInPart { lost, paid, left }| {
+        format!("the bank has taken {lost} of {paid}; {left} are still here, and everything was taken back")
     }))
 }
 

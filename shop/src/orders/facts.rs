@@ -116,6 +116,17 @@ impl Payment {
     }
 }
 
+/// A payment of which a bank has taken a part only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LostInPart {
+    /// What the bank has taken.
+    pub lost: Money,
+    /// What was paid.
+    pub paid: Money,
+    /// What is still here, and was not sent back either.
+    pub left: Money,
+}
+
 impl PaymentFacts {
     /// Sorts facts by their objects.
     pub fn new(facts: impl IntoIterator<Item = Fact>) -> Self {
@@ -202,8 +213,15 @@ impl PaymentFacts {
         outcomes.contains(&DisputeOutcome::Open).then_some(Dispute::Open)
     }
 
-    /// How much of the payment that counts banks have taken for good, in minor units. A dispute may be over a part only.
-    pub fn lost(&self, order: &Order) -> i64 {
+    /// What banks have taken for good of the payment that counts, where they have left a part of it here.
+    pub fn lost_in_part(&self, order: &Order) -> Option<LostInPart> {
+        let (paid, lost) = (order.paid_amount?, self.lost(order));
+        let left = paid - lost - order.refunded_amount;
+        let money = |minor| Money::new(minor, order.amounts.currency);
+        (lost > 0 && left > 0).then(|| LostInPart { lost: money(lost), paid: money(paid), left: money(left) })
+    }
+
+    fn lost(&self, order: &Order) -> i64 {
         let Some(unit) = self.counted(&order.amounts) else { return 0 };
         let own = self.disputes.iter().filter(|dispute| {
             unit.is_of(dispute.charge.as_deref(), dispute.payment_intent.as_deref())

@@ -25,7 +25,7 @@ mod verdict;
 pub mod views;
 
 pub use claim::{Claim, claim, claimable};
-pub use facts::{Payment, PaymentFacts, Returned};
+pub use facts::{LostInPart, Payment, PaymentFacts, Returned};
 pub use foresee::{Foreseen, Unsettled, foresee, is_unfinished, unsettled};
 pub use of_sale::{OfSale, foresee_sale, order_of_sale, ours_since};
 pub use order::{

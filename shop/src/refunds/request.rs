@@ -7,14 +7,14 @@ use ops::Actor;
 
 use super::{Refund, RefundStatus, SEND, store};
 use crate::ids::OrderId;
-use crate::orders::{self, Dispute, Order, PaymentFacts, PaymentStatus, State};
+use crate::orders::{self, Dispute, LostInPart, Order, PaymentFacts, PaymentStatus, State};
 use crate::switches::{self, Switch};
 
 /// Asks for the full refund of an order. It is sent by a job.
 ///
 /// # Errors
-/// Refused while refunds are switched off, when a refund was asked for before and has not failed, when there is no payment to send back, while a bank
-/// decides about it, or when the bank has sent it back.
+/// Refused while refunds are switched off, when a refund was asked for before and has not failed, when there is no payment to
+/// send back, while a bank decides about it, or when the bank has sent it back.
 pub fn request(tx: &mut Tx<'_>, cx: &Cx, id: OrderId, actor: &Actor, reason: &str) -> Result<()> {
     switches::must_be_on(tx, Switch::Refunds)?;
     let order = orders::lock(tx, id)?;
@@ -116,16 +116,8 @@ fn not_with_the_bank(tx: &mut Tx<'_>, order: &Order) -> Result<()> {
 /// How much a lost dispute was over, where it was not over all; only Stripe's dashboard sends the rest.
 fn rest(tx: &mut Tx<'_>, order: &Order) -> Result<String> {
     let facts = orders::facts_of(tx, order.id)?.into_iter().map(|known| known.fact);
-    let (lost, paid) = (PaymentFacts::new(facts).lost(order), order.paid_amount.unwrap_or_default());
-    let left = paid - lost - order.refunded_amount;
-    let money = |minor| Money::new(minor, order.amounts.currency);
-    Ok(match lost > 0 && left > 0 {
-        true => format!(
-            " over {} of {}; {} are still here, and are sent back in Stripe's dashboard",
-            money(lost),
-            money(paid),
-            money(left)
-        ),
-        false => String::new(),
-    })
+    let told = |LostInPart { lost, paid, left }| {
+        format!(" over {lost} of {paid}; {left} are still here, and are sent back in Stripe's dashboard")
+    };
+    Ok(PaymentFacts::new(facts).lost_in_part(order).map_or_else(String::new, told))
 }
