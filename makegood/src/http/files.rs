@@ -79,17 +79,16 @@ async fn resource(
     headers: &HeaderMap,
 ) -> Answer {
     let (key, (claim, signature)) = (named(key)?, claimed(uri)?);
-    let (now, judge) = (app.clock.now(), app.clone());
-    // The first judgement may read the secret from the disk.
-    let (key, claim, judged) = blocking(move || {
-        let judged = judge.shelves.disk.signer().judge(&key, &claim, &signature, now);
-        (key, claim, judged)
+    let (now, on) = (app.clock.now(), app.clone());
+    let (key, claim, opened) = blocking(move || {
+        let disk = &on.shelves.disk;
+        // The first judgement may read the secret from the disk.
+        let judged = disk.signer().judge(&key, &claim, &signature, now).map_err(refused);
+        let opened = judged.and_then(|()| disk.folder().open(&key).map_err(unreadable));
+        (key, claim, opened)
     })
     .await?;
-    judged.map_err(refused)?;
-    let disk = app.clone();
-    let (key, opened) = blocking(move || (key.clone(), disk.shelves.disk.folder().open(&key))).await?;
-    let opened = opened.map_err(unreadable)?.ok_or_else(missing)?;
+    let opened = opened?.ok_or_else(missing)?;
     let kind = if claim.content_type.is_empty() { by_ending(key.file_name()) } else { &claim.content_type };
     let mut response = sent(opened, headers).await?;
     let about = response.headers_mut();
@@ -102,7 +101,11 @@ async fn resource(
 /// Pictures have names that nobody chose and that never come again, so a copy stays good.
 async fn public(app: &Arc<App>, key: Result<Path<String>, PathRejection>, headers: &HeaderMap) -> Answer {
     let (key, disk) = (named(key)?, app.clone());
-    let (key, opened) = blocking(move || (key.clone(), disk.shelves.pictures.open(&key))).await?;
+    let (key, opened) = blocking(move || {
+        let opened = disk.shelves.pictures.open(&key);
+        (key, opened)
+    })
+    .await?;
     let opened = opened.map_err(unreadable)?.ok_or_else(missing)?;
     let mut response = sent(opened, headers).await?;
     let about = response.headers_mut();
