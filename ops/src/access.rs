@@ -177,8 +177,7 @@ pub fn create_token(
     role: Role,
     expires_at: Option<Timestamp>,
 ) -> Result<(Id<TokenKind>, String)> {
-    let secret: [u8; 32] = cx.random();
-    let token = format!("mg_{}", hex(&secret));
+    let token = format!("mg_{}", secret(cx));
     let id = cx.id::<TokenKind>();
     tx.execute(
         "INSERT INTO api_tokens (id, name, prefix, hash, role, created_at, expires_at)
@@ -253,6 +252,11 @@ pub fn token_hash(token: &str) -> String {
 /// SHA-256 is enough for 256 random bits: there is nothing to guess.
 pub(crate) fn fingerprint(token: &str) -> String {
     hex(&Sha256::digest(token.as_bytes()))
+}
+
+/// A secret that nobody can guess; only its hash is to be kept, see [`token_hash`].
+pub fn secret(cx: &Cx) -> String {
+    hex(&cx.random::<32>())
 }
 
 pub(crate) fn hex(bytes: &[u8]) -> String {

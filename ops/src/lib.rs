@@ -25,7 +25,7 @@ use db::Migration;
 
 pub use access::{
     Actor, ActorKind, ApiToken, By, Role, TokenKind, authenticate, create_token, list_tokens, note_token_use,
-    revoke_token, token_hash,
+    revoke_token, secret, token_hash,
 };
 pub use check::{Check, Finding, Found, Mend, Severity};
 pub use idempotency::{

@@ -7,7 +7,7 @@ use db::{Row, Tx};
 use kernel::{Cx, Duration, Error, Id, Kind, Result, Timestamp};
 use serde::Serialize;
 
-use crate::access::{fingerprint, hex};
+use crate::access::{fingerprint, secret};
 use crate::users::UserId;
 use crate::{Actor, Role};
 
@@ -77,7 +77,7 @@ pub fn begin(
         For::User(id) => (Some(*id), None),
         For::Token(hash) => (None, Some(hash.clone())),
     };
-    let (id, secret) = (cx.id::<SessionKind>(), hex(&cx.random::<32>()));
+    let (id, secret) = (cx.id::<SessionKind>(), secret(cx));
     let browser: String = browser.chars().filter(|c| !c.is_control()).take(200).collect();
     tx.execute(
         "INSERT INTO user_sessions (id, hash, user_id, token_hash, address, browser, created_at, seen_at)

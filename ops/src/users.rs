@@ -5,7 +5,7 @@ use db::{Row, Tx};
 use kernel::{Cx, Duration, Error, Id, Kind, Refusal, Result, Timestamp};
 use serde::Serialize;
 
-use crate::access::{fingerprint, hex};
+use crate::access::{fingerprint, secret};
 use crate::{Actor, Role};
 
 /// Marks ids of users.
@@ -96,7 +96,7 @@ pub fn invite(
         }
         (None, Some(role)) => create(tx, cx, &name, role, by)?,
     };
-    let link = hex(&cx.random::<32>());
+    let link = secret(cx);
     tx.execute("DELETE FROM user_links WHERE user_id = $1", &[user.id.into()])?;
     tx.execute(
         "INSERT INTO user_links (hash, user_id, expires_at) VALUES ($1, $2, $3)",

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 
-use axum::http::HeaderMap;
 use axum::http::header::CONTENT_LENGTH;
+use axum::http::{HeaderMap, request};
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Frame, SizeHint};
@@ -104,6 +104,25 @@ impl<B: Body + Unpin> Body for Watched<B> {
 pub fn announces_more_than(headers: &HeaderMap, most: usize) -> bool {
     let length = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok());
     length.is_some_and(|length| length.trim().parse::<u64>().map_or(true, |length| length > most as u64))
+}
+
+/// All of a request's body, of up to so many bytes, which may take so many times as long as usual; nothing where it was taken
+/// before.
+pub(super) async fn whole(
+    head: &request::Parts,
+    body: Option<axum::body::Body>,
+    most: usize,
+    times: u32,
+) -> Result<Bytes, Problem> {
+    if announces_more_than(&head.headers, most) {
+        return Err(BodyError::TooLarge.into());
+    }
+    let patience = head.extensions.get::<Patience>().copied().unwrap_or_default();
+    let patience = Patience { whole: patience.whole * times, ..patience };
+    match body {
+        Some(body) => Ok(read(body, most, patience).await?),
+        None => Ok(Bytes::new()),
+    }
 }
 
 /// Reads all of it.

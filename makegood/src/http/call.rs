@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 use super::Origin;
 use super::auth::{self, Caller};
-use super::body::{self, JSON_BYTES, Patience};
+use super::body::{self, JSON_BYTES};
 use super::problem::Problem;
 use crate::app::App;
 
@@ -67,16 +67,8 @@ impl Call {
 
     /// The same for a body of up to so many bytes, which may take so many times as long.
     pub(super) async fn bytes_of(&mut self, most: usize, times: u32) -> Result<Bytes, Problem> {
-        if body::announces_more_than(&self.head.headers, most) {
-            return Err(body::BodyError::TooLarge.into());
-        }
-        let patience = self.head.extensions.get::<Patience>().copied().unwrap_or_default();
-        let patience = Patience { whole: patience.whole * times, ..patience };
         let body = self.body.get_mut().unwrap_or_else(|poisoned| poisoned.into_inner()).take();
-        match body {
-            Some(body) => Ok(body::read(body, most, patience).await?),
-            None => Ok(Bytes::new()),
-        }
+        body::whole(&self.head, body, most, times).await
     }
 
     /// The bytes as a JSON object.

@@ -7,7 +7,7 @@ use ops::token_hash;
 
 use super::mailing::{LINK_LASTS, bought, shop_name};
 use super::store;
-use crate::customers::{self, identity};
+use crate::customers;
 use crate::ids::OrderId;
 use crate::mails::{self, ClaimLink, Confirmation, MailKind, NewMail};
 use crate::orders::{self, Claim, Order, claimable};
@@ -75,7 +75,7 @@ pub(super) fn new_link(tx: &mut Tx<'_>, cx: &Cx, id: OrderId, app_url: &str) -> 
 
 /// Opens the claim of an order, or gives it a new link: the link's whole address.
 fn open(tx: &mut Tx<'_>, cx: &Cx, order: OrderId, email: &str, app_url: &str) -> Result<String> {
-    let secret = identity::secret(cx);
+    let secret = ops::secret(cx);
     store::open(tx, cx, order, email, &token_hash(&secret), cx.now + LINK_LASTS)?;
     Ok(format!("{app_url}/claim/{secret}"))
 }

@@ -3,7 +3,7 @@
 
 use db::Tx;
 use kernel::{Cx, Duration, Result, Timestamp};
-use ops::token_hash;
+use ops::{secret, token_hash};
 
 use super::store::{self, NewSession};
 use super::{Profile, find};
@@ -18,11 +18,6 @@ pub const SESSION_LASTS: Duration = Duration::from_secs(30 * 24 * 3600);
 /// different mailboxes.
 pub fn folded(email: &str) -> String {
     email.trim().to_ascii_lowercase()
-}
-
-/// A secret that nobody can guess, and of which only the hash is kept.
-pub fn secret(cx: &Cx) -> String {
-    cx.random::<32>().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Makes a link with which the reader of this mailbox signs in, and gives its secret, this one time.

@@ -1,7 +1,6 @@
 //! Which buyer is asking: who is signed in to our own pages, who has a token of the shop's own sign-in, or the shop's own
 //! server on behalf of somebody.
 
-pub mod cookie;
 pub mod jwks;
 pub mod jwt;
 
@@ -15,8 +14,14 @@ use shop::ids::ProfileId;
 
 use super::auth::{self, Caller};
 use super::call::Call;
+use super::cookie::Cookie;
 use super::problem::Problem;
 use crate::app::App;
+
+/// The cookie of who is signed in.
+pub(super) const SESSION: Cookie = Cookie::lasting("makegood-buyer", identity::SESSION_LASTS);
+/// The cookie of whoever has a form of ours before them.
+pub(super) const FORM: Cookie = Cookie::of_a_visit("makegood-buyer-form");
 
 /// Who a buyer is, and how we know.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -105,7 +110,7 @@ pub(in crate::http) async fn signed_in(
     app: &App,
     headers: &HeaderMap,
 ) -> Result<Option<(Profile, String)>, Problem> {
-    let Some(held) = cookie::Cookie::Session.read(app, headers) else { return Ok(None) };
+    let Some(held) = SESSION.read(app, headers) else { return Ok(None) };
     let (now, secret) = (app.clock.now(), held.to_owned());
     let found = app.shop.db.read("buyer.session", move |tx| identity::of_session(tx, now, &secret)).await?;
     Ok(found.map(|profile| (profile, held.to_owned())))

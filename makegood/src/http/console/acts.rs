@@ -7,13 +7,14 @@ use axum::response::Response;
 use ops::{Change, Guard, Mode, OperationDef, Proof, Receipt, Risk, Status};
 use serde_json::{Map, Value, json};
 
+use super::Shown;
 use super::faces::path_of;
 use super::form::{self, Field, From};
 use super::frame::{Frame, ROOMS, html};
 use super::parts::heading;
 use super::twins::{Of, Twins, quoted, twins};
-use super::visit::{Fields, Visit, encoded};
-use super::{Shown, door};
+use super::visit::{Visit, encoded};
+use crate::http::posted::{self, Fields};
 use crate::http::problem::Problem;
 
 /// A way to a form.
@@ -253,7 +254,7 @@ pub(super) async fn operate(visit: &mut Visit, def: &'static OperationDef) -> Sh
     let wants = given.remove("do").unwrap_or_default();
     let reason = given.remove("reason").unwrap_or_default().trim().to_owned();
     let plan_id = given.remove("plan_id");
-    given.remove(door::WORD);
+    given.remove(posted::WORD);
     if let (Some(subject), Some(id)) = (def.subject, &visit.id) {
         given.insert(subject.to_owned(), id.clone());
     }

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::parts::heading;
-use super::visit::Fields;
+use crate::http::posted::Fields;
 use crate::http::problem::Problem;
 
 /// One field.

@@ -14,11 +14,12 @@ use serde_json::json;
 use subtle::ConstantTimeEq;
 use tokio::sync::Semaphore;
 
-use super::door::{Cookie, fresh, word_of};
+use super::door::{FORM, SESSION};
 use super::frame::{Frame, html};
 use super::visit::Visit;
 use super::{Shown, to};
 use crate::app::App;
+use crate::http::posted::word_of;
 use crate::http::problem::Problem;
 
 /// Failures of one name that are borne before anybody has to wait.
@@ -74,8 +75,8 @@ pub(super) async fn page(visit: &mut Visit) -> Shown {
     match sign_in(visit).await? {
         Ended::In(secret) => {
             let mut response = to(&next);
-            Cookie::Session.set(&visit.app, &secret, &mut response);
-            Cookie::Form.set(&visit.app, "", &mut response);
+            SESSION.set(&visit.app, &secret, &mut response);
+            FORM.set(&visit.app, "", &mut response);
             Ok(response)
         }
         Ended::Wrong => {
@@ -105,13 +106,13 @@ fn next(visit: &Visit) -> Result<String, Problem> {
 /// The form, with a cookie that makes it ours.
 fn form(visit: &Visit, status: StatusCode, name: String, trouble: &str) -> Response {
     let mut frame = Frame::of(visit, "Sign in");
-    let held = Cookie::Form.read(&visit.app, &visit.head.headers).map(str::to_owned);
-    let cookie = held.clone().unwrap_or_else(|| fresh(&visit.app));
+    let held = FORM.read(&visit.app, &visit.head.headers).map(str::to_owned);
+    let cookie = held.clone().unwrap_or_else(|| ops::secret(&visit.app.shop.cx()));
     frame.word = word_of(&cookie);
     let next = next(visit).unwrap_or_default();
     let mut response = html(status, &SignIn { frame, next, name, trouble: trouble.to_owned() });
     if held.is_none() {
-        Cookie::Form.set(&visit.app, &cookie, &mut response);
+        FORM.set(&visit.app, &cookie, &mut response);
     }
     response
 }
@@ -276,7 +277,7 @@ pub(super) async fn out(visit: &mut Visit) -> Shown {
     let (id, holder, actor) = (session.id, session.holder.clone(), visit.by(None)?.actor);
     end_session(visit, id, &holder, &actor).await?;
     let mut response = to("/_/sign-in");
-    Cookie::Session.set(&visit.app, "", &mut response);
+    SESSION.set(&visit.app, "", &mut response);
     response.headers_mut().insert("clear-site-data", HeaderValue::from_static("\"cache\""));
     Ok(response)
 }
@@ -346,15 +347,15 @@ pub(super) async fn welcome(visit: &mut Visit) -> Shown {
     let found = Found { holder: For::User(user.id), actor, role: user.role, kept: Some(hash) };
     let mut response = to("/_/");
     if let Ended::In(secret) = begin(visit, found, Some(name), address).await? {
-        Cookie::Session.set(&visit.app, &secret, &mut response);
+        SESSION.set(&visit.app, &secret, &mut response);
     }
     Ok(response)
 }
 
 fn choose(visit: &Visit, user: &User, status: StatusCode, trouble: &str) -> Response {
     let mut frame = Frame::of(visit, "Welcome");
-    let held = Cookie::Form.read(&visit.app, &visit.head.headers).map(str::to_owned);
-    let cookie = held.clone().unwrap_or_else(|| fresh(&visit.app));
+    let held = FORM.read(&visit.app, &visit.head.headers).map(str::to_owned);
+    let cookie = held.clone().unwrap_or_else(|| ops::secret(&visit.app.shop.cx()));
     if visit.session.is_none() {
         frame.word = word_of(&cookie);
     }
@@ -367,7 +368,7 @@ fn choose(visit: &Visit, user: &User, status: StatusCode, trouble: &str) -> Resp
     };
     let mut response = html(status, &page);
     if held.is_none() {
-        Cookie::Form.set(&visit.app, &cookie, &mut response);
+        FORM.set(&visit.app, &cookie, &mut response);
     }
     response
 }

@@ -12,8 +12,9 @@ use super::form::{self, Field, From};
 use super::frame::{Frame, html};
 use super::parts::{Part, Table, heading, parts};
 use super::twins::{Of, Twins, quoted, twins};
-use super::visit::{Fields, Visit};
-use super::{Shown, door, to};
+use super::visit::Visit;
+use super::{Shown, to};
+use crate::http::posted::{self, Fields};
 use crate::http::problem::Problem;
 use crate::tasks::{self, Started};
 
@@ -82,7 +83,7 @@ pub(super) async fn perform(visit: &mut Visit, def: &'static TaskDef<Shop>) -> S
     let mut given = if is_form { visit.form.clone() } else { visit.query()? };
     let wants = given.remove("do").unwrap_or_default();
     let reason = given.remove("reason").unwrap_or_default().trim().to_owned();
-    given.remove(door::WORD);
+    given.remove(posted::WORD);
     if let (Some(subject), Some(id)) = (def.subject, &visit.id) {
         given.insert(subject.to_owned(), id.clone());
     }

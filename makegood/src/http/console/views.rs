@@ -12,8 +12,9 @@ use super::form::{self, Field, From};
 use super::frame::{Frame, html};
 use super::parts::{Part, Table, heading, parts};
 use super::twins::{Of, Twins, twins};
-use super::visit::{Fields, Visit, encoded};
+use super::visit::{Visit, encoded};
 use super::{Shown, order, tasks};
+use crate::http::posted::Fields;
 use crate::http::problem::Problem;
 
 /// States that people look for, as one click each: view, field, words.

@@ -1,12 +1,9 @@
 //! One request to a page, with what the pages need of it.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use axum::body::Body;
-use axum::extract::Query;
-use axum::http::header::CONTENT_TYPE;
-use axum::http::{Request, Uri, request};
+use axum::http::{Request, request};
 use kernel::Timestamp;
 use ops::{By, Role};
 
@@ -14,11 +11,8 @@ use super::door::Session;
 use super::faces::Face;
 use crate::app::App;
 use crate::http::Origin;
-use crate::http::body::{self, JSON_BYTES, Patience};
+use crate::http::posted::{self, Fields};
 use crate::http::problem::Problem;
-
-/// The fields of a form or a query, each at most once.
-pub(in crate::http) type Fields = BTreeMap<String, String>;
 
 /// One request to a page.
 pub(super) struct Visit {
@@ -53,26 +47,14 @@ impl Visit {
 
     /// Reads the form.
     pub(super) async fn read_form(&mut self) -> Result<(), Problem> {
-        let kind =
-            self.head.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-        if !kind.starts_with("application/x-www-form-urlencoded") {
-            let expected = "expected Content-Type: application/x-www-form-urlencoded";
-            return Err(Problem::new("unsupported_media_type", expected));
-        }
-        if body::announces_more_than(&self.head.headers, JSON_BYTES) {
-            return Err(body::BodyError::TooLarge.into());
-        }
-        let patience = self.head.extensions.get::<Patience>().copied().unwrap_or_default();
         let body = self.body.get_mut().unwrap_or_else(|poisoned| poisoned.into_inner()).take();
-        let bytes = body::read(body.unwrap_or_default(), JSON_BYTES, patience).await?;
-        let text = std::str::from_utf8(&bytes).map_err(|_| Problem::new("malformed_body", "is not UTF-8"))?;
-        self.form = fields(text)?;
+        self.form = posted::read(&self.head, body).await?;
         Ok(())
     }
 
     /// What the query says.
     pub(super) fn query(&self) -> Result<Fields, Problem> {
-        fields(self.head.uri.query().unwrap_or_default())
+        posted::fields(self.head.uri.query().unwrap_or_default())
     }
 
     /// One field of the form; empty when it is not there.
@@ -99,21 +81,6 @@ impl Visit {
     pub(super) fn may(&self, least: Role) -> bool {
         self.session.as_ref().is_some_and(|session| session.caller.role >= least)
     }
-}
-
-pub(in crate::http) fn fields(text: &str) -> Result<Fields, Problem> {
-    let uri: Uri =
-        format!("/?{text}").parse().map_err(|_| Problem::new("malformed_body", "no form is like this"))?;
-    let pairs: Query<Vec<(String, String)>> =
-        Query::try_from_uri(&uri).map_err(|error| Problem::invalid("", error.to_string()))?;
-    let mut fields = Fields::new();
-    for (name, value) in pairs.0 {
-        if name.contains('\0') || value.contains('\0') {
-            return Err(Problem::invalid(name.replace('\0', ""), "holds the character NUL"));
-        }
-        fields.insert(name, value.replace("\r\n", "\n"));
-    }
-    Ok(fields)
 }
 
 /// A text as part of an address.

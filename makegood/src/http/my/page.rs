@@ -6,7 +6,7 @@ use axum::response::{Html, IntoResponse, Response};
 
 use super::visit::Visit;
 use crate::app::App;
-use crate::http::buyer::cookie::Cookie;
+use crate::http::buyer::FORM;
 use crate::http::problem::Problem;
 
 /// What stands around every page.
@@ -46,7 +46,7 @@ pub(super) struct Message {
 pub(super) fn html(visit: &Visit, status: StatusCode, page: &impl Template) -> Response {
     let mut response = rendered(status, page);
     if let Some(cookie) = &visit.new_cookie {
-        Cookie::Form.set(&visit.app, cookie, &mut response);
+        FORM.set(&visit.app, cookie, &mut response);
     }
     response
 }

@@ -13,7 +13,7 @@ use shop::customers::identity::{self, Ending};
 use super::page::{self, Frame, Message};
 use super::visit::Visit;
 use super::{Shown, to};
-use crate::http::buyer::cookie::Cookie;
+use crate::http::buyer::{FORM, SESSION};
 
 #[derive(Template)]
 #[template(path = "my/login.html")]
@@ -107,8 +107,8 @@ fn over(visit: &Visit) -> Response {
 /// On to the account, with the cookie of this session.
 pub(super) fn signed_in(visit: &Visit, session: &str) -> Response {
     let mut response = to("/my");
-    Cookie::Session.set(&visit.app, session, &mut response);
-    Cookie::Form.set(&visit.app, "", &mut response);
+    SESSION.set(&visit.app, session, &mut response);
+    FORM.set(&visit.app, "", &mut response);
     response
 }
 
@@ -128,7 +128,7 @@ pub(super) async fn out(visit: &mut Visit) -> Shown {
         ended.safe_to_repeat()?;
     }
     let mut response = to("/login");
-    Cookie::Session.set(&visit.app, "", &mut response);
+    SESSION.set(&visit.app, "", &mut response);
     response.headers_mut().insert("clear-site-data", HeaderValue::from_static("\"cache\""));
     Ok(response)
 }

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use axum::body::Body;
-use axum::http::header::{CONTENT_TYPE, USER_AGENT};
+use axum::http::header::USER_AGENT;
 use axum::http::{Request, request};
 use kernel::Timestamp;
 use shop::customers::Profile;
@@ -11,11 +11,8 @@ use subtle::ConstantTimeEq;
 
 use crate::app::App;
 use crate::http::Origin;
-use crate::http::body::{self, JSON_BYTES, Patience};
-use crate::http::buyer::cookie::Cookie;
-use crate::http::buyer::signed_in;
-use crate::http::console::door::{WORD, fresh, was_sent_from_here, word_of};
-use crate::http::console::visit::{Fields, fields};
+use crate::http::buyer::{FORM, signed_in};
+use crate::http::posted::{self, Fields, WORD, was_sent_from_here, word_of};
 use crate::http::problem::Problem;
 
 /// One request, and who is signed in.
@@ -47,11 +44,11 @@ impl Visit {
     ) -> Result<Visit, Problem> {
         let (head, body) = request.into_parts();
         let (buyer, session) = signed_in(&app, &head.headers).await?.unzip();
-        let held = session.clone().or_else(|| Cookie::Form.read(&app, &head.headers).map(str::to_owned));
+        let held = session.clone().or_else(|| FORM.read(&app, &head.headers).map(str::to_owned));
         let (word, new_cookie) = match held {
             Some(held) => (word_of(&held), None),
             None => {
-                let made = fresh(&app);
+                let made = ops::secret(&app.shop.cx());
                 (word_of(&made), Some(made))
             }
         };
@@ -62,20 +59,8 @@ impl Visit {
 
     /// Reads the form, which must come from our own pages.
     pub(super) async fn read_form(&mut self) -> Result<(), Problem> {
-        let kind =
-            self.head.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-        if !kind.starts_with("application/x-www-form-urlencoded") {
-            let expected = "expected Content-Type: application/x-www-form-urlencoded";
-            return Err(Problem::new("unsupported_media_type", expected));
-        }
-        if body::announces_more_than(&self.head.headers, JSON_BYTES) {
-            return Err(body::BodyError::TooLarge.into());
-        }
-        let patience = self.head.extensions.get::<Patience>().copied().unwrap_or_default();
         let body = self.body.get_mut().unwrap_or_else(|poisoned| poisoned.into_inner()).take();
-        let bytes = body::read(body.unwrap_or_default(), JSON_BYTES, patience).await?;
-        let text = std::str::from_utf8(&bytes).map_err(|_| Problem::new("malformed_body", "is not UTF-8"))?;
-        let form = fields(text)?;
+        let form = posted::read(&self.head, body).await?;
         let word = form.get(WORD).map_or("", String::as_str);
         let is_ours = self.new_cookie.is_none() && bool::from(word.as_bytes().ct_eq(self.word.as_bytes()));
         if !is_ours || !was_sent_from_here(&self.head.headers, &self.app.config.app_url) {
