@@ -19,6 +19,7 @@ mod newest;
 mod postgres;
 mod queue;
 mod row;
+mod sessions;
 mod sqlite;
 mod tx;
 mod url;
@@ -36,6 +37,7 @@ pub use inline::{Fate, Faults, NoFaults, yield_now};
 pub use migrate::{Applied, Migration, MigrationState};
 pub use newest::NewestFirst;
 pub use row::Row;
+pub use sessions::{Session, Sessions};
 pub use tx::Tx;
 pub use url::{Target, TargetError};
 pub use value::{FromValue, Value};
@@ -76,6 +78,8 @@ pub struct PoolState {
     pub busy: usize,
     /// Pieces of work that wait for a connection.
     pub waiting: usize,
+    /// Pieces of work that were refused since the start, because no connection was free in time.
+    pub refused: u64,
 }
 
 /// A database: cheap to clone, shared by all.

@@ -96,7 +96,7 @@ impl Postgres {
 
     pub(crate) fn pool(&self) -> PoolState {
         let (busy, waiting) = self.queue.busy_and_waiting();
-        PoolState { size: self.size, busy, waiting }
+        PoolState { size: self.size, busy, waiting, refused: self.queue.refused() }
     }
 }
 

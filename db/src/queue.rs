@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Instant;
 
@@ -109,6 +109,7 @@ pub(crate) struct Queue {
     wait_max: Duration,
     /// What is told to those for whom there is no room or no time.
     full: &'static str,
+    refused: AtomicU64,
 }
 
 thread_local! {
@@ -127,7 +128,7 @@ struct State {
 
 impl Queue {
     pub(crate) fn new(max: usize, wait_max: Duration, full: &'static str) -> Self {
-        Queue { state: Mutex::default(), max, wait_max, full }
+        Queue { state: Mutex::default(), max, wait_max, full, refused: AtomicU64::new(0) }
     }
 
     /// Puts work in, or says that the queue is full.
@@ -135,7 +136,11 @@ impl Queue {
         let mut state = self.lock();
         if state.closed || state.waiting.len() >= self.max {
             let waiting = state.waiting.len();
+            let closed = state.closed;
             drop(state);
+            if !closed {
+                self.refused.fetch_add(1, Ordering::Relaxed);
+            }
             tracing::warn!(waiting, "{}", self.full);
             return Err(TxError::Busy(format!("{}: {waiting} wait already", self.full)));
         }
@@ -185,6 +190,7 @@ impl Queue {
         if work.age() <= self.wait_max {
             return Some(work);
         }
+        self.refused.fetch_add(1, Ordering::Relaxed);
         tracing::warn!(name = work.name(), "{}", self.full);
         let text = format!("{}: `{}` waited {:?}", self.full, work.name(), self.wait_max);
         work.finish(End::Busy(text));
@@ -217,6 +223,11 @@ impl Queue {
     pub(crate) fn busy_and_waiting(&self) -> (usize, usize) {
         let state = self.lock();
         (state.busy, state.waiting.len())
+    }
+
+    /// For how many there was no room or no time.
+    pub(crate) fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

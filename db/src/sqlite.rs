@@ -90,7 +90,12 @@ impl Sqlite {
     pub(crate) fn pool(&self) -> PoolState {
         let (writing, write_wait) = self.writes.busy_and_waiting();
         let (reading, read_wait) = self.reads.busy_and_waiting();
-        PoolState { size: 1 + READERS, busy: writing + reading, waiting: write_wait + read_wait }
+        PoolState {
+            size: 1 + READERS,
+            busy: writing + reading,
+            waiting: write_wait + read_wait,
+            refused: self.writes.refused() + self.reads.refused(),
+        }
     }
 
     pub(crate) fn is_healthy(&self) -> bool {

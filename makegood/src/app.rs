@@ -6,6 +6,7 @@ use db::{Db, Target};
 use kernel::{Clock, Entropy, Error};
 use mail::{Mailer, Smtp};
 use ops::Runner;
+use shop::around::Around;
 use shop::{Outside, Shop};
 use stripe::{Answer, Call, CallError, HttpStripe, KeyFault, Stripe};
 
@@ -118,8 +119,21 @@ impl App {
         let (config, outside) = (Arc::new(config), outside.into());
         let around =
             Surroundings::new(config.clone(), db.clone(), outside.clone(), secrets.clone(), clock.clone());
+        App::amid(Arc::new(around), config, db, outside, secrets, clock, entropy)
+    }
+
+    /// The same amid other surroundings: those of a drill.
+    pub(crate) fn amid(
+        around: Arc<dyn Around>,
+        config: Arc<Config>,
+        db: Db,
+        outside: Outside,
+        secrets: Arc<Secrets>,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Arc<App> {
         let shop = Shop::new(db.clone(), outside, config.shop_settings(), clock.clone(), entropy.clone());
-        let shop = shop.in_process(Arc::new(around));
+        let shop = shop.in_process(around);
         let metrics = Arc::new(Metrics::new(clock.now()));
         let shelves = Shelves::of(&config, &entropy);
         let shop = Arc::new(shop);

@@ -410,6 +410,9 @@ impl Metrics {
             head(out, name, "gauge", help);
             line(out, name, "", value);
         }
+        let name = "db_pool_refused_total";
+        head(out, name, "counter", "Pieces of work that got no connection to the database in time.");
+        line(out, name, "", pool.refused);
     }
 
     fn write_findings(&self, out: &mut String, now: Timestamp) {
@@ -527,6 +530,7 @@ mod tests {
             "orders_paid_unconfirmed 0",
             "orders_requires_review 0",
             "db_pool_waiting 0",
+            "db_pool_refused_total 0",
             "stripe_event_lag_seconds 0",
             "check_findings{check=\"paid_not_confirmed\"} 0",
             "check_age_seconds{check=\"paid_not_confirmed\"} 0",

@@ -30,9 +30,26 @@ impl Surroundings {
         clock: Arc<dyn Clock>,
     ) -> Self {
         let vitals = Vitals { outside, secrets: secrets.clone() };
-        let patient =
-            Patient { config: Ok(config.clone()), db: Ok(db), vitals: Ok(vitals), clock, serves: true };
+        let patient = Patient {
+            config: Ok(config.clone()),
+            db: Ok(db),
+            vitals: Ok(vitals),
+            clock,
+            serves: true,
+            in_the_world: true,
+        };
         Surroundings { config, secrets, patient }
+    }
+
+    /// Of a process that serves nothing, around what is named there.
+    pub fn around(patient: Patient, config: Arc<Config>, secrets: Arc<Secrets>) -> Self {
+        Surroundings { config, secrets, patient }
+    }
+
+    /// The same with nothing around it.
+    pub(crate) fn out_of_the_world(mut self) -> Self {
+        self.patient.in_the_world = false;
+        self
     }
 }
 

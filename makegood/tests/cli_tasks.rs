@@ -8,6 +8,7 @@ mod cli_stage;
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use cli_stage::{Said, Stage};
@@ -222,6 +223,66 @@ testkit::on_both_engines! {
         let progress = |said: &Said| said.err.lines().filter(|line| line.ends_with(" s)")).count();
         assert_eq!(said.iter().map(progress).collect::<Vec<_>>(), [2, 0, 0], "{said:?}");
         assert!(!said[0].err.contains('\r') && !said[0].err.contains('\u{1b}'), "{said:?}");
+    }
+
+    async fn a_connection_that_holds_a_transaction_is_cut_and_ours_are_not(test: TestDb) {
+        let stage = Stage::on(&test);
+        let pool = stage.type_in("db pool --json").ends(0).json();
+        assert_eq!((&pool["data"][0]["object"], pool["data"].as_array().unwrap().len()), (&"pool".into(), 1), "{pool}");
+        let db::Target::Postgres(url) = &test.target else {
+            let none = stage.type_in("db cut --idle-minutes 0 --yes --reason tests --json").ends(0).json();
+            assert_eq!(none["data"], serde_json::json!([]));
+            return;
+        };
+        let mark = if url.contains('?') { '&' } else { '?' };
+        let other = db::Target::Postgres(format!("{url}{mark}application_name=reports"));
+        let other = db::Db::open(&other, db::Limits::default()).await.unwrap();
+        let (tell, told) = std::sync::mpsc::channel::<()>();
+        let (mut told, ran) = (Some(told), Arc::new(AtomicU32::new(0)));
+        let count = ran.clone();
+        let held = tokio::spawn(async move {
+            let hold = move |tx: &mut db::Tx<'_>| {
+                count.fetch_add(1, Ordering::SeqCst);
+                tx.execute("UPDATE inventory SET stock_count = stock_count", &[])?;
+                // Until the test is done with it.
+                if let Some(told) = told.take() {
+                    told.recv().ok();
+                }
+                tx.count("SELECT count(*) FROM inventory", &[])
+            };
+            other.write("test.hold", hold).await
+        });
+        let find = |list: &serde_json::Value| {
+            let rows = list["data"].as_array().unwrap().clone();
+            let is_it = |row: &serde_json::Value| {
+                row["who"].as_str().is_some_and(|who| who.starts_with("reports")) && row["state"] == "idle in transaction"
+            };
+            rows.into_iter().find(is_it)
+        };
+        let mut row = None;
+        for _ in 0..100 {
+            row = find(&stage.type_in("db pool --json").ends(0).json());
+            if row.is_some() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        assert!(row.is_some(), "it never showed");
+        // A minute is allowed.
+        assert!(find(&stage.type_in("db cut --preview --json").ends(0).json()).is_none());
+        let would = stage.type_in("db cut --idle-minutes 0 --preview --json").ends(0).json();
+        assert_eq!(find(&would).unwrap()["plan"][0]["to"], "cut", "{would}");
+        stage.type_in("db cut --idle-minutes 0 --yes").ends(2);
+        let cut = stage.type_in("db cut --idle-minutes 0 --yes --reason tests --json").ends(0).json();
+        assert!(find(&cut).is_some(), "{cut}");
+        tell.send(()).unwrap();
+        // What was cut is undone; this program goes on with another connection.
+        assert!(held.await.unwrap().is_ok());
+        assert_eq!(ran.load(Ordering::SeqCst), 2);
+        test.db.read("test", |tx| tx.count("SELECT count(*) FROM orders", &[])).await.unwrap();
+        let audited = stage.type_in("audit list --json").ends(0).json();
+        let kinds: Vec<_> = audited["data"].as_array().unwrap().iter().map(|row| row["event_type"].clone()).collect();
+        assert!(kinds.contains(&"connections_cut".into()), "{audited}");
     }
 
     async fn findings_end_with_3_and_look_the_same_here_and_through_a_server(test: TestDb) {

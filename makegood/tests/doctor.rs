@@ -236,7 +236,7 @@ fn a_database_url_that_start_up_refuses_is_explained_without_opening_anything() 
         let stage = Stage::bare().with("DATABASE_URL", url.clone());
         let said = stage.type_in("doctor --json").ends(3);
         let report = said.json();
-        let told = row(&report, "config.forms");
+        let told = row(&report, "config.database");
         let seen = told["seen"].as_str().unwrap();
         assert!(seen.starts_with("Bootstrap failed: DATABASE_URL"), "{url}: {seen}");
         assert!(seen.contains(words), "{url}: expected `{words}` in {seen}");
@@ -247,11 +247,32 @@ fn a_database_url_that_start_up_refuses_is_explained_without_opening_anything() 
     }
 }
 
+/// The runbook of a program that does not start cannot ask for one that does.
+#[test]
+fn the_runbook_of_a_wrong_database_goes_its_loop_without_one() {
+    let stage = Stage::bare().with("DATABASE_URL", "mongodb+srv://shop:Planted@cluster.example/shop");
+    let found = stage.type_in("runbook detect bootstrap-db-uri --json").ends(3).json();
+    assert_eq!(found["data"][0]["subject"], "config.database", "{found}");
+    let explained = stage.type_in("runbook explain bootstrap-db-uri all --json").ends(0).json();
+    assert_eq!(explained["cause"], "address_wrong", "{explained}");
+    assert!(explained["because"].as_str().unwrap().contains("Invalid scheme"), "{explained}");
+    stage.type_in("runbook verify bootstrap-db-uri config.database").ends(3);
+    let preview = stage.type_in("runbook preview bootstrap-db-uri all").ends(8);
+    assert!(preview.err.contains("Set it right") && !preview.err.contains("Planted"), "{preview:?}");
+    let reply = stage.type_in("runbook reply bootstrap-db-uri all").ends(0);
+    assert!(reply.out.contains("your order arrives by itself"), "{reply:?}");
+    stage.type_in("runbook explain bootstrap-db-uri no.such.thing").ends(5);
+    assert_eq!(std::fs::read_dir(stage.folder()).unwrap().count(), 0, "something was made");
+    let right = Stage::bare();
+    right.type_in("runbook verify bootstrap-db-uri all").ends(0);
+    assert_eq!(std::fs::read_dir(right.folder()).unwrap().count(), 0, "a database was made");
+}
+
 #[test]
 fn a_mongo_uri_is_explained_and_a_database_that_is_not_there_is_not_made() {
     let stage = Stage::bare().with("MONGO_URI", "mongodb://shop:Planted@db/shop");
     let said = stage.type_in("doctor --json").ends(3);
-    says(&said.json(), "config.warnings", "warning", "MONGO_URI");
+    says(&said.json(), "config.other_database", "warning", "MONGO_URI");
     says(&said.json(), "database.reachable", "info", "there is no database at");
     assert!(!said.out.contains("Planted"));
     assert_eq!(std::fs::read_dir(stage.folder()).unwrap().count(), 0);

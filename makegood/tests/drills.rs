@@ -58,6 +58,10 @@ drills! {
     an_invalid_signature_is_found_explained_mended_and_verified "media-upload-signature";
     secret_rotation_is_found_explained_mended_and_verified "secret-rotation";
     checkout_failures_are_found_explained_mended_and_verified "checkout-failures";
+    an_exhausted_pool_is_found_explained_mended_and_verified "db-pool-exhausted";
+    a_database_that_is_named_wrong_is_found_explained_mended_and_verified "bootstrap-db-uri";
+    what_keeps_a_shop_from_opening_is_found_explained_mended_and_verified "prelaunch";
+    what_lets_strangers_in_is_found_explained_mended_and_verified "security-checks";
 }
 
 #[test]

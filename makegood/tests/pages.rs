@@ -166,8 +166,11 @@ fn looked(look: &ops::Look) -> String {
     let input: serde_json::Value = serde_json::from_str(look.input).unwrap();
     let mut line = format!("makegood {}", words(look.task));
     for (name, value) in input.as_object().unwrap() {
-        let value = value.as_str().unwrap();
-        let flag = if name == "area" { value.to_owned() } else { format!("--{name} {value}") };
+        let flag = match value.as_str() {
+            Some(value) if name == "area" => value.to_owned(),
+            Some(value) => format!("--{name} {value}"),
+            None => format!("--{name}"),
+        };
         let _ = write!(line, " {flag}");
     }
     line
@@ -191,6 +194,9 @@ fn reads(reads: Reads) -> &'static str {
         }
         Reads::Secrets => {
             "The cause is picked by what the server knows of its secrets; ask the server that takes the webhooks."
+        }
+        Reads::Surroundings => {
+            "The cause is picked by what `makegood doctor` sees, and by no row: it works without a database. What only the server knows, like its pool, is asked of the server (`--server`)."
         }
     }
 }

@@ -150,6 +150,16 @@ fn cases() -> Vec<Case> {
         // A shop without a yesterday: one in a quarter of an hour is what is usual.
         case("RefundSpike", on, "40m", &[(REFUNDS, "0+1x60")]),
         case("RefundSpike", off, "40m", &[(REFUNDS, "0x5 3x60")]),
+        // One that is refused calls somebody; that others wait is no reason to.
+        case("DbPoolExhausted", on, "12m", &[("db_pool_refused_total", "0x10 1x20")]),
+        case(
+            "DbPoolExhausted",
+            off,
+            "30m",
+            &[("db_pool_refused_total", "7x30"), ("db_pool_waiting", "90x30")],
+        ),
+        case("SecretsTroubled", on, "6m", &[("secrets_troubled", "1x10")]),
+        case("SecretsTroubled", off, "9m", &[("secrets_troubled", "1 1 1 0x10")]),
         case(
             "ChecksStale",
             on,

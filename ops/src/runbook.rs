@@ -44,6 +44,8 @@ pub enum Reads {
     Content,
     /// What is known of the secrets.
     Secrets,
+    /// What is seen around the shop, by the first of its looks. It needs no row, and so no database.
+    Surroundings,
 }
 
 /// Whether a cause is a fault.

@@ -20,6 +20,8 @@ pub enum Part {
     Security,
     /// What is sold, and whether it is there.
     Content,
+    /// The database: its address, its schema, its connections.
+    Database,
 }
 
 /// The process around the shop.

@@ -184,6 +184,8 @@ pub const VIEWS: &[ViewDef] = &[
 pub const TASKS: &[TaskDef<Shop>] = &[
     TaskDef::of::<cases::Case>(),
     TaskDef::of::<checkout::tasks::CleanUpFailed>(),
+    TaskDef::of::<office::connections::Pool>(),
+    TaskDef::of::<office::connections::Cut>(),
     TaskDef::of::<office::doctor::Doctor>(),
     TaskDef::of::<content::tasks::CheckContent>(),
     TaskDef::of::<content::tasks::Import>(),
@@ -226,6 +228,10 @@ pub const RUNBOOKS: &[runbooks::Runbook] = &[
     runbooks::pages::media_upload_signature::RUNBOOK,
     runbooks::pages::secret_rotation::RUNBOOK,
     runbooks::pages::checkout_failures::RUNBOOK,
+    runbooks::pages::db_pool_exhausted::RUNBOOK,
+    runbooks::pages::bootstrap_db_uri::RUNBOOK,
+    runbooks::pages::prelaunch::RUNBOOK,
+    runbooks::pages::security_checks::RUNBOOK,
 ];
 
 /// Tables that only grow: a program that runs may add to them, and nothing else.

@@ -24,7 +24,7 @@ use shop::orders::{
     Amounts, CancelReason, Dispute, Line, Order, Payment, PaymentStatus, Review, ReviewKind, State, WaitsFor,
 };
 use shop::refunds::{Refund, RefundStatus};
-use shop::runbooks::{Difference, Facts, JobSeen, Missing, SecretSeen};
+use shop::runbooks::{Diagnosis, Difference, Facts, JobSeen, Missing, SecretSeen};
 use shop::switches::{Position, Switch};
 use stripe::{Asked, DisputeFact, DisputeState, DisputeStatus, Seen, Source};
 
@@ -172,32 +172,7 @@ fn flagged(mut order: Order, kind: ReviewKind) -> Order {
 }
 
 fn nothing(asked: &str) -> Facts {
-    Facts {
-        asked: asked.to_owned(),
-        now: NOW,
-        findings: Vec::new(),
-        order: None,
-        told_intent: None,
-        page_until: None,
-        event: None,
-        refund: None,
-        disputes: Vec::new(),
-        grants: Vec::new(),
-        reservations: Vec::new(),
-        job: None,
-        stock: None,
-        switch: None,
-        delivery: None,
-        content: None,
-        case: None,
-        differs: Vec::new(),
-        not_compared: None,
-        compared: None,
-        missing: None,
-        picture: None,
-        token: None,
-        secrets: Vec::new(),
-    }
+    Facts::empty(asked, NOW)
 }
 
 fn picture(status: AssetStatus, cause: Option<&str>, works: bool) -> Facts {
@@ -410,6 +385,17 @@ fn secret(source: &str, changes: bool, trouble: Option<&str>, unmatched: Option<
         unmatched: text(unmatched),
     };
     Facts { secrets: vec![seen], ..nothing(&name) }
+}
+
+/// What doctor finds: its names, those that are only warnings with a question mark.
+fn diagnosed(found: &[&str]) -> Facts {
+    let diagnosis = |id: &&str| Diagnosis {
+        id: id.trim_end_matches('?').to_owned(),
+        is_error: !id.ends_with('?'),
+        seen: "it is not so".into(),
+        fix: "make it so".into(),
+    };
+    Facts { diagnoses: Some(found.iter().map(diagnosis).collect()), ..nothing("all") }
 }
 
 fn case(order: Order, change: impl FnOnce(&mut Purchase)) -> Facts {
@@ -817,6 +803,59 @@ fn situations() -> Vec<(&'static str, &'static str, Facts)> {
                 ("the job is queued", job("queued")),
                 ("Stripe refused to open a page", of(cancelled(CancelReason::CheckoutFailed))),
                 ("the job is done and gone", nothing("job_1")),
+            ],
+        ),
+        (
+            "db-pool-exhausted",
+            vec![
+                ("no answer", diagnosed(&["database.reachable"])),
+                ("a transaction is held open", diagnosed(&["database.transactions?"])),
+                ("no connection is left", diagnosed(&["database.connections"])),
+                ("more wait than there are", diagnosed(&["database.pool"])),
+                ("nothing waits", diagnosed(&[])),
+            ],
+        ),
+        (
+            "bootstrap-db-uri",
+            vec![
+                ("another scheme", diagnosed(&["config.database", "config.forms"])),
+                ("only another setting", diagnosed(&["config.forms"])),
+                ("no answer", diagnosed(&["database.reachable"])),
+                ("an old schema", diagnosed(&["database.migrated"])),
+                ("MONGO_URI is set", diagnosed(&["config.other_database?"])),
+                ("it serves", diagnosed(&[])),
+            ],
+        ),
+        (
+            "prelaunch",
+            vec![
+                ("a setting is missing", diagnosed(&["config.complete"])),
+                ("no database", diagnosed(&["database.reachable"])),
+                ("no worker", diagnosed(&["queue.workers"])),
+                ("live money in the clear", diagnosed(&["security.https"])),
+                ("a key of another mode", diagnosed(&["stripe.key"])),
+                ("no account", diagnosed(&["stripe.account"])),
+                ("no endpoint", diagnosed(&["webhook.endpoint"])),
+                ("no bucket", diagnosed(&["storage.disk"])),
+                ("no films", diagnosed(&["stream.films?"])),
+                ("no price", diagnosed(&["content.prices"])),
+                ("ready", diagnosed(&[])),
+            ],
+        ),
+        (
+            "security-checks",
+            vec![
+                ("a file is gone", diagnosed(&["secrets.readable", "secrets.files"])),
+                ("everybody reads it", diagnosed(&["secrets.files"])),
+                ("a short token", diagnosed(&["secrets.admin_token?"])),
+                ("live money in the clear", diagnosed(&["security.https"])),
+                ("a secret key in the browser", diagnosed(&["stripe.key"])),
+                ("the endpoint answers to GET", diagnosed(&["webhook.reachable"])),
+                ("anybody is a proxy", diagnosed(&["security.proxies?"])),
+                ("a role that may do everything", diagnosed(&["database.role?"])),
+                ("an index is gone", diagnosed(&["database.indexes?"])),
+                ("a setting is no number", diagnosed(&["config.forms"])),
+                ("nothing found", diagnosed(&[])),
             ],
         ),
     ];

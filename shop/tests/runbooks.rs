@@ -108,7 +108,7 @@ fn every_operation_task_and_cause_that_a_runbook_names_is_there() {
             let input = serde_json::from_str(look.input).unwrap_or_else(|error| panic!("{id}: {error}"));
             let asked = task.read(input).unwrap_or_else(|error| panic!("{id}: {error}"));
             assert!(asked.changing.is_none(), "{id}: {} would change something", look.task);
-            if look.task == "courses.check" {
+            if ["courses.check", "doctor"].contains(&look.task) {
                 continue;
             }
             let all: Vec<&str> = shop::reconcile::Cause::ALL.iter().map(|cause| cause.as_str()).collect();

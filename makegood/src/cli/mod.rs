@@ -120,7 +120,7 @@ async fn perform(
         Does::Task(task) => {
             let input = (task.from_arguments)(matches)?;
             refuse_empty(task.subject, &input, task.arguments)?;
-            let backend = Backend::open(globals, terminal).await?;
+            let backend = Backend::open_for(task.name, &input, globals, terminal).await?;
             task::task(terminal, globals, &backend, task, input).await
         }
     }

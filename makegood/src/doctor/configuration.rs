@@ -4,34 +4,57 @@ use super::finding::Seen;
 use super::patient::Patient;
 use crate::config::{Problem, Use};
 
-/// All that is wrong. A database is named by its variable, what is wrong with it and what is expected, and is not opened.
+/// All that is wrong, save for the database's address.
 pub(super) async fn forms(patient: &Patient) -> Vec<Seen> {
-    let Err(problems) = &patient.config else { return Vec::new() };
-    problems.iter().map(wrong).collect()
+    let problems = patient.config.as_ref().err().into_iter().flatten();
+    let wrong = |problem: &Problem| {
+        Seen::error(problem.to_string())
+            .expected("what makegood config env says about this key")
+            .fix(right(problem))
+    };
+    problems.filter(|problem| !names_the_database(problem)).map(wrong).collect()
 }
 
-fn wrong(problem: &Problem) -> Seen {
-    let is_database = problem.key == "DATABASE_URL" || problem.key.starts_with("DB_");
-    let seen = if is_database { format!("Bootstrap failed: {problem}") } else { problem.to_string() };
-    let expected = match is_database {
-        true => "a connection string that starts with postgres:// or sqlite:, or no DATABASE_URL at all",
-        false => "what makegood config env says about this key",
+fn right(problem: &Problem) -> String {
+    format!("set {} right, then: makegood config check", problem.key)
+}
+
+fn names_the_database(problem: &Problem) -> bool {
+    problem.key == "DATABASE_URL" || problem.key.starts_with("DB_")
+}
+
+/// What is wrong with the address is named by its variable; nothing is opened.
+pub(super) async fn database(patient: &Patient) -> Vec<Seen> {
+    let problems = patient.config.as_ref().err().into_iter().flatten();
+    let wrong = |problem: &Problem| {
+        Seen::error(format!("Bootstrap failed: {problem}"))
+            .expected(
+                "a connection string that starts with postgres:// or sqlite:, or no DATABASE_URL at all",
+            )
+            .fix(right(problem))
     };
-    Seen::error(seen)
-        .expected(expected)
-        .fix(format!("set {} right, then: makegood config check", problem.key))
+    problems.filter(|problem| names_the_database(problem)).map(wrong).collect()
+}
+
+const MONGO: &str = "MONGO_URI";
+
+/// Who comes from another system may still have its database named.
+pub(super) async fn other_database(patient: &Patient) -> Vec<Seen> {
+    let problems = match &patient.config {
+        Ok(config) => &config.warnings,
+        Err(problems) => problems,
+    };
+    let fix = "unset MONGO_URI; makegood keeps its data where DATABASE_URL says";
+    let named = problems.iter().filter(|problem| problem.key == MONGO);
+    named.map(|problem| Seen::warning(problem.to_string()).fix(fix)).collect()
 }
 
 pub(super) async fn warnings(patient: &Patient) -> Vec<Seen> {
     let Ok(config) = &patient.config else { return Vec::new() };
-    let warning = |problem: &Problem| {
-        let fix = match problem.key.as_str() {
-            "MONGO_URI" => "unset MONGO_URI; makegood keeps its data where DATABASE_URL says".to_owned(),
-            key => format!("rename or unset {key}"),
-        };
-        Seen::warning(problem.to_string()).fix(fix)
-    };
-    config.warnings.iter().map(warning).collect()
+    let others = config.warnings.iter().filter(|problem| problem.key != MONGO);
+    others
+        .map(|problem| Seen::warning(problem.to_string()).fix(format!("rename or unset {}", problem.key)))
+        .collect()
 }
 
 pub(super) async fn complete(patient: &Patient) -> Vec<Seen> {

@@ -1,7 +1,8 @@
 //! The database: that it answers, is up to date, keeps what was committed, and cannot be rewritten by this program.
 
-use db::{Db, Examined, Target};
+use db::{Db, Examined, Sessions, Target};
 use kernel::Duration;
+use shop::office::connections::HELD_TOO_LONG;
 
 use super::finding::Seen;
 use super::patient::Patient;
@@ -29,6 +30,7 @@ pub(super) async fn reachable(patient: &Patient) -> Vec<Seen> {
                 }
             }
         }
+        Ok(_) if patient.is_crowded() => vec![Seen::nothing("no connection to the database is free")],
         Ok(db) => match examined(db).await {
             Ok(seen) => vec![Seen::ok(seen.engine)],
             Err(told) => vec![told],
@@ -167,20 +169,70 @@ pub(super) async fn indexes(patient: &Patient) -> Vec<Seen> {
     .await
 }
 
+pub(super) async fn transactions(patient: &Patient) -> Vec<Seen> {
+    let Ok(sessions) = sessions(patient).await else { return Vec::new() };
+    let held = sessions.others.iter().filter(|session| session.holds_a_transaction());
+    held.filter(|session| session.for_how_long >= HELD_TOO_LONG)
+        .map(|session| {
+            let (who, seconds) = (&session.who, session.for_how_long.as_secs());
+            Seen::warning(format!(
+                "{who} has held a transaction open for {seconds} s (connection {})",
+                session.id
+            ))
+            .expected("transactions that end within a minute")
+            .fix("makegood db cut")
+        })
+        .collect()
+}
+
+pub(super) async fn connections(patient: &Patient) -> Vec<Seen> {
+    let sessions = match sessions(patient).await {
+        Ok(sessions) => sessions,
+        Err(told) => return vec![told],
+    };
+    let Some(most) = sessions.most else { return vec![Seen::ok("SQLite has no server")] };
+    let (taken, idle) = (sessions.taken, sessions.others.iter().filter(|session| session.is_idle()).count());
+    match taken * 10 >= most * 9 {
+        false => vec![Seen::ok(format!("the server has {taken} of {most} connections"))],
+        true => vec![
+            Seen::error(format!(
+                "the server has {taken} of {most} connections; {idle} of others sit idle here"
+            ))
+            .expected("a tenth of them free")
+            .fix("makegood db cut; then give each program's pool a limit, or raise max_connections"),
+        ],
+    }
+}
+
+async fn sessions(patient: &Patient) -> Result<Sessions, Seen> {
+    let Ok(db) = &patient.db else { return Ok(Sessions::default()) };
+    let told =
+        |error| Seen::warning(format!("its connections cannot be listed: {error}")).fix("makegood db status");
+    db.sessions().await.map_err(told)
+}
+
+/// It asks the pool, not the database: perhaps nobody gets through to that one.
 pub(super) async fn pool(patient: &Patient) -> Vec<Seen> {
     let (Ok(db), true) = (&patient.db, patient.serves) else {
         return vec![Seen::info("only a running server has a pool to look at")];
     };
     let pool = db.pool();
-    match pool.waiting > pool.size {
+    let refused = match pool.refused {
+        0 => String::new(),
+        many => format!("; {many} were refused since the start"),
+    };
+    match patient.is_crowded() {
         false => vec![Seen::ok(format!(
-            "{} of {} connections busy, {} waiting",
+            "{} of {} connections busy, {} waiting{refused}",
             pool.busy, pool.size, pool.waiting
         ))],
         true => vec![
-            Seen::warning(format!("{} wait for {} connections", pool.waiting, pool.size))
-                .expected("fewer than there are connections")
-                .fix("see which statements take long; DB_POOL_MAX says how many connections there may be"),
+            Seen::error(format!(
+                "connection pool exhausted: {} wait for {} connections{refused}",
+                pool.waiting, pool.size
+            ))
+            .expected("fewer than there are connections")
+            .fix("makegood db pool says what works; DB_POOL_MAX says how many connections there may be"),
         ],
     }
 }

@@ -24,6 +24,8 @@ pub struct Patient {
     pub clock: Arc<dyn Clock>,
     /// True in the process that takes the webhooks.
     pub serves: bool,
+    /// False where there is no world around it: a drill has a Stripe of its own, and nothing listens at its address.
+    pub in_the_world: bool,
 }
 
 /// What is needed to ask others.
@@ -40,18 +42,16 @@ impl Patient {
         let clock = Arc::new(SystemClock);
         let config = Sources::of_process(None).and_then(|sources| Config::load(&sources));
         match config {
-            Err(problems) => {
-                let why = "the configuration is wrong";
-                Patient {
-                    config: Err(problems),
-                    db: Err(why.into()),
-                    vitals: Err(why.into()),
-                    clock,
-                    serves: false,
-                }
-            }
+            Err(problems) => Patient::without_configuration(problems, clock),
             Ok(config) => Patient::of(config, clock).await,
         }
+    }
+
+    /// Nothing can be opened.
+    pub fn without_configuration(problems: Vec<Problem>, clock: Arc<dyn Clock>) -> Patient {
+        let why = "the configuration is wrong";
+        let (db, vitals) = (Err(why.into()), Err(why.into()));
+        Patient { config: Err(problems), db, vitals, clock, serves: false, in_the_world: true }
     }
 
     async fn of(mut config: Config, clock: Arc<dyn Clock>) -> Patient {
@@ -64,7 +64,7 @@ impl Patient {
                 .map(|outside| Vitals { outside, secrets }),
         };
         let db = open(&config).await;
-        Patient { config: Ok(Arc::new(config)), db, vitals, clock, serves: false }
+        Patient { config: Ok(Arc::new(config)), db, vitals, clock, serves: false, in_the_world: true }
     }
 
     /// Why a probe cannot look, when it cannot.
@@ -73,7 +73,10 @@ impl Patient {
         match needs {
             Needs::Nothing => None,
             Needs::Config => self.config.is_err().then(|| "the configuration is wrong".to_owned()),
-            Needs::Database => missing(self.db.as_ref().err()),
+            Needs::World if !self.in_the_world => Some("there is no world around a drill".to_owned()),
+            Needs::World => self.lacks(Needs::Config),
+            Needs::Database => missing(self.db.as_ref().err())
+                .or_else(|| self.is_crowded().then(|| "no connection to the database is free".to_owned())),
             Needs::Others => missing(self.vitals.as_ref().err()),
             Needs::Stripe => {
                 let has_key = self.vitals.as_ref().is_ok_and(|vitals| vitals.secrets.api_key().is_some());
@@ -81,6 +84,14 @@ impl Patient {
                     .or_else(|| (!has_key).then(|| "there is no API key".to_owned()))
             }
         }
+    }
+
+    /// More waits for a connection of this process than there are: one who only looks does not wait behind them.
+    pub(super) fn is_crowded(&self) -> bool {
+        self.db.as_ref().is_ok_and(|db| {
+            let pool = db.pool();
+            pool.waiting > pool.size
+        })
     }
 
     pub(super) fn now(&self) -> Timestamp {

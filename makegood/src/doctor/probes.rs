@@ -19,6 +19,8 @@ pub enum Needs {
     Nothing,
     /// A configuration whose values have the right form.
     Config,
+    /// The same, and a network.
+    World,
     /// A database that is open.
     Database,
     /// Storage, streams, mail, secrets.
@@ -83,8 +85,20 @@ pub const PROBES: &[Probe] = &[
         Nothing,
         configuration::forms,
         Prelaunch,
-        Security
+        Security,
+        Database
     ),
+    probe!(
+        "config.database",
+        "the database is named by an address that is understood",
+        Nothing,
+        configuration::database,
+        Prelaunch,
+        Security,
+        Database
+        => "bootstrap-db-uri"
+    ),
+    probe!("config.other_database", "no setting names a database that is not used", Nothing, configuration::other_database, Database => "bootstrap-db-uri"),
     probe!("config.warnings", "no setting looks like a mistake", Config, configuration::warnings),
     probe!(
         "config.complete",
@@ -99,19 +113,29 @@ pub const PROBES: &[Probe] = &[
         Config,
         configuration::not_yet
     ),
-    probe!("database.reachable", "the database answers", Nothing, database::reachable, Prelaunch),
-    probe!("database.migrated", "every migration has run", Database, database::migrated, Prelaunch),
-    probe!("database.durable", "a commit survives a crash", Database, database::durable),
-    probe!("database.clock", "the database's clock agrees with ours", Database, database::clock),
+    probe!("database.pool", "nothing waits for a connection", Nothing, database::pool, Database => "db-pool-exhausted"),
+    probe!("database.reachable", "the database answers", Nothing, database::reachable, Prelaunch, Database => "bootstrap-db-uri"),
+    probe!("database.migrated", "every migration has run", Database, database::migrated, Prelaunch, Database => "bootstrap-db-uri"),
+    probe!("database.transactions", "nobody holds a transaction open", Database, database::transactions, Database => "db-pool-exhausted"),
+    probe!("database.connections", "the database's server has connections left", Database, database::connections, Database => "db-pool-exhausted"),
+    probe!("database.durable", "a commit survives a crash", Database, database::durable, Database),
+    probe!("database.clock", "the database's clock agrees with ours", Database, database::clock, Database),
     probe!(
         "database.role",
         "the role of this program cannot rewrite history",
         Database,
         database::role,
-        Security
+        Security,
+        Database
     ),
-    probe!("database.indexes", "orders are found by indexes", Database, database::indexes, Security),
-    probe!("database.pool", "nothing waits for a connection", Database, database::pool),
+    probe!(
+        "database.indexes",
+        "orders are found by indexes",
+        Database,
+        database::indexes,
+        Security,
+        Database
+    ),
     probe!("queue.workers", "workers run", Database, queue::workers, Prelaunch; 3),
     probe!("queue.events", "events are processed soon after they came", Database, queue::events),
     probe!("queue.jobs", "jobs are done soon after they are due", Database, queue::jobs),
@@ -145,11 +169,11 @@ pub const PROBES: &[Probe] = &[
         Prelaunch
     ),
     probe!("stripe.permissions", "the key may do what is needed", Stripe, stripe::permissions, Prelaunch),
-    probe!("stripe.clock", "Stripe's clock agrees with ours", Config, stripe::clock),
+    probe!("stripe.clock", "Stripe's clock agrees with ours", World, stripe::clock),
     probe!("webhook.endpoint", "Stripe has an endpoint that leads here", Stripe, webhook::endpoint, Prelaunch; 2),
-    probe!("webhook.reachable", "the endpoint answers at APP_URL, and only to POST", Config, webhook::reachable, Prelaunch, Security; 2),
+    probe!("webhook.reachable", "the endpoint answers at APP_URL, and only to POST", World, webhook::reachable, Prelaunch, Security; 2),
     probe!("webhook.secret", "what Stripe signs matches a secret", Others, webhook::secret, Prelaunch, Security; 2),
-    probe!("mail.server", "the mail server answers", Config, outside::mail),
+    probe!("mail.server", "the mail server answers", World, outside::mail),
     probe!("storage.disk", "the disk of resources takes our credentials", Others, outside::disk, Prelaunch, Content; 4),
     probe!("stream.films", "the place of films takes our credentials", Others, outside::streams, Prelaunch, Content; 4),
     probe!("content.for_sale", "something is for sale", Database, content::for_sale, Prelaunch, Content; 1),
@@ -160,7 +184,37 @@ pub const PROBES: &[Probe] = &[
 
 #[cfg(test)]
 mod tests {
+    use kernel::Timestamp;
+
     use super::*;
+
+    /// What a runbook looks at is there, and whatever is found of it has a cause there.
+    #[test]
+    fn every_probe_that_a_runbook_looks_at_has_a_cause_in_it() {
+        let around = shop::RUNBOOKS.iter().filter(|runbook| runbook.reads == ops::Reads::Surroundings);
+        for runbook in around {
+            let look = runbook.looks.first().unwrap();
+            let doctor: shop::office::doctor::Doctor = serde_json::from_str(look.input).unwrap();
+            let of_it = |probe: &&Probe| probe.is_of(&doctor.parts());
+            let all: Vec<&str> = PROBES.iter().filter(of_it).map(|probe| probe.id).collect();
+            let named = if look.causes.is_empty() { &all[..] } else { look.causes };
+            for id in named {
+                assert!(all.contains(id), "{}: {id} is not looked at", runbook.id);
+                let picked = (runbook.pick)(&shop::runbooks::Facts::around(
+                    "all",
+                    Timestamp::from_seconds(0),
+                    vec![shop::runbooks::Diagnosis {
+                        id: (*id).to_owned(),
+                        is_error: true,
+                        seen: "wrong".into(),
+                        fix: "mend it".into(),
+                    }],
+                ));
+                let cause = runbook.cause(picked.cause).unwrap();
+                assert_eq!(cause.standing, ops::Standing::Broken, "{}: {id}", runbook.id);
+            }
+        }
+    }
 
     #[test]
     fn each_of_the_six_prelaunch_checks_is_looked_at_and_every_name_is_its_own() {

@@ -8,6 +8,7 @@ use serde_json::json;
 use shop::downloads::{Asker, Wanted};
 use shop::media::Upload;
 
+use super::crowd::Crowd;
 use super::stage::Stage;
 
 /// Who buys.
@@ -25,18 +26,44 @@ pub(super) struct Broken {
     pub(super) cause: &'static str,
     /// What only a person knows.
     pub(super) with: Option<&'static str>,
+    /// What only a person can do, where no operation mends it.
+    pub(super) hand: Option<Hand>,
+}
+
+/// What a person does elsewhere.
+pub(super) enum Hand {
+    /// Sees to it that fewer ask at once, or that there are more connections.
+    Disperses(Crowd),
+    /// Sets what was wrong right, and starts the program.
+    Starts,
+    /// Starts a server with workers.
+    Works,
+}
+
+impl Hand {
+    pub(super) async fn act(self, stage: &Stage) -> Result<()> {
+        match self {
+            Hand::Disperses(crowd) => crowd.leave().await,
+            Hand::Starts => stage.start(),
+            Hand::Works => stage.watch().await?,
+        }
+        Ok(())
+    }
 }
 
 impl Broken {
     fn new(cause: &'static str, subject: impl ToString, story: &'static str) -> Self {
         let subject = subject.to_string();
-        Broken { story, seen_as: vec![subject.clone()], subject, cause, with: None }
+        Broken { story, seen_as: vec![subject.clone()], subject, cause, with: None, hand: None }
     }
     fn seen_as(self, subject: impl ToString) -> Self {
         Broken { seen_as: vec![subject.to_string()], ..self }
     }
     fn with(self, with: &'static str) -> Self {
         Broken { with: Some(with), ..self }
+    }
+    fn by_hand(self, hand: Hand) -> Self {
+        Broken { hand: Some(hand), ..self }
     }
 }
 
@@ -69,6 +96,10 @@ pub(super) async fn inject(runbook: &str, stage: &Stage) -> Result<Broken> {
         "media-upload-signature" => media_upload_signature(stage).await,
         "secret-rotation" => secret_rotation(stage).await,
         "checkout-failures" => checkout_failures(stage).await,
+        "db-pool-exhausted" => db_pool_exhausted(stage).await,
+        "bootstrap-db-uri" => Ok(bootstrap_db_uri(stage)),
+        "prelaunch" => prelaunch(stage).await,
+        "security-checks" => security_checks(stage).await,
         other => Err(Error::bug(format!("nobody has written a fault for {other}"))),
     }
 }
@@ -342,4 +373,32 @@ async fn checkout_failures(stage: &Stage) -> Result<Broken> {
     let job = failed.first().ok_or_else(|| Error::bug("no job has given up"))?;
     let story = "Ada leaves her basket, and Stripe is away for so long that the work on it gives up";
     Ok(Broken::new("job_gave_up", job, story))
+}
+
+/// A real crowd: every connection of the pool is held, and more work waits than there are connections.
+async fn db_pool_exhausted(stage: &Stage) -> Result<Broken> {
+    let crowd = Crowd::gather(&stage.shop.db).await;
+    let story = "a campaign brings more people at once than there are connections to the database";
+    Ok(Broken::new("pool_too_small", "database.pool", story).by_hand(Hand::Disperses(crowd)))
+}
+
+fn bootstrap_db_uri(stage: &Stage) -> Broken {
+    stage.start_with("DATABASE_URL", "mongodb+srv://shop:CHANGE_ME@cluster.example/shop");
+    let story = "the program is deployed anew with the address of another database, and does not start";
+    Broken::new("address_wrong", "config.database", story).by_hand(Hand::Starts)
+}
+
+async fn prelaunch(stage: &Stage) -> Result<Broken> {
+    stage.watch().await?;
+    stage.advance(PATIENCE);
+    let story = "the shop is to open, and the one server with workers was stopped ten minutes ago";
+    Ok(Broken::new("nobody_works", "queue.workers", story).by_hand(Hand::Works))
+}
+
+async fn security_checks(stage: &Stage) -> Result<Broken> {
+    stage.hide_secret(true)?;
+    stage.read_secrets().await?;
+    stage.hide_secret(false)?;
+    let story = "the file of the signing secret is gone while it is read again; somebody puts it back";
+    Ok(Broken::new("secret_not_readable", "secrets.readable", story))
 }

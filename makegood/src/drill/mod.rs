@@ -1,6 +1,8 @@
 //! Drills: a shop that is thrown away, a Stripe of its own beside it, a fault put into them, and the whole loop of the fault's
 //! runbook run on it. The configured shop is no part of it.
 
+mod around;
+mod crowd;
 mod disk;
 mod faults;
 mod pictures;
@@ -8,13 +10,13 @@ mod stage;
 mod stripe;
 
 use db::Db;
-use kernel::{Duration, Result};
+use kernel::{Duration, Error, Result};
 use serde::Serialize;
 use serde_json::{Value, json};
 use shop::runbooks::Runbook;
 
 pub use crate::bench::place::{Engine, Place};
-use faults::Broken;
+use faults::{Broken, Hand};
 use stage::Stage;
 
 /// One step of a drill.
@@ -102,21 +104,35 @@ impl Drill<'_> {
             before.is_empty(),
             "its own Stripe, its own clock; nothing is found",
         );
-        let broken = faults::inject(self.runbook.id, &stage).await?;
+        let usual = self.rows(&stage).await?;
+        let mut broken = faults::inject(self.runbook.id, &stage).await?;
         self.step("a fault is put in", true, broken.story);
         self.detect(&stage, &broken).await?;
-        let plan_id = self.explain(&stage, &broken).await?;
+        self.explain(&stage, &broken).await?;
+        match broken.hand.take() {
+            Some(hand) => self.by_hand(&stage, &broken, mending, hand).await?,
+            None => {
+                let plan_id = self.preview(&stage, &broken).await?;
+                if mending == Mending::Applied {
+                    self.apply(&stage, &broken, &plan_id).await?;
+                }
+            }
+        }
         if mending == Mending::Applied {
-            self.apply(&stage, &broken, &plan_id).await?;
             stage.settle().await?;
         }
         self.verify(&stage, &broken).await?;
-        self.afterwards(&stage).await
+        self.afterwards(&stage, &usual).await
+    }
+
+    /// What is detected now.
+    async fn rows(&self, stage: &Stage) -> Result<Vec<Value>> {
+        let found = stage.ask("runbooks.detect", json!({ "runbook": self.runbook.id })).await?;
+        Ok(found.answer["data"].as_array().cloned().unwrap_or_default())
     }
 
     async fn detect(&mut self, stage: &Stage, broken: &Broken) -> Result<()> {
-        let found = stage.ask("runbooks.detect", json!({ "runbook": self.runbook.id })).await?;
-        let rows = found.answer["data"].as_array().cloned().unwrap_or_default();
+        let rows = self.rows(stage).await?;
         let row =
             rows.iter().find(|row| broken.seen_as.iter().any(|subject| row["subject"] == subject.as_str()));
         let seen = row.map_or_else(
@@ -127,8 +143,7 @@ impl Drill<'_> {
         Ok(())
     }
 
-    /// Gives the id of the plan.
-    async fn explain(&mut self, stage: &Stage, broken: &Broken) -> Result<String> {
+    async fn explain(&mut self, stage: &Stage, broken: &Broken) -> Result<()> {
         let subject = self.about(broken);
         let explained = stage.ask("runbooks.explain", subject.clone()).await?.answer;
         let seen = format!("{} — {}", text(&explained, "cause"), text(&explained, "because"));
@@ -141,6 +156,28 @@ impl Drill<'_> {
         );
         let wrong = stage.ask("runbooks.verify", subject).await?;
         self.step("verify does not hold yet", wrong.findings != Some(0), "and ends with exit code 3");
+        Ok(())
+    }
+
+    /// No operation mends it: the runbook says so, and what a person has to do.
+    async fn by_hand(&mut self, stage: &Stage, broken: &Broken, mending: Mending, hand: Hand) -> Result<()> {
+        let (ok, seen) = match stage.ask("runbooks.preview", self.with(broken)).await {
+            Err(Error::Refused(refusal)) => (refusal.code == "nothing_mends_it", refusal.why),
+            Err(error) => (false, error.to_string()),
+            Ok(_) => (false, "something would change".to_owned()),
+        };
+        self.step("preview says that a person has to do it", ok, &seen);
+        if mending == Mending::Applied {
+            hand.act(stage).await?;
+            self.step("a person does it", true, "as it says");
+            return Ok(());
+        }
+        // It stays as it is until it was looked at again.
+        self.verify(stage, broken).await
+    }
+
+    /// Gives the id of the plan.
+    async fn preview(&mut self, stage: &Stage, broken: &Broken) -> Result<String> {
         let planned = stage.ask("runbooks.preview", self.with(broken)).await?.answer;
         let changes = planned["plan"].as_array().cloned().unwrap_or_default();
         let first = changes.first().map_or(String::new(), |change| {
@@ -177,10 +214,11 @@ impl Drill<'_> {
         Ok(())
     }
 
-    async fn afterwards(&mut self, stage: &Stage) -> Result<()> {
-        let found = stage.ask("runbooks.detect", json!({ "runbook": self.runbook.id })).await?;
-        let seen = format!("{} rows", found.findings.unwrap_or_default());
-        self.step("detect finds nothing any more", found.findings == Some(0), &seen);
+    /// What was detected before the fault is the machine's, not the drill's: like a database's role.
+    async fn afterwards(&mut self, stage: &Stage, usual: &[Value]) -> Result<()> {
+        let known = |row: &Value| usual.iter().any(|before| before["subject"] == row["subject"]);
+        let left = self.rows(stage).await?.iter().filter(|row| !known(row)).count();
+        self.step("detect finds nothing any more", left == 0, &format!("{left} rows"));
         for _ in 0..2 {
             stage.advance(LATER);
             stage.settle().await?;

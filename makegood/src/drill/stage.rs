@@ -16,11 +16,15 @@ use shop::inbox::Incoming;
 use shop::{Outside, Shop};
 
 use super::REASON;
+use super::around::AroundIt;
 use super::disk::Laid;
 use super::pictures::Pictures;
 use super::stripe::Account;
 use crate::app::App;
 use crate::config::{Config, Sources, explain};
+use crate::doctor::Patient;
+use crate::secrets::Secrets;
+use crate::surroundings::Surroundings;
 use crate::tasks;
 
 /// When every drill begins.
@@ -73,6 +77,7 @@ pub(super) struct Stage {
     pictures: Arc<Pictures>,
     clock: Arc<FixedClock>,
     hook: SecretFile,
+    around: Arc<AroundIt>,
 }
 
 /// The signing secret in a file of its own, as it lies where secrets are rolled; the file goes with the stage.
@@ -88,8 +93,12 @@ impl SecretFile {
         Ok(file)
     }
     fn write(&self, text: &str) -> Result<()> {
-        std::fs::write(&self.0, text).map_err(|error| Error::Bug(Box::new(error)))
+        std::fs::write(&self.0, text).map_err(bug)
     }
+}
+
+fn bug(error: std::io::Error) -> Error {
+    Error::Bug(Box::new(error))
 }
 
 impl Drop for SecretFile {
@@ -111,9 +120,16 @@ impl Stage {
         let outside =
             Outside { disk: disk.clone(), media: pictures.clone(), ..Outside::from(account.clone()) };
         let hook = SecretFile::new()?;
-        let app = App::new(config(&hook)?, db, outside, clock.clone(), entropy);
+        let config =
+            Config::load(&sources(&hook)).map_err(|problems| Error::invalid("", explain(&problems)))?;
+        let config = Arc::new(config);
+        let secrets = Arc::new(Secrets::at_start(&config, clock.clone()));
+        let around =
+            Surroundings::new(config.clone(), db.clone(), outside.clone(), secrets.clone(), clock.clone());
+        let around = Arc::new(AroundIt::new(around));
+        let app = App::amid(around.clone(), config, db, outside, secrets, clock.clone(), entropy);
         let shop = app.shop.clone();
-        let stage = Stage { app, shop, account, disk, pictures, clock, hook };
+        let stage = Stage { app, shop, account, disk, pictures, clock, hook, around };
         let catalog = shop::import::CatalogFile::parse(CATALOG)?;
         stage.operate("catalog.import", json!({ "catalog": catalog })).await?;
         stage.work().await?;
@@ -183,6 +199,36 @@ impl Stage {
     /// Somebody puts a signing secret where the shop reads it.
     pub(super) fn put_secret(&self, secret: &str) -> Result<()> {
         self.hook.write(secret)
+    }
+
+    /// The signing secret's file is gone from where the shop reads it, or it is there again.
+    pub(super) fn hide_secret(&self, hidden: bool) -> Result<()> {
+        let aside = self.hook.0.with_extension("aside");
+        let (from, to) = if hidden { (&self.hook.0, &aside) } else { (&aside, &self.hook.0) };
+        std::fs::rename(from, to).map_err(bug)
+    }
+
+    /// Somebody sets this, and the program is started anew; it gets no further than it can.
+    pub(super) fn start_with(&self, name: &'static str, value: &str) {
+        let config = Config::load(&sources(&self.hook).with_flag(name, value));
+        let patient =
+            config.err().map(|problems| Patient::without_configuration(problems, self.clock.clone()));
+        self.around.starts_as(patient);
+    }
+
+    /// The setting is right again, and the program serves.
+    pub(super) fn start(&self) {
+        self.around.starts_as(None);
+    }
+
+    /// A worker runs the checks, as the workers of a server do every minute.
+    pub(super) async fn watch(&self) -> Result<()> {
+        self.shop.watch().await.map(drop)
+    }
+
+    /// The secrets are read again, as it happens every few minutes.
+    pub(super) async fn read_secrets(&self) -> Result<()> {
+        self.shop.around.refetch().await.map(drop)
     }
 
     /// A buyer with an account.
@@ -347,7 +393,7 @@ impl Stage {
 }
 
 /// Nothing of the configuration of this machine is heard here.
-fn config(hook: &SecretFile) -> Result<Config> {
+fn sources(hook: &SecretFile) -> Sources {
     let hook = hook.0.display().to_string();
     let sources = [
         ("APP_URL", "http://drill.invalid"),
@@ -357,9 +403,7 @@ fn config(hook: &SecretFile) -> Result<Config> {
         ("RESERVATION_MINUTES", "30"),
         ("CLEANUP_FAILED_PAYMENT_MINUTES", "60"),
     ];
-    let sources =
-        sources.into_iter().fold(Sources::default(), |all, (name, value)| all.with_flag(name, value));
-    Config::load(&sources).map_err(|problems| Error::invalid("", explain(&problems)))
+    sources.into_iter().fold(Sources::default(), |all, (name, value)| all.with_flag(name, value))
 }
 
 fn by(reason: Option<&str>) -> By {

@@ -177,6 +177,24 @@ const THRESHOLDS: &[Threshold] = &[
         leads: Leads::Runbook("refund-spike"),
     },
     Threshold {
+        name: "MakegoodDbPoolExhausted",
+        expr: "sum(increase(db_pool_refused_total[5m])) > 0",
+        wait: "0m",
+        severity: Severity::Page,
+        summary: "Work is refused, because no connection to the database is free in time",
+        description: "Webhooks are answered with 503 and come again; buyers and operators are turned away meanwhile.",
+        leads: Leads::Runbook("db-pool-exhausted"),
+    },
+    Threshold {
+        name: "MakegoodSecretsTroubled",
+        expr: "max(secrets_troubled) > 0",
+        wait: "5m",
+        severity: Severity::Page,
+        summary: "A secret cannot be read again",
+        description: "The last good value counts, until it is rolled at Stripe or this program starts anew.",
+        leads: Leads::Runbook("secret-rotation"),
+    },
+    Threshold {
         name: "MakegoodChecksStale",
         // The slowest check may rest for a while; see shop/src/office/watch.rs.
         expr: "max(min by (check) (check_age_seconds)) > 1800",

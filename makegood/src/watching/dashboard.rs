@@ -107,6 +107,7 @@ pub const PANELS: &[Panel] = &[
             ("sum(db_pool_busy)", "busy"),
             ("sum(db_pool_waiting)", "work that waits"),
             ("sum(db_pool_size)", "most"),
+            ("sum(rate(db_pool_refused_total[5m]))", "refused, a second"),
         ],
     },
 ];

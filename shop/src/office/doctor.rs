@@ -25,6 +25,9 @@ pub struct Doctor {
     /// Only what is sold, and whether it is there
     #[arg(long)]
     pub content: bool,
+    /// Only the database: its address, its schema, its connections
+    #[arg(long)]
+    pub database: bool,
 }
 
 impl Doctor {
@@ -34,6 +37,7 @@ impl Doctor {
             (self.prelaunch, Part::Prelaunch),
             (self.security, Part::Security),
             (self.content, Part::Content),
+            (self.database, Part::Database),
         ];
         all.into_iter().filter(|(wanted, _)| *wanted).map(|(_, part)| part).collect()
     }

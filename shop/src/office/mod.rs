@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod checks;
+pub mod connections;
 pub mod doctor;
 pub mod findings;
 pub mod jobs;

@@ -13,7 +13,8 @@ use crate::checkout::tasks::CleanUpFailed;
 use crate::content::tasks::CheckContent;
 use crate::inbox::tasks::{Backfill, FindGaps};
 use crate::media::tasks::TestUpload;
-use crate::office::secrets;
+use crate::office::doctor::Doctor;
+use crate::office::{connections, secrets};
 use crate::reconcile::ops::Reconcile;
 
 /// What a subject was found to suffer from.
@@ -109,6 +110,8 @@ pub(super) fn means<C: On>(name: &str) -> Result<Means<C>> {
         TaskDef::of::<TestUpload>(),
         TaskDef::of::<secrets::List>(),
         TaskDef::of::<secrets::Refresh>(),
+        TaskDef::of::<Doctor>(),
+        TaskDef::of::<connections::Cut>(),
     ];
     let task = tasks.into_iter().find(|task| task.name == name);
     task.map(Means::Task).ok_or_else(|| Error::bug(format!("nothing is called {name}")))
@@ -189,6 +192,11 @@ fn by_facts(explained: &Explained) -> Plan {
             let what = format!("events of the last {}", missing.since);
             Plan::default().change(what, format!("{} are missing", missing.count), "fetched and processed")
         }
+        _ if explained.facts.diagnoses.is_some() => Plan::default().change(
+            "the secrets",
+            explained.because.as_str(),
+            "read again; a good value counts",
+        ),
         _ => match &explained.facts.picture {
             Some((asset, false)) => {
                 let what = format!("uploads to {}", asset.disk);

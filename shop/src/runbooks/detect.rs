@@ -9,6 +9,7 @@ use super::Runbook;
 use super::act::{Means, means};
 use super::gather::ALL;
 use super::tasks::On;
+use crate::office::doctor::DOCTOR;
 
 /// What the checks of a runbook find.
 pub(super) fn findings(tx: &mut Tx<'_>, runbook: &Runbook, now: Timestamp) -> Result<Vec<Finding>> {
@@ -27,7 +28,11 @@ pub(super) async fn detect<C: On>(
     progress: &dyn Progress,
 ) -> Result<Vec<Value>> {
     let now = on.now();
-    let found = on.db.read("runbooks.detect", move |tx| findings(tx, runbook, now)).await?;
+    let found = match runbook.checks.is_empty() {
+        // The database may be what is wrong.
+        true => Vec::new(),
+        false => on.db.read("runbooks.detect", move |tx| findings(tx, runbook, now)).await?,
+    };
     let mut rows: Vec<Value> = found.iter().map(|found| of_check(runbook, found)).collect();
     for look in runbook.looks {
         let input = serde_json::from_str(look.input).map_err(|e| Error::Bug(Box::new(e)))?;
@@ -40,6 +45,7 @@ pub(super) async fn detect<C: On>(
             "events.gaps" => rows.extend(of_gaps(runbook, &answer)),
             "courses.check" => rows.extend(of_content(runbook, look.causes, &answer)),
             "secrets.list" => rows.extend(of_secrets(runbook, &answer)),
+            DOCTOR => rows.extend(of_doctor(runbook, look.causes, &answer)),
             _ => rows.extend(of_comparison(runbook, look.causes, &answer)),
         }
     }
@@ -94,6 +100,19 @@ fn of_secrets(runbook: &Runbook, answer: &Value) -> Vec<Value> {
     let wrong = |found: &Value| {
         let why = found["trouble"].as_str().or(found["unmatched"].as_str())?;
         Some(row(runbook, "secrets.list", found["name"].as_str()?, why, Value::Null))
+    };
+    rows.iter().filter_map(wrong).collect()
+}
+
+/// What doctor finds, of these probes or of all that it looked at.
+fn of_doctor(runbook: &Runbook, causes: &[&str], answer: &Value) -> Vec<Value> {
+    let rows = answer["data"].as_array().cloned().unwrap_or_default();
+    let wrong = |found: &Value| {
+        let (id, severity) = (found["id"].as_str()?, found["severity"].as_str()?);
+        let is_ours = causes.is_empty() || causes.contains(&id);
+        let is_wrong = severity == "error" || severity == "warning";
+        (is_ours && is_wrong)
+            .then(|| row(runbook, DOCTOR, id, found["seen"].as_str().unwrap_or_default(), Value::Null))
     };
     rows.iter().filter_map(wrong).collect()
 }

@@ -56,6 +56,26 @@ pub struct SecretSeen {
     pub unmatched: Option<String>,
 }
 
+/// Something around the shop that is not as it must be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Diagnosis {
+    /// What was looked at, like `webhook.reachable`.
+    pub id: String,
+    /// Whether it is wrong now; it may work, and not for ever.
+    pub is_error: bool,
+    /// What was seen.
+    pub seen: String,
+    /// What to do.
+    pub fix: String,
+}
+
+impl Diagnosis {
+    /// Whether it is of this kind: `webhook`, or exactly `webhook.reachable`.
+    pub fn is_of(&self, kind: &str) -> bool {
+        self.id.strip_prefix(kind).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    }
+}
+
 /// Background work.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct JobSeen {
@@ -122,9 +142,47 @@ pub struct Facts {
     pub token: Option<ApiToken>,
     /// The secrets, where they were asked for.
     pub secrets: Vec<SecretSeen>,
+    /// What is wrong around the shop, where that was looked at; what is wrong now stands first.
+    pub diagnoses: Option<Vec<Diagnosis>>,
 }
 
 impl Facts {
+    /// Nothing is known of it.
+    pub fn empty(asked: &str, now: Timestamp) -> Facts {
+        Facts {
+            asked: asked.to_owned(),
+            now,
+            findings: Vec::new(),
+            order: None,
+            told_intent: None,
+            page_until: None,
+            event: None,
+            refund: None,
+            disputes: Vec::new(),
+            grants: Vec::new(),
+            reservations: Vec::new(),
+            job: None,
+            stock: None,
+            switch: None,
+            delivery: None,
+            content: None,
+            case: None,
+            differs: Vec::new(),
+            not_compared: None,
+            compared: None,
+            missing: None,
+            picture: None,
+            token: None,
+            secrets: Vec::new(),
+            diagnoses: None,
+        }
+    }
+
+    /// Only what is wrong around the shop.
+    pub fn around(asked: &str, now: Timestamp, diagnoses: Vec<Diagnosis>) -> Facts {
+        Facts { diagnoses: Some(diagnoses), ..Facts::empty(asked, now) }
+    }
+
     /// The first finding of this check.
     pub fn found(&self, check: &str) -> Option<&Finding> {
         self.findings.iter().find(|finding| finding.check == check)
@@ -206,6 +264,9 @@ impl Facts {
         }
         if let Some(off) = self.delivery.as_ref().filter(|position| !position.is_on) {
             lines.add("delivery", format!("downloads are {}", off.in_words()));
+        }
+        for found in self.diagnoses.iter().flatten() {
+            lines.add(&found.id, format!("{}; {}", found.seen, found.fix));
         }
         for fault in self.content.iter().flatten() {
             lines.add("content", format!("{}: {}: {}", fault.course, fault.cause, fault.text));

@@ -8,12 +8,13 @@ use ops::{By, Done, Finding, Progress, Reads, Task};
 use serde_json::Value;
 use stripe::Fact;
 
-use super::facts::{Difference, Facts, JobSeen, Missing, SecretSeen};
+use super::facts::{Diagnosis, Difference, Facts, JobSeen, Missing, SecretSeen};
 use super::{Runbook, tasks::On};
 use crate::cases::{Key, orders_behind, verdict_on};
 use crate::content::Fault;
 use crate::ids::{OrderId, ResourceId};
 use crate::inbox::tasks::FindGaps;
+use crate::office::doctor::Doctor;
 use crate::orders::Order;
 use crate::reconcile::ops::Reconcile;
 use crate::switches::Switch;
@@ -35,11 +36,14 @@ pub(super) async fn gather<C: On>(
     progress: &dyn Progress,
 ) -> Result<Facts> {
     let seam = &**on;
+    if runbook.reads == Reads::Surroundings {
+        return surroundings(on, runbook, asked, progress).await;
+    }
     let key = Key::parse(asked)?;
     progress.at(0, None, "what is here is gathered");
     let mut facts = rows(on, runbook, &key, asked, None).await?;
     match runbook.reads {
-        Reads::Rows => {}
+        Reads::Rows | Reads::Surroundings => {}
         Reads::Case => facts.case = Some(verdict_on(seam, asked, None, progress).await?.1),
         Reads::Content => facts.content = content(on, asked, &facts, progress).await?,
         Reads::Secrets => facts.secrets = secrets(on, asked),
@@ -147,7 +151,7 @@ async fn rows<C: On>(
                 Some(order) => Some(order),
                 None => orders_behind(tx, &key)?.into_iter().next(),
             };
-            let mut facts = empty(&asked, now);
+            let mut facts = Facts::empty(&asked, now);
             if let Some(order) = order.map(|id| orders::find(tx, id)).transpose()?.flatten() {
                 of_order(tx, order, &mut facts)?;
             }
@@ -179,35 +183,6 @@ async fn rows<C: On>(
 fn subject_of(facts: &Facts, asked: &str) -> String {
     let first = facts.findings.first().filter(|_| asked == ALL);
     first.map_or_else(|| asked.to_owned(), |found| found.subject.clone())
-}
-
-fn empty(asked: &str, now: kernel::Timestamp) -> Facts {
-    Facts {
-        asked: asked.to_owned(),
-        now,
-        findings: Vec::new(),
-        order: None,
-        told_intent: None,
-        page_until: None,
-        event: None,
-        refund: None,
-        disputes: Vec::new(),
-        grants: Vec::new(),
-        reservations: Vec::new(),
-        job: None,
-        stock: None,
-        switch: None,
-        delivery: None,
-        content: None,
-        case: None,
-        differs: Vec::new(),
-        not_compared: None,
-        compared: None,
-        missing: None,
-        picture: None,
-        token: None,
-        secrets: Vec::new(),
-    }
 }
 
 fn of_order(tx: &mut Tx<'_>, order: Order, facts: &mut Facts) -> Result<()> {
@@ -255,6 +230,42 @@ fn findings(tx: &mut Tx<'_>, runbook: &Runbook, facts: &Facts) -> Result<Vec<Fin
     }
     all.retain(|found| facts.asked == ALL || ids.contains(&found.subject));
     Ok(all)
+}
+
+/// What is wrong around the shop, or at the one thing that was asked about. No row is read: the database may be what is wrong.
+async fn surroundings<C: On>(
+    on: &C,
+    runbook: &'static Runbook,
+    asked: &str,
+    progress: &dyn Progress,
+) -> Result<Facts> {
+    let look = runbook.looks.first().ok_or_else(|| Error::bug(format!("{} looks at nothing", runbook.id)))?;
+    let doctor: Doctor = serde_json::from_str(look.input).map_err(|e| Error::Bug(Box::new(e)))?;
+    let rows = on.around.examine(&doctor.parts(), progress).await?;
+    let of = |name: &str| rows.iter().filter(|row| row["id"] == name).count();
+    if asked != ALL && of(asked) == 0 {
+        return Err(Error::not_found("trace of", asked));
+    }
+    let ours = |found: &Diagnosis| {
+        (asked == ALL || found.id == asked)
+            && (look.causes.is_empty() || look.causes.contains(&found.id.as_str()))
+    };
+    let mut all: Vec<Diagnosis> = rows.iter().filter_map(diagnosis).filter(ours).collect();
+    all.sort_by_key(|found| !found.is_error);
+    Ok(Facts::around(asked, on.now(), all))
+}
+
+/// None where it is as it must be.
+fn diagnosis(row: &Value) -> Option<Diagnosis> {
+    let text = |name: &str| row[name].as_str().unwrap_or_default().to_owned();
+    let severity = text("severity");
+    let is_error = severity == "error";
+    (is_error || severity == "warning").then(|| Diagnosis {
+        id: text("id"),
+        is_error,
+        seen: text("seen"),
+        fix: text("fix"),
+    })
 }
 
 /// The secret that was asked about, or all of them; one of each name, as the process around the shop tells them.

@@ -15,7 +15,7 @@ mod store;
 pub mod tasks;
 pub mod views;
 
-pub use facts::{Difference, Facts, JobSeen, Missing, SecretSeen};
+pub use facts::{Diagnosis, Difference, Facts, JobSeen, Missing, SecretSeen};
 
 /// A runbook of the shop.
 pub type Runbook = ops::Runbook<Facts>;

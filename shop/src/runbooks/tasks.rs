@@ -3,10 +3,10 @@
 use std::ops::Deref;
 
 use kernel::Result;
-use ops::{By, Changing, Done, Effect, Progress, Proof, Risk, Role, Running, Task};
+use ops::{By, Changing, Done, Effect, Progress, Proof, Reads, Risk, Role, Running, Task};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::act::{self, explain};
 use super::{apply, detect, find};
@@ -15,6 +15,14 @@ use crate::seam::Seam;
 /// What holds the seam: the whole shop is no room's business.
 pub trait On: Deref<Target = Seam> + Send + Sync + 'static {}
 impl<C: Deref<Target = Seam> + Send + Sync + 'static> On for C {}
+
+/// Whether this task only looks around the shop: then it works without a database, which may be what is wrong.
+pub fn needs_no_database(task: &str, input: &Value) -> bool {
+    let looks =
+        ["runbooks.detect", "runbooks.explain", "runbooks.preview", "runbooks.verify", "runbooks.reply"];
+    let runbook = input["runbook"].as_str().and_then(|id| find(id).ok());
+    looks.contains(&task) && runbook.is_some_and(|runbook| runbook.reads == Reads::Surroundings)
+}
 
 /// Look for the fault of a runbook: its checks, and what lies at Stripe and is not known here
 #[derive(Debug, Clone, clap::Args, Serialize, Deserialize, JsonSchema)]

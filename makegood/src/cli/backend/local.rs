@@ -4,8 +4,8 @@ use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
 
-use db::Target;
-use kernel::{Duration, Timestamp};
+use db::{Db, Target};
+use kernel::{Clock, Duration, Timestamp};
 use ops::runs::INTERRUPTED;
 use ops::{Actor, By, Mode, OperationDef, Role, TaskDef, ViewDef};
 use serde_json::{Value, json};
@@ -13,13 +13,18 @@ use shop::Shop;
 
 use super::Receipt;
 use crate::app::{self, App, OpenError};
+use crate::bench::place::{Engine, Place};
 use crate::cli::check::Report;
 use crate::cli::failure::Failure;
 use crate::cli::progress::Bar;
 use crate::cli::task::Wanted;
 use crate::cli::terminal::Terminal;
+use crate::clock::{OsEntropy, SystemClock};
 use crate::config::{Config, Problem, Sources, explain};
+use crate::doctor::Patient;
+use crate::secrets::Secrets;
 use crate::serve::asked_to_stop;
+use crate::surroundings::Surroundings;
 use crate::watching::alerts;
 use crate::{people, tasks, tokens, worker};
 
@@ -34,6 +39,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// The shop, opened in this process.
 pub struct Local {
     app: Arc<App>,
+    /// Where it lies, when that goes away with it.
+    _place: Option<Place>,
 }
 
 /// The configuration of this process.
@@ -83,7 +90,23 @@ impl Local {
                     .say(&format!("that of `makegood dev` is another: DATA_DIR={DEV_DATA_DIR} makegood …"));
             }
         }
-        Ok(Local { app: opened(app::open(config).await)? })
+        Ok(Local { app: opened(app::open(config).await)?, _place: None })
+    }
+
+    /// Beside what the configuration names, whatever state that is in: it is looked at, and neither made nor changed. What
+    /// has to be kept meanwhile goes away with this value.
+    pub async fn beside() -> Result<Local, Failure> {
+        let place = Place::new(&Engine::Sqlite(std::env::temp_dir())).await?;
+        let (clock, entropy) = (Arc::new(SystemClock), Arc::new(OsEntropy));
+        let db = Db::open(place.target(), db::Limits::default()).await?;
+        db.migrate(shop::MIGRATIONS, clock.now()).await?;
+        let config = Config::load(&Sources::default()).map_err(|problems| misconfigured(&problems))?;
+        let outside = opened(app::outside(&config, entropy.clone()))?;
+        let secrets = Arc::new(Secrets::at_start(&config, clock.clone()));
+        let config = Arc::new(config);
+        let around = Surroundings::around(Patient::here().await, config.clone(), secrets.clone());
+        let app = App::amid(Arc::new(around), config, db, outside, secrets, clock, entropy);
+        Ok(Local { app, _place: Some(place) })
     }
 
     /// Against what ages are counted.

@@ -9,6 +9,7 @@ use ops::{Change, Guard, Mode, OperationDef, Proof, Status, TaskDef, ViewDef};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use shop::Shop;
+use shop::runbooks::tasks::needs_no_database;
 
 use super::failure::Failure;
 use super::globals::Globals;
@@ -83,6 +84,20 @@ impl Backend {
             Some(server) => Backend::Remote(Remote::new(server, globals.token_file.as_deref())?),
             None => Backend::Local(Local::open(terminal).await?),
         })
+    }
+
+    /// For this task: a server when one is named; else what it only looks at is not opened.
+    pub async fn open_for(
+        task: &str,
+        input: &Value,
+        globals: &Globals,
+        terminal: &Terminal,
+    ) -> Result<Backend, Failure> {
+        let is_named = globals.server.as_deref().is_some_and(|server| !server.is_empty());
+        match !is_named && needs_no_database(task, input) {
+            true => Ok(Backend::Local(Local::beside().await?)),
+            false => Backend::open(globals, terminal).await,
+        }
     }
 
     /// Asks a view.

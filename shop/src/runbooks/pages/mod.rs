@@ -1,7 +1,9 @@
 //! The definitions, one in each file. Each file decides by facts alone.
 
+pub mod bootstrap_db_uri;
 pub mod checkout_failures;
 pub mod content_check;
+pub mod db_pool_exhausted;
 pub mod dispute;
 pub mod download_blocked_423;
 pub mod download_link_expired;
@@ -12,17 +14,20 @@ pub mod media_upload_signature;
 pub mod missed_refund;
 pub mod paid_no_access;
 pub mod payment_intent_backfill;
+pub mod prelaunch;
 pub mod refund_downgrade;
 pub mod refund_spike;
 pub mod review_hold;
 pub mod secret_rotation;
+pub mod security_checks;
 pub mod stale_payments;
 pub mod stuck_paid_orders;
 pub mod webhook_downtime;
 pub mod webhook_failed;
 
-use ops::{Cause, Mend, Standing};
+use ops::{Cause, Mend, Picked, Standing};
 
+use super::{Diagnosis, Facts};
 use crate::ids::OrderId;
 
 /// A fault, and what may mend it.
@@ -54,8 +59,8 @@ fn refund(order: OrderId) -> Mend {
 }
 
 /// For a subject that leads to no order, where only an order has an answer.
-fn no_order(cause: &'static str) -> ops::Picked {
-    ops::Picked::new(cause, "it leads to no order here")
+fn no_order(cause: &'static str) -> Picked {
+    Picked::new(cause, "it leads to no order here")
 }
 
 fn enable_downloads() -> Mend {
@@ -69,5 +74,23 @@ fn relocate(resource: &str) -> Mend {
         operation: "resources.relocate",
         input: serde_json::json!({ "resource": resource }),
         command: format!("makegood resources relocate {resource} --object-key KEY"),
+    }
+}
+
+/// The first thing around the shop that is not as it must be, by the cause of its kind; the exact kind counts before its area.
+fn seen(facts: &Facts, causes: &[(&str, &'static str)], well: &'static str) -> Picked {
+    let cause_of = |found: &Diagnosis| {
+        let exact = causes.iter().find(|(kind, _)| *kind == found.id);
+        exact.or_else(|| causes.iter().find(|(kind, _)| found.is_of(kind))).map(|(_, cause)| *cause)
+    };
+    let all = facts.diagnoses.iter().flatten();
+    let first = all.clone().find_map(|found| Some((found, cause_of(found)?)));
+    match first {
+        Some((found, cause)) => {
+            let more = all.count() - 1;
+            let also = if more == 0 { String::new() } else { format!(" (and {more} more)") };
+            Picked::new(cause, format!("{}: {}; {}{also}", found.id, found.seen, found.fix))
+        }
+        None => Picked::new(well, "everything that was looked at is as it must be"),
     }
 }

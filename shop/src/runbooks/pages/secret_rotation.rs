@@ -27,7 +27,7 @@ pub const RUNBOOK: Runbook = Runbook {
     ],
     rows: &["M1", "L4"],
     checks: &[],
-    alerts: &[],
+    alerts: &["MakegoodSecretsTroubled"],
     looks: &[Look { task: "secrets.list", input: "{}", causes: &[] }],
     subject: "the secret's name, like STRIPE_WEBHOOK_SECRET, or all",
     reads: Reads::Secrets,

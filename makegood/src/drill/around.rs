@@ -1,0 +1,54 @@
+//! What stands around the shop of a drill: its own process, without a world; or what the program would find with another
+//! configuration.
+
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use ops::Progress;
+use serde_json::Value;
+use shop::around::{Around, Part, Rows};
+
+use crate::doctor::{self, Finding, Patient};
+use crate::surroundings::Surroundings;
+
+pub(super) struct AroundIt {
+    /// As it serves.
+    serving: Surroundings,
+    /// As it would start.
+    starting: Mutex<Option<Arc<Patient>>>,
+}
+
+impl AroundIt {
+    pub(super) fn new(serving: Surroundings) -> AroundIt {
+        AroundIt { serving: serving.out_of_the_world(), starting: Mutex::default() }
+    }
+
+    /// The program was stopped, and is to start as this one; or it serves as before.
+    pub(super) fn starts_as(&self, patient: Option<Patient>) {
+        *self.lock() = patient.map(Arc::new);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Arc<Patient>>> {
+        self.starting.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+impl Around for AroundIt {
+    fn secrets(&self) -> Vec<Value> {
+        self.serving.secrets()
+    }
+    fn refetch(&self) -> Rows<'_> {
+        self.serving.refetch()
+    }
+    fn examine<'a>(&'a self, parts: &'a [Part], progress: &'a dyn Progress) -> Rows<'a> {
+        let starting = self.lock().clone();
+        Box::pin(async move {
+            match starting {
+                None => self.serving.examine(parts, progress).await,
+                Some(patient) => {
+                    let found = doctor::examine(&patient, parts, progress).await;
+                    Ok(found.iter().map(Finding::row).collect())
+                }
+            }
+        })
+    }
+}
