@@ -7,22 +7,28 @@ use crate::{Db, Dialect, Tx, TxResult};
 
 /// Tables of which the program keeps its own books; at run time nobody writes them.
 const SCHEMA: &str = "schema_migrations";
+/// What a program needs of a table of which nothing else is said.
+const ALL: &str = "SELECT, INSERT, UPDATE, DELETE";
 
 impl Db {
-    /// The statements that give `role` what a program needs at run time: to add to, and read, the tables in `only_grow`, and
-    /// to read and write all others. What it could do before to those that only grow is taken from it.
+    /// The statements that give `role` what a program needs at run time: to do with the tables in
+    /// `limited` what stands beside them, and to read and write all others. What else it could do to these is taken from it.
     ///
     /// # Errors
     /// Invalid when there are no roles (SQLite), no such role, or the role could take back whatever is taken from it: it is
     /// a superuser, or owns the tables.
-    pub async fn grants(&self, role: &str, only_grow: &'static [&'static str]) -> Result<Vec<String>> {
+    pub async fn grants(
+        &self,
+        role: &str,
+        limited: &'static [(&'static str, &'static str)],
+    ) -> Result<Vec<String>> {
         if self.dialect() == Dialect::Sqlite {
             return Err(wrong("SQLite has no roles: who may write its file may change it".into()));
         }
         let role = role.to_owned();
         self.read("db.grants", move |tx| {
             must_be_able_to_lose(tx, &role)?;
-            statements(tx, &role, only_grow)
+            statements(tx, &role, limited)
         })
         .await
     }
@@ -68,7 +74,7 @@ fn must_be_able_to_lose(tx: &mut Tx<'_>, role: &str) -> Result<()> {
     }
 }
 
-fn statements(tx: &mut Tx<'_>, role: &str, only_grow: &[&str]) -> Result<Vec<String>> {
+fn statements(tx: &mut Tx<'_>, role: &str, limited: &[(&str, &str)]) -> Result<Vec<String>> {
     let schema: String = tx.query_one("SELECT current_schema()::text", &[])?.first()?;
     let rows = tx.query(
         "SELECT relname::text AS name, relkind::text AS kind FROM pg_class
@@ -80,13 +86,13 @@ fn statements(tx: &mut Tx<'_>, role: &str, only_grow: &[&str]) -> Result<Vec<Str
     for row in &rows {
         let (name, kind): (String, String) = (row.get("name")?, row.get("kind")?);
         let table = format!("{schema}.{}", quoted(&name));
+        let limit = limited.iter().find(|(table, _)| *table == name).map(|(_, may)| *may);
         let may = match name.as_str() {
             SCHEMA => "SELECT",
             _ if kind == "v" => "SELECT",
-            name if only_grow.contains(&name) => "SELECT, INSERT",
-            _ => "SELECT, INSERT, UPDATE, DELETE",
+            _ => limit.unwrap_or(ALL),
         };
-        if may != "SELECT, INSERT, UPDATE, DELETE" {
+        if may != ALL {
             all.push(format!("REVOKE ALL ON {table} FROM {role}"));
         }
         all.push(format!("GRANT {may} ON {table} TO {role}"));

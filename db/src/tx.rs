@@ -128,6 +128,24 @@ impl<'a> Tx<'a> {
         Ok(rows.iter().map(|row| matches!(row.first(), Some(Value::Text(key)) if new.remove(key))).collect())
     }
 
+    /// Runs `work` so that what it did and what went wrong in it can be left behind: after an error the transaction goes on
+    /// as if it had not begun. A lost connection or a conflict ends the whole transaction all the same.
+    ///
+    /// # Errors
+    /// Whatever `work` says.
+    pub fn apart<R>(&mut self, work: impl FnOnce(&mut Self) -> Result<R>) -> Result<R> {
+        self.execute("SAVEPOINT apart", &[])?;
+        let done = work(self);
+        if done.is_err() && self.setback.is_none() {
+            self.execute("ROLLBACK TO SAVEPOINT apart", &[])?;
+            self.broken = None;
+        }
+        if self.setback.is_none() {
+            self.execute("RELEASE SAVEPOINT apart", &[])?;
+        }
+        done
+    }
+
     /// Everything that `work` queries in this transaction, with its parameters: for tests that ask how it is answered.
     ///
     /// # Errors

@@ -98,6 +98,15 @@ fn a_role_without_the_right_to_change_the_log_runs_the_whole_shop() {
                 );
             }
         }
+        for (change, is_allowed) in [
+            ("DELETE FROM audit_head", false),
+            ("INSERT INTO audit_unchained (audit_id) SELECT audit_id FROM audit_chain LIMIT 1", false),
+            ("UPDATE audit_unchained SET audit_id = audit_id", false),
+            ("DELETE FROM audit_unchained WHERE 1 = 0", true),
+        ] {
+            let end = world.test.db.write("test", move |tx| tx.execute(change, &[])).await;
+            assert_eq!(end.is_ok(), is_allowed, "{change}: {end:?}");
+        }
         world.close().await;
         // What it was granted went with the database.
         let admin = Target::Postgres(testkit::databases::postgres().unwrap());

@@ -62,6 +62,58 @@ testkit::on_both_engines! {
         assert_eq!(world.findings().await.len(), 0);
     }
 
+    /// One order that is well says nothing of the others.
+    async fn of_a_buyer_with_several_orders_each_is_looked_at(test: TestDb) {
+        let world = World::open(test).await;
+        let stage = Stage::on(&world.test);
+        let buyer = world.buyer("ada@example.com").await;
+        let mut orders = Vec::new();
+        for _ in 0..3 {
+            let started = world.check_out_for(buyer, &[("mug", 1)]).await.unwrap();
+            world.pay(&started, "4242424242424242");
+            world.settle().await;
+            orders.push(started.order.to_string());
+        }
+        let explain = |runbook: &str, subject: &str| stage.type_in(&format!("runbook explain {runbook} {subject} --json"));
+        assert_eq!(explain("review-hold", "ada@example.com").ends(0).json()["cause"], "no_flag");
+        stage.type_in(&format!("orders review flag {} --yes --reason fraud", orders[0])).ends(0);
+        let held = explain("review-hold", "ada@example.com").ends(0).json();
+        assert_eq!((&held["cause"], &held["order"]), (&json!("operator"), &json!(orders[0])), "{held}");
+        stage.type_in("runbook verify review-hold ada@example.com").ends(3);
+        stage.type_in(&format!("orders review flag {} --yes --reason fraud", orders[1])).ends(0);
+        let which = explain("review-hold", "ada@example.com").ends(2);
+        assert!(which.err.contains(&orders[0]) && which.err.contains(&orders[1]) && !which.err.contains(&orders[2]), "{which:?}");
+        // Money never goes back for an order that nobody has named.
+        let which = stage.type_in("runbook apply refund-downgrade ada@example.com --yes --reason asked").ends(2);
+        assert!(orders.iter().all(|order| which.err.contains(order)), "{which:?}");
+        for order in &orders[..2] {
+            stage.type_in(&format!("orders review clear {order} --kind operator --yes --reason fine")).ends(0);
+        }
+        stage.type_in("runbook verify review-hold ada@example.com").ends(0);
+        world.close().await;
+    }
+
+    /// Nothing is well of what was not looked at.
+    async fn a_subject_of_another_kind_is_refused_and_not_called_well(test: TestDb) {
+        let world = World::open(test).await;
+        let stage = Stage::on(&world.test);
+        let buyer = world.buyer("ada@example.com").await;
+        let started = world.check_out_for(buyer, &[("mug", 1)]).await.unwrap();
+        world.pay(&started, "4242424242424242");
+        world.settle().await;
+        let order = started.order.to_string();
+        for runbook in ["downloads-kill-switch", "secret-rotation", "media-upload-signature", "media-upload-401", "webhook-failed"] {
+            for verb in ["explain", "verify", "preview", "reply"] {
+                let said = stage.type_in(&format!("runbook {verb} {runbook} {order}"));
+                assert!([2, 5].contains(&said.code), "{runbook} {verb}: {said:?}");
+            }
+        }
+        // The pieces of an order are in the books of its stock.
+        stage.type_in(&format!("runbook verify inventory-drift {order}")).ends(0);
+        drifted(&world).await;
+        stage.type_in(&format!("runbook verify inventory-drift {order}")).ends(3);
+    }
+
     async fn what_is_not_there_ends_with_5_and_what_nothing_mends_with_8(test: TestDb) {
         let world = World::open(test).await;
         let stage = Stage::on(&world.test);

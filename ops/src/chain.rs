@@ -55,6 +55,7 @@ pub fn seal(tx: &mut Tx<'_>, most: i64) -> Result<u64> {
     let noted =
         tx.query("SELECT audit_id FROM audit_unchained ORDER BY audit_id LIMIT $1", &[most.into()])?;
     let noted: Vec<Uuid> = noted.iter().map(Row::first).collect::<Result<_>>()?;
+    let noted = without_sealed(tx, noted)?;
     // By their ids, and not by a join: the log may hold millions.
     let wanted =
         format!("SELECT {} FROM audit_logs a WHERE {} ORDER BY a.id", columns(), tx.dialect().any("a.id", 1));
@@ -80,14 +81,30 @@ pub fn seal(tx: &mut Tx<'_>, most: i64) -> Result<u64> {
     Ok(links.len() as u64)
 }
 
+/// What is sealed already does not wait, whoever has noted it once more.
+fn without_sealed(tx: &mut Tx<'_>, noted: Vec<Uuid>) -> Result<Vec<Uuid>> {
+    let any = tx.dialect().any("audit_id", 1);
+    let all = Value::array(noted.iter().copied());
+    let sealed =
+        tx.query(&format!("SELECT audit_id FROM audit_chain WHERE {any}"), std::slice::from_ref(&all))?;
+    let sealed: Vec<Uuid> = sealed.iter().map(Row::first).collect::<Result<_>>()?;
+    if sealed.is_empty() {
+        return Ok(noted);
+    }
+    let again = Value::array(sealed.iter().copied());
+    tx.execute(&format!("DELETE FROM audit_unchained WHERE {any}"), &[again])?;
+    Ok(noted.into_iter().filter(|id| !sealed.contains(id)).collect())
+}
+
 /// Whether any entry waits to be chained.
 pub fn is_waiting(tx: &mut Tx<'_>) -> Result<bool> {
     Ok(tx.query_opt("SELECT audit_id FROM audit_unchained LIMIT 1", &[])?.is_some())
 }
 
-/// The end of the chain, as it was written down with the last seal.
-pub fn head(tx: &mut Tx<'_>) -> Result<Link> {
-    read_link(&tx.query_one("SELECT seq, hash FROM audit_head WHERE id = 1", &[])?)
+/// The end of the chain, as it was written down with the last seal; none when somebody has removed it.
+pub fn head(tx: &mut Tx<'_>) -> Result<Option<Link>> {
+    let row = tx.query_opt("SELECT seq, hash FROM audit_head WHERE id = 1", &[])?;
+    row.as_ref().map(read_link).transpose()
 }
 
 /// An entry that waits to be chained.
@@ -112,7 +129,7 @@ pub fn waiting(tx: &mut Tx<'_>, most: i64) -> Result<Vec<Waiting>> {
 /// One place at which the audit log is not what was sealed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Break {
-    /// `changed`, `deleted`, `link_missing`, `not_chained`, `cut_off`.
+    /// `changed`, `deleted`, `link_missing`, `not_chained`, `cut_off`, `not_sealed`.
     pub what: &'static str,
     /// Where in the chain, where it is a place in the chain.
     pub seq: Option<i64>,
@@ -173,15 +190,18 @@ fn broken(last: &Link, link: &Link, row: &Row) -> Result<Option<Break>> {
 
 /// What the end of the chain says of its tail, when `last` is the last link that is there.
 pub fn cut_off(tx: &mut Tx<'_>, last: &Link) -> Result<Option<Break>> {
-    let head = head(tx)?;
-    let text = match head.seq {
-        seq if seq > last.seq => format!("the chain ends at {}; it was sealed up to {seq}", last.seq),
-        _ => format!(
+    let text = match head(tx)? {
+        Some(head) if head == *last => return Ok(None),
+        None => format!("the chain ends at {}; how far it was sealed was removed", last.seq),
+        Some(head) if head.seq > last.seq => {
+            format!("the chain ends at {}; it was sealed up to {}", last.seq, head.seq)
+        }
+        Some(head) => format!(
             "the chain ends at {} with {}; written down are {} and {}",
             last.seq, last.hash, head.seq, head.hash
         ),
     };
-    Ok((head != *last).then_some(Break { what: "cut_off", seq: Some(last.seq), entry: None, text }))
+    Ok(Some(Break { what: "cut_off", seq: Some(last.seq), entry: None, text }))
 }
 
 /// The last `most` links are looked at: cheap enough for every minute.

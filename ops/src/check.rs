@@ -1,7 +1,7 @@
 //! A check: something that must be true of the rows, and the operation that mends what is not.
 
 use db::Tx;
-use kernel::{Result, Timestamp};
+use kernel::{Error, Result, Timestamp};
 use serde::Serialize;
 
 /// How bad a finding is.
@@ -55,9 +55,16 @@ pub struct Check {
     pub must: &'static str,
     /// What a finding means and what mends it.
     pub means: &'static str,
-    /// Finds what is not so, from indexes; at most a few hundred.
-    pub find: fn(&mut Tx<'_>, Timestamp) -> Result<Vec<Found>>,
+    /// Finds what is not so, from indexes; about so many of it.
+    pub find: fn(&mut Tx<'_>, Timestamp, i64) -> Result<Vec<Found>>,
 }
+
+/// About so many findings of a check are listed: whoever mends them sees the next ones then.
+pub const LISTED: usize = 200;
+/// More than there ever are.
+const ALL: i64 = 10_000_000;
+/// What a finding is about that says that the check could not be run.
+pub const ITSELF: &str = "the check itself";
 
 /// What a check's query gives; the rest of a [`Finding`] is the check's own.
 #[derive(Debug, Clone)]
@@ -73,19 +80,48 @@ pub struct Found {
 }
 
 impl Check {
-    /// Runs the check.
+    /// Runs the check. One that cannot be run is a finding: nobody knows then what it would have found.
+    ///
+    /// # Errors
+    /// When the database is busy or away.
     pub fn run(&self, tx: &mut Tx<'_>, now: Timestamp) -> Result<Vec<Finding>> {
-        let found = (self.find)(tx, now)?;
-        Ok(found
-            .into_iter()
-            .map(|found| Finding {
-                check: self.name,
-                severity: self.severity,
-                subject: found.subject,
-                text: found.text,
-                since: found.since,
-                mend: found.mend,
-            })
-            .collect())
+        self.find(tx, now, LISTED as i64)
+    }
+
+    /// What it finds about what `wanted` says, however much else it finds; and that it could not be run.
+    ///
+    /// # Errors
+    /// As [`Check::run`].
+    pub fn run_about(
+        &self,
+        tx: &mut Tx<'_>,
+        now: Timestamp,
+        wanted: impl Fn(&Finding) -> bool,
+    ) -> Result<Vec<Finding>> {
+        let mut all = self.run(tx, now)?;
+        if all.len() >= LISTED {
+            all = self.find(tx, now, ALL)?;
+        }
+        all.retain(|found| found.subject == ITSELF || wanted(found));
+        Ok(all)
+    }
+
+    fn find(&self, tx: &mut Tx<'_>, now: Timestamp, most: i64) -> Result<Vec<Finding>> {
+        match tx.apart(|tx| (self.find)(tx, now, most)) {
+            Ok(all) => Ok(all.into_iter().map(|found| self.finding(found)).collect()),
+            // What is broken here stays so until somebody has looked at it; the other checks go on.
+            Err(error @ (Error::Bug(_) | Error::Invalid { .. })) => Ok(vec![self.finding(Found {
+                subject: ITSELF.to_owned(),
+                text: format!("it could not be run, so nobody knows: {error}"),
+                since: None,
+                mend: None,
+            })]),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn finding(&self, found: Found) -> Finding {
+        let Found { subject, text, since, mend } = found;
+        Finding { check: self.name, severity: self.severity, subject, text, since, mend }
     }
 }

@@ -96,6 +96,14 @@ impl Picked {
     }
 }
 
+/// What a runbook is about.
+pub enum About<F: 'static> {
+    /// One order, or its stock: of a buyer who has several, each is looked at.
+    Order,
+    /// Something else; whether the facts know such a thing. Else nothing can be said, neither good nor bad.
+    Other(fn(&F) -> bool),
+}
+
 /// A runbook over facts of the form `F`.
 pub struct Runbook<F: 'static> {
     /// Its stable name, like `stuck-paid-orders`.
@@ -116,6 +124,8 @@ pub struct Runbook<F: 'static> {
     pub looks: &'static [Look],
     /// What a subject may be, in words.
     pub subject: &'static str,
+    /// The same for the program.
+    pub about: About<F>,
     /// What has to be read to pick the cause.
     pub reads: Reads,
     /// Everything that can be the cause.

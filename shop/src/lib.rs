@@ -90,6 +90,11 @@ pub const MIGRATIONS: &[Migration] = &[
     },
     ops::MIGRATION_SNOOZES,
     Migration { version: 22, name: "drills", sql: include_str!("../migrations/0013_drills.sql") },
+    Migration {
+        version: 24,
+        name: "what only grows is not replaced",
+        sql: include_str!("../migrations/0014_only_grow.sql"),
+    },
 ];
 
 /// Every operation there is. The doors are made from this list.
@@ -232,6 +237,16 @@ pub const RUNBOOKS: &[runbooks::Runbook] = &[
     runbooks::pages::bootstrap_db_uri::RUNBOOK,
     runbooks::pages::prelaunch::RUNBOOK,
     runbooks::pages::security_checks::RUNBOOK,
+];
+
+/// What a program may do at run time with the tables that prove something: to those that only grow it adds, the end of the
+/// chain it moves, and from the notes of what waits for its seal it takes away.
+pub const LIMITED: [(&str, &str); 5] = [
+    (ops::ONLY_GROW[0], "SELECT, INSERT"),
+    (ops::ONLY_GROW[1], "SELECT, INSERT"),
+    (inventory::ONLY_GROWS, "SELECT, INSERT"),
+    ("audit_head", "SELECT, UPDATE"),
+    ("audit_unchained", "SELECT, DELETE"),
 ];
 
 /// Tables that only grow: a program that runs may add to them, and nothing else.

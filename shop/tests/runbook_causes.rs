@@ -612,6 +612,7 @@ fn situations() -> Vec<(&'static str, &'static str, Facts)> {
                 ("failed", asked_for(RefundStatus::Failed, confirmed())),
                 ("failed, refunded otherwise", asked_for(RefundStatus::Failed, refunded())),
                 ("done", asked_for(RefundStatus::Succeeded, refunded())),
+                ("Stripe is away", silent(of(confirmed()))),
                 ("refunded, nobody here asked", of(refunded())),
                 ("confirmed", of(confirmed())),
                 ("leads to no order", nothing("re_1")),

@@ -33,7 +33,7 @@ async fn seal(db: &Db) -> u64 {
 }
 
 async fn head(db: &Db) -> Link {
-    db.read("test", chain::head).await.unwrap()
+    db.read("test", chain::head).await.unwrap().unwrap()
 }
 
 /// As somebody would who owns the database: without the triggers.
@@ -47,6 +47,8 @@ async fn by_force(db: &Db, sql: &'static str) {
                     "chain_no_update",
                     "chain_no_delete",
                     "logs_to_chain",
+                    "logs_no_replace",
+                    "chain_no_replace",
                 ] {
                     tx.execute(&format!("DROP TRIGGER IF EXISTS audit_{trigger}"), &[])?;
                 }
@@ -173,6 +175,52 @@ testkit::on_both_engines! {
         by_force(&world.test.db, "UPDATE audit_head SET seq = 2, hash = (SELECT hash FROM audit_chain WHERE seq = 2)").await;
         assert!(verified(&world, json!({})).await.0.is_empty());
         assert_eq!(verified(&world, json!({ "head": head })).await.0, [("head_unknown".into(), None)]);
+    }
+
+    async fn an_end_of_the_chain_that_was_removed_is_found_and_blinds_no_other_check(test: TestDb) {
+        let world = world(test).await;
+        by_force(&world.test.db, "DELETE FROM audit_head").await;
+        assert_eq!(verified(&world, json!({})).await.0, [found("cut_off", 4)]);
+        let sql = "UPDATE inventory SET stock_count = stock_count + 3 WHERE sku = 'MUG'";
+        world.test.db.write("test", move |tx| tx.execute(sql, &[])).await.unwrap();
+        let all = checks(&world).await;
+        assert!(all.contains(&"audit_chain_broken") && all.contains(&"stock_differs_from_ledger"), "{all:?}");
+    }
+
+    /// A note about what is sealed already would be sealed a second time, which the chain refuses, and everything behind it
+    /// would wait for ever.
+    async fn a_note_about_a_sealed_entry_does_not_keep_others_from_being_sealed(test: TestDb) {
+        let world = world(test).await;
+        let sql = "INSERT INTO audit_unchained (audit_id) SELECT audit_id FROM audit_chain WHERE seq <= 2";
+        world.test.db.write("test", move |tx| tx.execute(sql, &[])).await.unwrap();
+        world.buyer("d@example.com").await;
+        assert_eq!(seal(&world.test.db).await, 1);
+        let (breaks, shown) = verified(&world, json!({})).await;
+        assert!(breaks.is_empty(), "{shown}");
+        world.close().await;
+    }
+
+    /// SQLite's REPLACE deletes without asking the trigger that guards deletion.
+    async fn what_only_grows_is_not_replaced(test: TestDb) {
+        let world = world(test).await;
+        if world.test.engine == Engine::Postgres {
+            return;
+        }
+        for sql in [
+            "INSERT OR REPLACE INTO audit_logs SELECT id, at, event_type, 'nobody', actor_type, subject_type, subject_id,
+               order_id, reason, request_id, data FROM audit_logs LIMIT 1",
+            "INSERT OR REPLACE INTO audit_logs (rowid, id, at, event_type, actor, actor_type, subject_type, subject_id, data)
+               SELECT rowid, 'another', at, event_type, actor, actor_type, subject_type, subject_id, data FROM audit_logs LIMIT 1",
+            "REPLACE INTO audit_chain SELECT seq, audit_id, 'another' FROM audit_chain LIMIT 1",
+            "REPLACE INTO audit_chain SELECT seq + 100, audit_id, hash FROM audit_chain LIMIT 1",
+            "REPLACE INTO inventory_ledger SELECT id, sku, quantity_change + 1, reason, reference_id, created_at
+               FROM inventory_ledger LIMIT 1",
+        ] {
+            let end = world.test.db.write("test", move |tx| tx.execute(sql, &[])).await;
+            let text = format!("{end:?}");
+            assert!(text.contains("only grows"), "{sql}: {text}");
+        }
+        world.close().await;
     }
 
     async fn an_entry_that_was_slipped_past_the_chain_is_found(test: TestDb) {

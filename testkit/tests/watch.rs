@@ -16,11 +16,11 @@ async fn latest(db: &Db) -> Vec<CheckResult> {
     db.read("test", results::latest).await.unwrap()
 }
 
-fn nothing(_: &mut Tx<'_>, _: Timestamp) -> Result<Vec<Found>> {
+fn nothing(_: &mut Tx<'_>, _: Timestamp, _: i64) -> Result<Vec<Found>> {
     Ok(Vec::new())
 }
 
-fn many(_: &mut Tx<'_>, now: Timestamp) -> Result<Vec<Found>> {
+fn many(_: &mut Tx<'_>, now: Timestamp, _: i64) -> Result<Vec<Found>> {
     let found = |n: u64| Found {
         subject: n.to_string(),
         text: "so it is".into(),
@@ -30,11 +30,11 @@ fn many(_: &mut Tx<'_>, now: Timestamp) -> Result<Vec<Found>> {
     Ok((1..=60).map(found).collect())
 }
 
-fn broken(tx: &mut Tx<'_>, _: Timestamp) -> Result<Vec<Found>> {
+fn broken(tx: &mut Tx<'_>, _: Timestamp, _: i64) -> Result<Vec<Found>> {
     tx.query("SELECT nothing FROM nowhere", &[]).map(|_| Vec::new())
 }
 
-const fn check(name: &'static str, find: fn(&mut Tx<'_>, Timestamp) -> Result<Vec<Found>>) -> Check {
+const fn check(name: &'static str, find: fn(&mut Tx<'_>, Timestamp, i64) -> Result<Vec<Found>>) -> Check {
     Check { name, severity: Severity::Ticket, must: "it must", means: "it means", find }
 }
 
@@ -197,14 +197,42 @@ testkit::on_both_engines! {
         assert_eq!(kept.oldest, Some(world.shop.now() - Duration::from_secs(60)));
     }
 
-    async fn a_check_that_fails_keeps_its_old_result_and_stops_no_other(test: TestDb) {
+    /// What cannot be looked at is no good news.
+    async fn a_check_that_cannot_be_run_is_a_finding_and_stops_no_other(test: TestDb) {
         let world = World::open(test).await;
         watch_with(&world.shop, &[check("second", nothing)]).await.unwrap();
         world.clock.advance(Duration::from_secs(600));
         let done = watch_with(&world.shop, &[check("first", broken), check("second", nothing)]).await.unwrap();
-        assert_eq!((done.ran, done.failed.len(), done.failed[0].0), (1, 1, "first"));
+        assert_eq!((done.ran, done.failed.len()), (2, 0));
         let kept = latest(&world.test.db).await;
-        assert_eq!((kept.len(), kept[0].checked_at), (1, world.shop.now()));
+        assert_eq!((kept[0].count, kept[1].count, kept[1].checked_at), (1, 0, world.shop.now()));
+        let (subject, text, _) = results::finding(&kept[0].findings[0]);
+        assert!(subject == ops::ITSELF && text.contains("could not be run"), "{subject}: {text}");
+        // In one transaction with others, what it broke is left behind.
+        let all = [check("first", broken), check("many", many)];
+        let now = world.shop.now();
+        let run = move |tx: &mut Tx<'_>| all.iter().map(|check| check.run(tx, now)).collect::<Result<Vec<_>>>();
+        let found = world.test.db.read("test", run).await.unwrap();
+        assert_eq!((found[0].len(), found[1].len()), (1, 60));
+    }
+
+    /// Of an incident with hundreds of cases the last is told apart from one that is well.
+    async fn what_a_check_finds_about_one_thing_is_found_behind_any_number_of_others(test: TestDb) {
+        let world = World::open(test).await;
+        let many = check("many", |_, _, most| {
+            let found = |n: i64| Found { subject: n.to_string(), text: "so it is".into(), since: None, mend: None };
+            Ok((1..=most.min(1_000)).map(found).collect())
+        });
+        let now = world.shop.now();
+        let ask = move |subject: &'static str| {
+            move |tx: &mut Tx<'_>| many.run_about(tx, now, |found| found.subject == subject)
+        };
+        for (subject, count) in [("7", 1), ("999", 1), ("1001", 0)] {
+            let found = world.test.db.read("test", ask(subject)).await.unwrap();
+            assert_eq!(found.len(), count, "{subject}");
+        }
+        let listed = world.test.db.read("test", move |tx| many.run(tx, now)).await.unwrap();
+        assert_eq!(listed.len(), ops::LISTED);
     }
 
     async fn a_check_is_due_once_a_minute_and_a_slow_one_less_often(test: TestDb) {

@@ -10,21 +10,17 @@ use crate::catalog;
 /// The content's checks.
 pub const CHECKS: [Check; 3] = [OUT_OF_ORDER, HOLLOW, WITHOUT_STRIPE_PRICE];
 
-/// So many findings are told.
-const MOST: usize = 200;
-
 const OUT_OF_ORDER: Check = Check {
     name: "content_out_of_order",
     severity: Severity::Ticket,
     must: "modules, lessons and files are numbered from 1 without gaps and repeats",
     means: "Somebody has changed positions past the import. Import the course's file again.",
-    find: |tx, _| {
+    find: |tx, _, most| {
         let mut all = Vec::new();
-        for id in store::out_of_order(tx)? {
+        for id in store::out_of_order(tx, most)? {
             let wrong = store::course(tx, &id)?.map(|course| course.disorder()).unwrap_or_default();
             all.extend(wrong.into_iter().map(|text| found(&id, text, None)));
         }
-        all.truncate(MOST);
         Ok(all)
     },
 };
@@ -35,9 +31,9 @@ const HOLLOW: Check = Check {
     must: "what is published shows its buyers something",
     means: "Buyers find a course, a module or a lesson with nothing in it. Publish what belongs there, or take the course back \
             until it is there.",
-    find: |tx, _| {
+    find: |tx, _, most| {
         let mut all = Vec::new();
-        for id in store::hollow(tx)? {
+        for id in store::hollow(tx, most)? {
             let wrong = store::course(tx, &id)?.map(|course| course.hollow()).unwrap_or_default();
             let mend = || Mend {
                 operation: "courses.unpublish",
@@ -46,7 +42,6 @@ const HOLLOW: Check = Check {
             };
             all.extend(wrong.into_iter().map(|text| found(&id, text, Some(mend()))));
         }
-        all.truncate(MOST);
         Ok(all)
     },
 };
@@ -57,8 +52,8 @@ const WITHOUT_STRIPE_PRICE: Check = Check {
     must: "every published course that can be bought has a price at Stripe (`stripe_price_id`)",
     means: "It can be bought here, but not by a Payment Link, and Stripe's reports do not know it. Make the price at Stripe and \
             name it in the catalog file.",
-    find: |tx, _| {
-        let faults = unmapped(tx, None)?.into_iter().take(MOST);
+    find: |tx, _, most| {
+        let faults = unmapped(tx, None)?.into_iter().take(most.unsigned_abs() as usize);
         Ok(faults.map(|fault| found(&fault.subject, fault.text, None)).collect())
     },
 };

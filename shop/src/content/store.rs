@@ -270,7 +270,7 @@ fn forget_the_rest(tx: &mut Tx<'_>, wanted: &Course) -> Result<()> {
 }
 
 /// Courses in which a place is taken twice, or not at all.
-pub(super) fn out_of_order(tx: &mut Tx<'_>) -> Result<Vec<String>> {
+pub(super) fn out_of_order(tx: &mut Tx<'_>, most: i64) -> Result<Vec<String>> {
     let rows = tx.query(
         "SELECT product_id FROM course_modules GROUP BY product_id
            HAVING MIN(position) <> 1 OR MAX(position) <> COUNT(*) OR COUNT(DISTINCT position) <> COUNT(*)
@@ -278,14 +278,14 @@ pub(super) fn out_of_order(tx: &mut Tx<'_>) -> Result<Vec<String>> {
            HAVING MIN(position) <> 1 OR MAX(position) <> COUNT(*) OR COUNT(DISTINCT position) <> COUNT(*)
          UNION SELECT product_id FROM course_resources GROUP BY product_id, lesson_id
            HAVING MIN(position) <> 1 OR MAX(position) <> COUNT(*) OR COUNT(DISTINCT position) <> COUNT(*)
-         ORDER BY product_id LIMIT 200",
-        &[],
+         ORDER BY product_id LIMIT $1",
+        &[most.into()],
     )?;
     rows.iter().map(Row::first).collect()
 }
 
 /// Published courses in which something published shows nothing.
-pub(super) fn hollow(tx: &mut Tx<'_>) -> Result<Vec<String>> {
+pub(super) fn hollow(tx: &mut Tx<'_>, most: i64) -> Result<Vec<String>> {
     let rows = tx.query(
         "SELECT c.product_id FROM course_contents c WHERE c.published
            AND NOT EXISTS (SELECT 1 FROM course_lessons l JOIN course_modules m ON m.id = l.module_id
@@ -299,8 +299,8 @@ pub(super) fn hollow(tx: &mut Tx<'_>) -> Result<Vec<String>> {
          JOIN course_modules m ON m.id = l.module_id
          WHERE c.published AND m.published AND l.published AND l.stream_video_id IS NULL
            AND NOT EXISTS (SELECT 1 FROM course_resources r WHERE r.lesson_id = l.id AND r.published)
-         ORDER BY product_id LIMIT 200",
-        &[],
+         ORDER BY product_id LIMIT $1",
+        &[most.into()],
     )?;
     rows.iter().map(Row::first).collect()
 }

@@ -24,8 +24,9 @@ const HELD_BY_A_REVIEW: Check = Check {
     must: "no buyer is denied what they paid for because their order is under review",
     means: "Somebody has asked for a file or a film within the last week and heard 423: an order that gives it is under review. Look \
             at the order, and clear the flag or send the money back.",
-    find: |tx, now| {
-        let filter = Filter { event_type: Some(DENIED.to_owned()), limit: NEWEST, ..Filter::default() };
+    find: |tx, now, most| {
+        let filter =
+            Filter { event_type: Some(DENIED.to_owned()), limit: NEWEST.max(most), ..Filter::default() };
         let (mut orders_seen, mut all) = (BTreeSet::new(), Vec::new());
         for row in audit::list(tx, &filter)? {
             let (at, order): (kernel::Timestamp, Option<OrderId>) = (row.get("at")?, row.get("order_id")?);

@@ -13,7 +13,7 @@ const ACTIVE_WITHOUT_GRANT: Check = Check {
     must: "every active entitlement has an active grant, and every active grant an active entitlement",
     means: "Access was changed past its grants. Where an active grant stands behind it, mending its order, or giving the gift \
             again, brings the access back; where none does, it is revoked.",
-    find: |tx, _| {
+    find: |tx, _, most| {
         let rows = tx.query(
             "SELECT e.id, e.profile_id, e.product_id, e.status, e.updated_at,
                (SELECT g.order_id FROM entitlement_grants g WHERE g.entitlement_id = e.id AND g.status = 'active'
@@ -21,8 +21,8 @@ const ACTIVE_WITHOUT_GRANT: Check = Check {
              FROM entitlements e
              WHERE (e.status = 'active') <> EXISTS (SELECT 1 FROM entitlement_grants g
                WHERE g.entitlement_id = e.id AND g.status = 'active')
-             ORDER BY e.id LIMIT 200",
-            &[],
+             ORDER BY e.id LIMIT $1",
+            &[most.into()],
         )?;
         rows.iter()
             .map(|row| {

@@ -16,12 +16,13 @@ const NOT_FINALIZED: Check = Check {
     must: "every event is processed or ignored within ten minutes",
     means: "Stripe has said something that is not acted on. The event's last error says why; replay it when the cause \
             is gone, or ignore it when it is nothing of ours.",
-    find: |tx, now| {
+    find: |tx, now, most| {
         open(
             tx,
             "status IN ('received', 'retry') AND received_at < $1",
             "status = 'error' AND received_at < $1",
             now - PATIENCE,
+            most,
         )
     },
 };
@@ -33,9 +34,9 @@ const UNMATCHED: Check = Check {
     means: "A payment names an order that this database does not know: another environment with the same account, or a \
             restored backup. It is matched by itself when the order appears; makegood events ignore says that it is nothing \
             of ours.",
-    find: |tx, now| {
+    find: |tx, now, most| {
         let known = "status = 'unmatched' AND COALESCE(last_error_kind, '') <> 'price_not_mapped' AND received_at < $1";
-        open(tx, known, "1 = 0 AND received_at < $1", now)
+        open(tx, known, "1 = 0 AND received_at < $1", now, most)
     },
 };
 
@@ -45,12 +46,12 @@ const NOT_MAPPED: Check = Check {
     must: "whatever a Payment Link of this shop sold is known here by its price",
     means: "Somebody has paid, and no order can be made of it: a price at Stripe stands for no price here. Map it, and the \
             purchase becomes an order by itself.",
-    find: |tx, now| {
+    find: |tx, now, most| {
         // The first condition is the index's own, word for word, so that both engines take the index.
         let sql = "SELECT stripe_event_id, object_id, last_error, received_at FROM stripe_events
                    WHERE last_error_kind = 'price_not_mapped' AND status = 'unmatched' AND received_at < $1
-                   ORDER BY received_at LIMIT 200";
-        tx.query(sql, &[now.into()])?.iter().map(not_mapped).collect()
+                   ORDER BY received_at LIMIT $2";
+        tx.query(sql, &[now.into(), most.into()])?.iter().map(not_mapped).collect()
     },
 };
 
@@ -81,7 +82,7 @@ const NOT_READ: Check = Check {
     must: "Stripe's list of events can be read",
     means: "What no webhook brings is not found. The error says why; mostly the API key may not read events. Stripe keeps \
             them for 30 days.",
-    find: |tx, now| {
+    find: |tx, now, _| {
         let rows = tx.query(
             "SELECT name, failing_since, last_error FROM event_readings WHERE failing_since < $1",
             &[(now - READING_PATIENCE).into()],
@@ -100,14 +101,14 @@ const NOT_READ: Check = Check {
     },
 };
 
-fn open(tx: &mut Tx<'_>, first: &str, second: &str, before: Timestamp) -> Result<Vec<Found>> {
+fn open(tx: &mut Tx<'_>, first: &str, second: &str, before: Timestamp, most: i64) -> Result<Vec<Found>> {
     let mut all = Vec::new();
     for condition in [first, second] {
         let sql = format!(
             "SELECT stripe_event_id, type, status, attempts, last_error, received_at FROM stripe_events
-             WHERE status IN ('received', 'retry', 'error', 'unmatched') AND {condition} ORDER BY received_at LIMIT 200"
+             WHERE status IN ('received', 'retry', 'error', 'unmatched') AND {condition} ORDER BY received_at LIMIT $2"
         );
-        for row in tx.query(&sql, &[before.into()])? {
+        for row in tx.query(&sql, &[before.into(), most.into()])? {
             all.push(found(&row)?);
         }
     }

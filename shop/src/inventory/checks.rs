@@ -13,13 +13,13 @@ const LEDGER: Check = Check {
     must: "stock_count is the sum of the ledger, for every sku",
     means: "Someone changed stock without a ledger entry. Count the shelf, then recount: a ledger entry explains the \
             difference.",
-    find: |tx, _| {
+    find: |tx, _, most| {
         let rows = tx.query(
             "SELECT i.sku, i.stock_count, COALESCE(l.total, 0) AS total, i.updated_at FROM inventory i
              LEFT JOIN (SELECT sku, CAST(SUM(quantity_change) AS bigint) AS total FROM inventory_ledger GROUP BY sku) l
                ON l.sku = i.sku
-             WHERE i.stock_count <> COALESCE(l.total, 0) ORDER BY i.sku LIMIT 200",
-            &[],
+             WHERE i.stock_count <> COALESCE(l.total, 0) ORDER BY i.sku LIMIT $1",
+            &[most.into()],
         )?;
         rows.iter().map(|row| differs(row, "the ledger sums to")).collect()
     },
@@ -30,14 +30,14 @@ const RESERVED: Check = Check {
     severity: Severity::Page,
     must: "reserved_count is the sum of live reservations, for every sku",
     means: "The counter and the reservations disagree. Look at the reservations of this sku, count the shelf, then recount.",
-    find: |tx, _| {
+    find: |tx, _, most| {
         let rows = tx.query(
             "SELECT i.sku, i.reserved_count AS stock_count, COALESCE(r.total, 0) AS total, i.updated_at
              FROM inventory i
              LEFT JOIN (SELECT sku, CAST(SUM(quantity) AS bigint) AS total FROM inventory_reservations
                         WHERE status = 'reserved' GROUP BY sku) r ON r.sku = i.sku
-             WHERE i.reserved_count <> COALESCE(r.total, 0) ORDER BY i.sku LIMIT 200",
-            &[],
+             WHERE i.reserved_count <> COALESCE(r.total, 0) ORDER BY i.sku LIMIT $1",
+            &[most.into()],
         )?;
         rows.iter().map(|row| differs(row, "live reservations sum to")).collect()
     },
@@ -55,11 +55,11 @@ const OVERDUE: Check = Check {
     find: overdue,
 };
 
-fn overdue(tx: &mut Tx<'_>, now: Timestamp) -> Result<Vec<Found>> {
+fn overdue(tx: &mut Tx<'_>, now: Timestamp, most: i64) -> Result<Vec<Found>> {
     let rows = tx.query(
         "SELECT id, sku, quantity, order_id, expires_at FROM inventory_reservations
-         WHERE status = 'reserved' AND expires_at < $1 ORDER BY expires_at LIMIT 200",
-        &[(now - GRACE).into()],
+         WHERE status = 'reserved' AND expires_at < $1 ORDER BY expires_at LIMIT $2",
+        &[(now - GRACE).into(), most.into()],
     )?;
     rows.iter()
         .map(|row| {

@@ -20,6 +20,13 @@ pub struct Books {
     pub reserved: i64,
 }
 
+impl Books {
+    /// Whether both counters are what stands behind them.
+    pub fn agree(&self) -> bool {
+        self.stock_count == self.ledger && self.reserved_count == self.reserved
+    }
+}
+
 /// The books of a stock; none when there is no such stock.
 pub fn books(tx: &mut Tx<'_>, sku: &str) -> Result<Option<Books>> {
     let Some(level) = store::level(tx, sku)? else { return Ok(None) };

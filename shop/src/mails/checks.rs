@@ -20,8 +20,8 @@ const FAILED: Check = Check {
     means: "A buyer was not told something, or nobody knows whether they were: the mail server refused the mail, could not be \
             reached for hours, or its answer was lost. The last error says which. Mend the address or the settings (MAIL_*), \
             then send it again; a guest's claim link that was sent before is replaced by makegood claims resend.",
-    find: |tx, now| {
-        let all = store::in_trouble(tx, now - REMEMBERED)?;
+    find: |tx, now, most| {
+        let all = store::in_trouble(tx, now - REMEMBERED, most)?;
         let matters = all.into_iter().filter(|mail| match mail.kind {
             MailKind::SignInLink => mail.updated_at > now - SIGN_IN,
             MailKind::OrderConfirmation | MailKind::ClaimLink => true,

@@ -99,10 +99,10 @@ pub fn of_order(tx: &mut Tx<'_>, order: OrderId) -> Result<Vec<Mail>> {
 }
 
 /// Mails that were not sent and changed since then, the oldest first.
-pub(super) fn in_trouble(tx: &mut Tx<'_>, since: Timestamp) -> Result<Vec<Mail>> {
+pub(super) fn in_trouble(tx: &mut Tx<'_>, since: Timestamp, most: i64) -> Result<Vec<Mail>> {
     let sql = "SELECT * FROM mails WHERE status IN ('failed', 'unknown') AND updated_at > $1
-               ORDER BY updated_at LIMIT 200";
-    tx.query(sql, &[since.into()])?.iter().map(read).collect()
+               ORDER BY updated_at LIMIT $2";
+    tx.query(sql, &[since.into(), most.into()])?.iter().map(read).collect()
 }
 
 pub(super) fn list(

@@ -19,8 +19,8 @@ const PENDING_OLD: Check = Check {
     must: "no upload of a picture is on its way for an hour",
     means: "The answer to an upload was lost, and the job that takes such a file away has not done so: no worker runs, or \
             the store does not answer. makegood media upload check asks it.",
-    find: |tx, now| {
-        let old = store::pending_since(tx, now - PATIENCE)?;
+    find: |tx, now, most| {
+        let old = store::pending_since(tx, now - PATIENCE, most)?;
         Ok(old
             .into_iter()
             .map(|asset| Found {
@@ -44,11 +44,11 @@ const REFUSED: Check = Check {
     must: "the newest upload of a picture was not refused by the store",
     means: "Pictures cannot be uploaded: the store refuses them, and its words say why. makegood media upload check asks it \
             without uploading anything; the finding ends with the next upload that works.",
-    find: |tx, now| {
+    find: |tx, now, most| {
         // The newest of each disk stands for all.
         let mut found: Vec<Found> = Vec::new();
         let mut disks: Vec<String> = Vec::new();
-        for asset in store::refused_since(tx, now - A_DAY)? {
+        for asset in store::refused_since(tx, now - A_DAY, most)? {
             if disks.contains(&asset.disk) {
                 continue;
             }

@@ -109,15 +109,15 @@ pub(super) fn list(
 }
 
 /// On their way since before this moment.
-pub(super) fn pending_since(tx: &mut Tx<'_>, before: Timestamp) -> Result<Vec<Asset>> {
-    let sql = "SELECT * FROM media_assets WHERE status = 'pending' AND created_at < $1 ORDER BY created_at LIMIT 200";
-    tx.query(sql, &[before.into()])?.iter().map(read).collect()
+pub(super) fn pending_since(tx: &mut Tx<'_>, before: Timestamp, most: i64) -> Result<Vec<Asset>> {
+    let sql = "SELECT * FROM media_assets WHERE status = 'pending' AND created_at < $1 ORDER BY created_at LIMIT $2";
+    tx.query(sql, &[before.into(), most.into()])?.iter().map(read).collect()
 }
 
 /// Refused after this moment, the newest first.
-pub(super) fn refused_since(tx: &mut Tx<'_>, after: Timestamp) -> Result<Vec<Asset>> {
-    let sql = "SELECT * FROM media_assets WHERE status = 'refused' AND updated_at > $1 ORDER BY updated_at DESC LIMIT 200";
-    tx.query(sql, &[after.into()])?.iter().map(read).collect()
+pub(super) fn refused_since(tx: &mut Tx<'_>, after: Timestamp, most: i64) -> Result<Vec<Asset>> {
+    let sql = "SELECT * FROM media_assets WHERE status = 'refused' AND updated_at > $1 ORDER BY updated_at DESC LIMIT $2";
+    tx.query(sql, &[after.into(), most.into()])?.iter().map(read).collect()
 }
 
 /// Whether anything was stored on this disk after this moment.

@@ -13,8 +13,8 @@ const FAILED_JOBS: Check = Check {
     severity: Severity::Page,
     must: "no job has given up",
     means: "Background work failed too often. Its last error says why; retry it when the cause is gone.",
-    find: |tx, _| {
-        let rows = jobs::list(tx, Some("failed"), None, 200)?;
+    find: |tx, _, most| {
+        let rows = jobs::list(tx, Some("failed"), None, most)?;
         rows.iter()
             .map(|row| {
                 let (id, kind): (JobId, String) = (row.get("id")?, row.get("kind")?);
@@ -43,7 +43,7 @@ const CHAIN_BROKEN: Check = Check {
     must: "the newest entries of the audit log are as they were sealed",
     means: "Somebody has changed or removed entries past makegood, or another copy of the database was put in its place. \
             Keep the database as it is; makegood audit verify names every place.",
-    find: |tx, _| {
+    find: |tx, _, _| {
         let breaks = chain::look_at_end(tx, NEWEST)?;
         let found = breaks.into_iter().map(|broken| Found {
             subject: broken.entry.map_or_else(|| "audit_chain".to_owned(), |entry| entry.to_string()),
@@ -57,8 +57,6 @@ const CHAIN_BROKEN: Check = Check {
 
 /// How long an entry may wait for its seal.
 const PATIENCE: Duration = Duration::from_secs(5 * 60);
-/// So many that wait are listed.
-const LISTED: i64 = 20;
 
 const UNCHAINED: Check = Check {
     name: "audit_entries_unchained",
@@ -66,8 +64,8 @@ const UNCHAINED: Check = Check {
     must: "every entry of the audit log is sealed within five minutes",
     means: "No worker seals the audit log: none runs, or its log says why it fails. An entry that is gone was removed \
             before it was sealed. makegood audit verify seals what waits.",
-    find: |tx, now| {
-        let waiting = chain::waiting(tx, LISTED)?.into_iter();
+    find: |tx, now, most| {
+        let waiting = chain::waiting(tx, most)?.into_iter();
         let found =
             waiting.filter(|entry| entry.at.is_none_or(|at| now.since(at) > PATIENCE)).map(|entry| Found {
                 subject: entry.id.to_string(),
@@ -91,7 +89,7 @@ const TOKEN_ENDED: Check = Check {
     must: "no token ends while somebody uses it",
     means: "A client still sends a token that has ended, and gets 401. Make another with makegood tokens create, give it to \
             the client, and take the old one back.",
-    find: |tx, now| {
+    find: |tx, now, _| {
         let ended = ops::list_tokens(tx)?.into_iter().filter_map(|token| {
             let (ends, used) = (token.expires_at?, token.last_used_at?);
             let counts = token.revoked_at.is_none()

@@ -4,7 +4,7 @@
 use db::Tx;
 use kernel::{Cx, Duration, Error, Result, Timestamp};
 use ops::snoozes::{self, Found, Snooze};
-use ops::{By, Check, Finding, Operation, Page, Plan, Proof, Risk, Role, View, page, results};
+use ops::{By, Check, Finding, ITSELF, Operation, Page, Plan, Proof, Risk, Role, View, page, results};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -82,7 +82,7 @@ fn shown(check: &Check, findings: &[Finding], all: &[Snooze], now: Timestamp) ->
             "snoozed_by": snooze.map(|snooze| &snooze.by),
             "snoozed_because": snooze.map(|snooze| &snooze.reason),
             "runbook": runbook.map(|runbook| runbook.id),
-            "explain": runbook.map(|runbook| runbook.explain(subject)),
+            "explain": runbook.filter(|_| subject != ITSELF).map(|runbook| runbook.explain(subject)),
             "mends": about.iter().filter_map(|found| found.mend.as_ref()).collect::<Vec<_>>(),
         })
     };

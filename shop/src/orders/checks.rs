@@ -39,11 +39,11 @@ const PAID_NOT_CONFIRMED: Check = Check {
     find: paid_not_confirmed,
 };
 
-fn paid_not_confirmed(tx: &mut Tx<'_>, now: Timestamp) -> Result<Vec<Found>> {
+fn paid_not_confirmed(tx: &mut Tx<'_>, now: Timestamp, most: i64) -> Result<Vec<Found>> {
     let rows = tx.query(
         "SELECT id, waits_for, updated_at FROM orders
-         WHERE status = 'paid' AND NOT requires_review AND updated_at < $1 ORDER BY updated_at LIMIT 200",
-        &[(now - PATIENCE).into()],
+         WHERE status = 'paid' AND NOT requires_review AND updated_at < $1 ORDER BY updated_at LIMIT $2",
+        &[(now - PATIENCE).into(), most.into()],
     )?;
     rows.iter()
         .map(|row| {
@@ -60,12 +60,12 @@ const IN_REVIEW: Check = Check {
     must: "no order waits for a person",
     means: "Money came that does not fit its order, a bank or Radar warns of it, or an operator flagged it. Look at it \
             in Stripe, then clear the review or refund.",
-    find: |tx, _| {
+    find: |tx, _, most| {
         let rows = tx.query(
             "SELECT o.id, r.kind, r.detail, r.opened_at AS updated_at FROM orders o
              JOIN order_reviews r ON r.order_id = o.id AND r.cleared_at IS NULL
-             WHERE o.requires_review AND o.status <> 'refunded' ORDER BY o.updated_at, r.kind LIMIT 200",
-            &[],
+             WHERE o.requires_review AND o.status <> 'refunded' ORDER BY o.updated_at, r.kind LIMIT $1",
+            &[most.into()],
         )?;
         rows.iter()
             .map(|row| {
@@ -88,7 +88,7 @@ const GRANT_WITHOUT_ORDER: Check = Check {
            and whose money nobody wants back",
     means: "Someone has access that nobody paid for, or whose money went back or is disputed. The order says what should \
             be; mending makes it so.",
-    find: |tx, _| {
+    find: |tx, _, most| {
         let rows = tx.query(
             "SELECT g.order_id AS id, e.product_id, o.id AS bringing, g.updated_at FROM entitlement_grants g
              JOIN entitlements e ON e.id = g.entitlement_id
@@ -96,8 +96,8 @@ const GRANT_WITHOUT_ORDER: Check = Check {
                AND o.dispute_status IS NULL
              LEFT JOIN order_lines l ON l.order_id = o.id AND l.product_id = e.product_id
              WHERE g.status = 'active' AND g.order_id IS NOT NULL AND l.order_id IS NULL
-             ORDER BY g.id LIMIT 200",
-            &[],
+             ORDER BY g.id LIMIT $1",
+            &[most.into()],
         )?;
         rows.iter()
             .map(|row| {
@@ -116,15 +116,15 @@ const ORDER_WITHOUT_GRANT: Check = Check {
     severity: Severity::Page,
     must: "every course line of a confirmed or completed order has its grant",
     means: "Someone paid and has no access. Mending grants it.",
-    find: |tx, _| {
+    find: |tx, _, most| {
         let rows = tx.query(
             "SELECT o.id, l.product_id, o.updated_at FROM orders o
              JOIN order_lines l ON l.order_id = o.id AND l.kind IN ('course', 'download')
              WHERE o.status IN ('confirmed', 'completed') AND NOT EXISTS (
                SELECT 1 FROM entitlement_grants g JOIN entitlements e ON e.id = g.entitlement_id
                WHERE g.order_id = o.id AND g.source = 'order' AND e.product_id = l.product_id)
-             ORDER BY o.id LIMIT 200",
-            &[],
+             ORDER BY o.id LIMIT $1",
+            &[most.into()],
         )?;
         rows.iter()
             .map(|row| {
@@ -142,13 +142,13 @@ const GRANT_NOT_AS_DISPUTED: Check = Check {
     must: "what an order granted is suspended while its payment is disputed, and only then",
     means: "A bank wants the money back and the buyer still has what it paid for; or the dispute is over and the buyer \
             still has not. Mending suspends or restores exactly what the order granted.",
-    find: |tx, _| {
+    find: |tx, _, most| {
         let mut all = Vec::new();
         for (sql, text) in [
             (SUSPENDED_WITHOUT_DISPUTE, "is suspended, and no dispute is open"),
             (ACTIVE_IN_DISPUTE, "is active, and a dispute is open"),
         ] {
-            for row in tx.query(sql, &[])? {
+            for row in tx.query(sql, &[most.into()])? {
                 let (id, product): (OrderId, String) = (row.get("id")?, row.get("product_id")?);
                 let mend = mend("orders.mend", id, format!("makegood orders mend {id}"));
                 all.push(found(&row, id, format!("access to {product} {text}"), Some(mend))?);
@@ -162,7 +162,7 @@ const SUSPENDED_WITHOUT_DISPUTE: &str =
     "SELECT g.order_id AS id, e.product_id, g.updated_at FROM entitlement_grants g
      JOIN entitlements e ON e.id = g.entitlement_id
      LEFT JOIN orders o ON o.id = g.order_id AND o.dispute_status = 'open' AND o.status IN ('confirmed', 'completed')
-     WHERE g.status = 'suspended' AND g.order_id IS NOT NULL AND o.id IS NULL ORDER BY g.updated_at LIMIT 200";
+     WHERE g.status = 'suspended' AND g.order_id IS NOT NULL AND o.id IS NULL ORDER BY g.updated_at LIMIT $1";
 
 /// Only the few orders that are disputed are read: confirmed and completed ones are named by what they are not, and CROSS
 /// JOIN sets them first, else SQLite reads all orders of that status, or all grants.
@@ -170,7 +170,7 @@ const ACTIVE_IN_DISPUTE: &str = "SELECT o.id, e.product_id, o.updated_at FROM or
      CROSS JOIN entitlement_grants g JOIN entitlements e ON e.id = g.entitlement_id
      WHERE g.order_id = o.id AND g.status = 'active'
        AND o.dispute_status IS NOT NULL AND o.dispute_status = 'open'
-       AND o.status NOT IN ('pending', 'paid', 'cancelled', 'refunded') ORDER BY o.updated_at LIMIT 200";
+       AND o.status NOT IN ('pending', 'paid', 'cancelled', 'refunded') ORDER BY o.updated_at LIMIT $1";
 
 const REFUNDED_STOCK_OUT: Check = Check {
     name: "refunded_stock_out",
@@ -178,12 +178,12 @@ const REFUNDED_STOCK_OUT: Check = Check {
     must: "what was refunded before it was shipped is back in stock",
     means: "The money went back and the pieces still count as sold. If they are on the shelf, mending returns them by a \
             ledger entry.",
-    find: |tx, _| {
+    find: |tx, _, most| {
         let rows = tx.query(
             "SELECT o.id, r.sku, r.quantity, o.updated_at FROM orders o
              JOIN inventory_reservations r ON r.order_id = o.id AND r.status = 'confirmed'
-             WHERE o.status = 'refunded' AND o.shipped_at IS NULL ORDER BY o.id LIMIT 200",
-            &[],
+             WHERE o.status = 'refunded' AND o.shipped_at IS NULL ORDER BY o.id LIMIT $1",
+            &[most.into()],
         )?;
         rows.iter()
             .map(|row| {
@@ -203,11 +203,11 @@ const REFUND_PARTIAL: Check = Check {
     must: "no payment was refunded in part",
     means: "Someone refunded a part of a payment in Stripe. That changes nothing here: the buyer keeps everything. If \
             it was meant, leave it; else refund the rest, and what was bought goes back.",
-    find: |tx, _| {
+    find: |tx, _, most| {
         let rows = tx.query(
             "SELECT id, refunded_amount, paid_amount, currency, updated_at FROM orders
-             WHERE refunded_amount > 0 AND status <> 'refunded' ORDER BY updated_at LIMIT 200",
-            &[],
+             WHERE refunded_amount > 0 AND status <> 'refunded' ORDER BY updated_at LIMIT $1",
+            &[most.into()],
         )?;
         rows.iter()
             .map(|row| {
@@ -232,14 +232,14 @@ const REFUND_MARKED_NOT_MADE: Check = Check {
     means: "Someone marked an order as refunded and its goods went back, but as far as Stripe says the buyer has not got \
             the money back, nor does a bank decide about it or has sent it. Refund it; if it went back another way, that is \
             for the books to say.",
-    find: |tx, now| {
+    find: |tx, now, most| {
         let rows = tx.query(
             "SELECT id, refunded_amount, paid_amount, currency, refund_marked_at AS updated_at FROM orders
              WHERE refund_marked_at IS NOT NULL AND refund_marked_at < $1
                AND stripe_payment_intent_id IS NOT NULL AND refunded_amount < paid_amount
                AND dispute_status IS NULL
-             ORDER BY refund_marked_at LIMIT 200",
-            &[(now - ASKED).into()],
+             ORDER BY refund_marked_at LIMIT $2",
+            &[(now - ASKED).into(), most.into()],
         )?;
         rows.iter()
             .map(|row| {
@@ -270,8 +270,8 @@ const DISPUTE_NEEDS_RESPONSE: Check = Check {
     find: dispute_needs_response,
 };
 
-fn dispute_needs_response(tx: &mut Tx<'_>, now: Timestamp) -> Result<Vec<Found>> {
-    let which = LateFacts { kind: "dispute", states: &TO_ANSWER, limit: 200, ..LateFacts::default() };
+fn dispute_needs_response(tx: &mut Tx<'_>, now: Timestamp, most: i64) -> Result<Vec<Found>> {
+    let which = LateFacts { kind: "dispute", states: &TO_ANSWER, limit: most, ..LateFacts::default() };
     let mut open: Vec<(Option<Timestamp>, Found)> = Vec::new();
     for known in store::late_facts(tx, &which)? {
         let Fact::Dispute(dispute) = &known.fact else { continue };
@@ -305,10 +305,10 @@ const DISPUTE_LOST_IN_PART: Check = Check {
     means: "A bank has taken a part of the money, everything that was bought was taken back, and the rest of the money is \
             still here. Send the rest back in Stripe's dashboard; or, if the buyer is to keep it, give access as a gift and \
             snooze this.",
-    find: |tx, _| dispute_lost_in_part(tx),
+    find: |tx, _, most| dispute_lost_in_part(tx, most),
 };
 
-fn dispute_lost_in_part(tx: &mut Tx<'_>) -> Result<Vec<Found>> {
+fn dispute_lost_in_part(tx: &mut Tx<'_>, most: i64) -> Result<Vec<Found>> {
     let (mut all, mut after): (BTreeMap<OrderId, Found>, Option<String>) = (BTreeMap::new(), None);
     loop {
         let states = &["lost"];
@@ -328,13 +328,13 @@ fn dispute_lost_in_part(tx: &mut Tx<'_>) -> Result<Vec<Found>> {
             }
         }
         after = lost.last().map(|known| known.fact.object_id().to_owned());
-        if (lost.len() as i64) < PAGE || all.len() as i64 >= PAGE {
+        if (lost.len() as i64) < PAGE || all.len() as i64 >= most {
             return Ok(all.into_values().collect());
         }
     }
 }
 
-/// So many lost disputes are read at once, and so many findings are enough.
+/// So many lost disputes are read at once.
 const PAGE: i64 = 200;
 
 /// What a lost dispute has left here, in words.
@@ -360,11 +360,11 @@ const FACTS_PROVISIONAL: Check = Check {
     must: "what can change both ways is known from Stripe's object, not only from an event",
     means: "A refund or a dispute is believed as an event told it; Stripe could not be asked for ten minutes, or has no \
             such object. Mending asks again; if Stripe knows nothing of it, the event was not genuine.",
-    find: |tx, now| {
+    find: |tx, now, most| {
         let rows = tx.query(
             "SELECT order_id AS id, object_id, kind, state, updated_at FROM payment_facts
-             WHERE provisional AND updated_at < $1 ORDER BY updated_at LIMIT 200",
-            &[(now - UNSEEN).into()],
+             WHERE provisional AND updated_at < $1 ORDER BY updated_at LIMIT $2",
+            &[(now - UNSEEN).into(), most.into()],
         )?;
         rows.iter()
             .map(|row| {
@@ -385,14 +385,14 @@ const INTENT_UNKNOWN: Check = Check {
     must: "every paid order knows its payment intent where its timeline does",
     means: "An old order was brought in without its payment intent, so refunds and disputes cannot find it. The backfill \
             takes it from the timeline.",
-    find: |tx, _| {
+    find: |tx, _, most| {
         let rows = tx.query(
             "SELECT o.id, o.updated_at FROM orders o
              WHERE COALESCE(o.stripe_payment_intent_id, '') = '' AND o.status NOT IN ('pending', 'cancelled')
                AND EXISTS (SELECT 1 FROM order_timeline t WHERE t.order_id = o.id AND t.type = 'payment_succeeded'
                  AND t.meta ->> 'paymentIntentId' IS NOT NULL)
-             ORDER BY o.id LIMIT 200",
-            &[],
+             ORDER BY o.id LIMIT $1",
+            &[most.into()],
         )?;
         rows.iter()
             .map(|row| {

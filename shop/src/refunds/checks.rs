@@ -17,8 +17,8 @@ const UNSETTLED: Check = Check {
     must: "no refund is requested or unknown for an hour",
     means: "A buyer was promised their money, and Stripe has not said that it has the refund. Look at the job that sends \
             it and at the payment in Stripe's dashboard.",
-    find: |tx, now| {
-        let open = store::open_since(tx, now - PATIENCE)?;
+    find: |tx, now, most| {
+        let open = store::open_since(tx, now - PATIENCE, most)?;
         Ok(open
             .into_iter()
             .map(|refund| Found {

@@ -131,12 +131,12 @@ pub(super) fn list(
 }
 
 /// Refunds of which nobody knows for this long how they ended.
-pub(super) fn open_since(tx: &mut Tx<'_>, before: Timestamp) -> Result<Vec<Refund>> {
+pub(super) fn open_since(tx: &mut Tx<'_>, before: Timestamp, most: i64) -> Result<Vec<Refund>> {
     let rows = tx.query(
         // The longer list is that of the index; SQLite takes it only when it is repeated.
         "SELECT * FROM refunds WHERE status IN ('requested', 'unknown', 'pending') AND status <> 'pending'
-           AND created_at < $1 ORDER BY created_at LIMIT 200",
-        &[before.into()],
+           AND created_at < $1 ORDER BY created_at LIMIT $2",
+        &[before.into(), most.into()],
     )?;
     rows.iter().map(read).collect()
 }

@@ -2,15 +2,18 @@
 
 use kernel::{Error, Refusal, Result};
 use ops::{
-    By, Cause, Change, Guard, Mend, Mode, OperationDef, Plan, Progress, Receipt, Runner, Standing, TaskDef,
+    About, By, Cause, Change, Guard, Mend, Mode, OperationDef, Plan, Progress, Receipt, Runner, Standing,
+    TaskDef,
 };
 use serde_json::{Map, Value, json};
 
 use super::gather::gather;
 use super::tasks::On;
 use super::{Facts, Runbook};
+use crate::cases::{Key, orders_behind};
 use crate::checkout::tasks::CleanUpFailed;
 use crate::content::tasks::CheckContent;
+use crate::ids::OrderId;
 use crate::inbox::tasks::{Backfill, FindGaps};
 use crate::media::tasks::TestUpload;
 use crate::office::doctor::Doctor;
@@ -35,8 +38,57 @@ pub(super) async fn explain<C: On>(
     progress: &dyn Progress,
 ) -> Result<Explained> {
     let runbook = super::find(id)?;
-    let facts = gather(on, runbook, subject, by, progress).await?;
-    let picked = (runbook.pick)(&facts);
+    let orders = orders_of(on, runbook, subject).await?;
+    if orders.len() < 2 {
+        return picked(runbook, gather(on, runbook, subject, orders.first().copied(), by, progress).await?);
+    }
+    if orders.len() > LOOKED_AT {
+        return Err(which_of(subject, &orders));
+    }
+    // A buyer with several orders: one that is well says nothing of the others.
+    let (mut broken, mut well) = (Vec::new(), None);
+    for order in &orders {
+        let facts = gather(on, runbook, subject, Some(*order), by, progress).await?;
+        let explained = picked(runbook, facts)?;
+        match explained.is_fine() {
+            true => well = well.or(Some(explained)),
+            false => broken.push((*order, explained)),
+        }
+    }
+    match (broken.pop(), well) {
+        (Some((_, explained)), _) if broken.is_empty() => Ok(explained),
+        (Some((last, _)), _) => {
+            let all: Vec<OrderId> = broken.iter().map(|(order, _)| *order).chain([last]).collect();
+            Err(which_of(subject, &all))
+        }
+        (None, Some(well)) => {
+            let because = format!("{}; so are the {} other orders", well.because, orders.len() - 1);
+            Ok(Explained { because, ..well })
+        }
+        (None, None) => Err(Error::not_found("trace of", subject)),
+    }
+}
+
+/// So many orders of one buyer are looked at.
+const LOOKED_AT: usize = 20;
+
+fn which_of(subject: &str, orders: &[OrderId]) -> Error {
+    let named: Vec<String> = orders.iter().take(LOOKED_AT).map(ToString::to_string).collect();
+    let why = format!("{subject} leads to {} orders; say which of them: {}", orders.len(), named.join(", "));
+    Error::invalid("subject", why)
+}
+
+/// The orders behind a subject, where the runbook is about one.
+async fn orders_of<C: On>(on: &C, runbook: &Runbook, subject: &str) -> Result<Vec<OrderId>> {
+    if !matches!(runbook.about, About::Order) {
+        return Ok(Vec::new());
+    }
+    let key = Key::parse(subject)?;
+    on.db.read("runbooks.orders", move |tx| orders_behind(tx, &key)).await
+}
+
+fn picked(runbook: &'static Runbook, facts: Facts) -> Result<Explained> {
+    let (id, picked) = (runbook.id, (runbook.pick)(&facts));
     let unlisted = || Error::bug(format!("{id} has no cause {}", picked.cause));
     let cause = runbook.cause(picked.cause).ok_or_else(unlisted)?;
     if let Some(mend) = picked.mend.as_ref().filter(|mend| !cause.mend.contains(&mend.operation)) {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use db::Tx;
 use kernel::{Error, Result};
-use ops::{By, Done, Finding, Progress, Reads, Task};
+use ops::{About, By, Done, Finding, Progress, Reads, Task};
 use serde_json::Value;
 use stripe::Fact;
 
@@ -14,6 +14,7 @@ use crate::cases::{Key, orders_behind, verdict_on};
 use crate::content::Fault;
 use crate::ids::{OrderId, ResourceId};
 use crate::inbox::tasks::FindGaps;
+use crate::inventory::Books;
 use crate::office::doctor::Doctor;
 use crate::orders::Order;
 use crate::reconcile::ops::Reconcile;
@@ -32,6 +33,7 @@ pub(super) async fn gather<C: On>(
     on: &C,
     runbook: &'static Runbook,
     asked: &str,
+    order: Option<OrderId>,
     by: &By,
     progress: &dyn Progress,
 ) -> Result<Facts> {
@@ -41,7 +43,7 @@ pub(super) async fn gather<C: On>(
     }
     let key = Key::parse(asked)?;
     progress.at(0, None, "what is here is gathered");
-    let mut facts = rows(on, runbook, &key, asked, None).await?;
+    let mut facts = rows(on, runbook, &key, asked, order).await?;
     match runbook.reads {
         Reads::Rows | Reads::Surroundings => {}
         Reads::Case => facts.case = Some(verdict_on(seam, asked, None, progress).await?.1),
@@ -75,21 +77,18 @@ pub(super) async fn gather<C: On>(
             }
         }
     }
-    let knows = facts.order.is_some()
-        || facts.event.is_some()
-        // What is done is gone.
-        || matches!(key, Key::Job(_))
-        || facts.stock.is_some()
-        || facts.picture.is_some()
-        || facts.switch.is_some()
-        || facts.content.is_some()
-        // A token that is none here is an answer, too.
-        || asked.starts_with("tok_")
-        || !facts.differs.is_empty()
-        || !facts.findings.is_empty()
-        || !facts.secrets.is_empty()
-        || matches!(runbook.reads, Reads::Case | Reads::Events);
-    if knows { Ok(facts) } else { Err(Error::not_found("trace of", asked)) }
+    let is_known = match &runbook.about {
+        About::Order => facts.order.is_some() || !facts.differs.is_empty() || facts.stock.is_some(),
+        About::Other(knows) => knows(&facts),
+    };
+    match is_known || !facts.findings.is_empty() {
+        true => Ok(facts),
+        false if facts.order.is_some() => Err(Error::invalid(
+            "subject",
+            format!("`{asked}` is known, but {} is about something else: {}", runbook.id, runbook.subject),
+        )),
+        false => Err(Error::not_found("trace of", asked)),
+    }
 }
 
 /// The object of an event that lacks a field which is needed.
@@ -160,7 +159,9 @@ async fn rows<C: On>(
                 Key::Job(id) => facts.job = jobs::find(tx, *id)?.as_ref().map(job).transpose()?,
                 _ => {}
             }
-            facts.stock = inventory::books(tx, &asked)?.map(|books| (asked.clone(), books));
+            if runbook.checks.contains(&"stock_differs_from_ledger") {
+                facts.stock = books(tx, &asked, facts.order.as_ref())?;
+            }
             facts.delivery = Some(switches::find(tx, Switch::Downloads)?);
             facts.switch = switches::all(tx)?.into_iter().find(|position| position.name.as_str() == asked);
             facts.findings = findings(tx, runbook, &facts)?;
@@ -177,6 +178,19 @@ async fn rows<C: On>(
             Ok(facts)
         })
         .await
+}
+
+/// The books of the sku that was asked about; of what the order holds, those that do not agree first.
+fn books(tx: &mut Tx<'_>, asked: &str, order: Option<&Order>) -> Result<Option<(String, Books)>> {
+    if let Some(books) = inventory::books(tx, asked)? {
+        return Ok(Some((asked.to_owned(), books)));
+    }
+    let mut all = Vec::new();
+    for sku in order.into_iter().flat_map(|order| &order.lines).filter_map(|line| line.sku.clone()) {
+        all.extend(inventory::books(tx, &sku)?.map(|books| (sku, books)));
+    }
+    all.sort_by_key(|(_, books)| books.agree());
+    Ok(all.into_iter().next())
 }
 
 /// What was asked about; of everything, what was found first.
@@ -226,9 +240,9 @@ fn findings(tx: &mut Tx<'_>, runbook: &Runbook, facts: &Facts) -> Result<Vec<Fin
     ids.extend(facts.grants.iter().map(|grant| grant.entitlement.to_string()));
     let mut all = Vec::new();
     for check in crate::checks().iter().filter(|check| runbook.checks.contains(&check.name)) {
-        all.extend(check.run(tx, facts.now)?);
+        let is_ours = |found: &Finding| facts.asked == ALL || ids.contains(&found.subject);
+        all.extend(check.run_about(tx, facts.now, is_ours)?);
     }
-    all.retain(|found| facts.asked == ALL || ids.contains(&found.subject));
     Ok(all)
 }
 

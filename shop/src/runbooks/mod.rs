@@ -31,7 +31,8 @@ pub fn find(id: &str) -> kernel::Result<&'static Runbook> {
 /// A finding as it is shown: with the runbook that it leads to, and the command that explains it.
 pub fn shown(finding: &ops::Finding) -> serde_json::Value {
     let mut shown = serde_json::json!(finding);
-    if let Some(runbook) = of_check(finding.check) {
+    // What a check would find that could not be run, no runbook knows.
+    if let Some(runbook) = of_check(finding.check).filter(|_| finding.subject != ops::ITSELF) {
         shown["runbook"] = runbook.id.into();
         shown["explain"] = runbook.explain(&finding.subject).into();
     }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::act::{self, explain};
+use super::gather::ALL;
 use super::{apply, detect, find};
 use crate::seam::Seam;
 
@@ -189,7 +190,11 @@ impl<C: On> Task<C> for Verify {
                 .map(|check| {
                     let found = explained.facts.found(check.name);
                     let seen = found.map_or("nothing is found".to_owned(), |found| found.text.clone());
-                    Proof::new(check.must, found.is_none(), seen)
+                    let of = match explained.facts.asked.as_str() {
+                        ALL => check.must.to_owned(),
+                        asked => format!("{} finds nothing of {asked}", check.name),
+                    };
+                    Proof::new(of, found.is_none(), seen)
                 })
                 .collect();
             let seen = format!("{}: {}", explained.cause.name, explained.because);

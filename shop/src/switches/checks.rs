@@ -13,7 +13,7 @@ const OFF: Check = Check {
     must: "downloads, checkout and refunds are switched on",
     means: "An operator has stopped something. It is not forgotten as long as it stands here: when the reason is gone, switch \
             it on again.",
-    find: |tx, _| Ok(store::all(tx)?.into_iter().filter(|position| !position.is_on).map(found).collect()),
+    find: |tx, _, _| Ok(store::all(tx)?.into_iter().filter(|position| !position.is_on).map(found).collect()),
 };
 
 fn found(position: Position) -> Found {

@@ -86,7 +86,7 @@ pub async fn grant(call: &Call<'_>, arguments: GrantArguments) -> Result<Exit, F
         return Err(Failure::new("not_migrated", "tables that are still to come could not be granted")
             .fix("makegood db migrate"));
     }
-    let statements = db.grants(&arguments.role, &shop::ONLY_GROW).await?;
+    let statements = db.grants(&arguments.role, &shop::LIMITED).await?;
     let text = statements.join(";\n") + ";";
     if !globals.dry_run {
         if !globals.yes {

@@ -1,6 +1,6 @@
 //! The program does not start, for the sake of its database. This file decides by what doctor sees; plain values only.
 
-use ops::{Cause, Look, Picked, Quote, Reads};
+use ops::{About, Cause, Look, Picked, Quote, Reads};
 
 use super::{broken, fine, seen};
 use crate::runbooks::{Facts, Runbook};
@@ -39,6 +39,7 @@ pub const RUNBOOK: Runbook = Runbook {
         ],
     }],
     subject: "what doctor calls it, like config.database, or all",
+    about: About::Other(|facts| facts.diagnoses.is_some()),
     reads: Reads::Surroundings,
     causes: CAUSES,
     operations: &[],

@@ -1,6 +1,6 @@
 //! Checkouts fail, and the work behind them. This file decides by the job and the order; plain values only.
 
-use ops::{Cause, Mend, Picked, Quote, Reads};
+use ops::{About, Cause, Mend, Picked, Quote, Reads};
 use serde_json::json;
 
 use super::{broken, fine};
@@ -31,6 +31,9 @@ pub const RUNBOOK: Runbook = Runbook {
     alerts: &["MakegoodCheckoutFailures"],
     looks: &[],
     subject: "the job, or the order",
+    about: About::Other(|facts| {
+        facts.job.is_some() || facts.order.is_some() || facts.asked.starts_with("job_")
+    }),
     reads: Reads::Rows,
     causes: CAUSES,
     operations: &["jobs.retry", "jobs.discard", "orders.cleanup-failed"],

@@ -1,6 +1,6 @@
 //! A course promises what is not there. This file decides by what was looked at; plain values only.
 
-use ops::{Cause, Look, Mend, Picked, Quote, Reads};
+use ops::{About, Cause, Look, Mend, Picked, Quote, Reads};
 use serde_json::json;
 
 use super::{broken, fine, relocate};
@@ -34,6 +34,7 @@ pub const RUNBOOK: Runbook = Runbook {
         causes: &["file_missing", "film_missing", "not_asked"],
     }],
     subject: "the course or download: the product's id",
+    about: About::Other(|facts| facts.content.is_some()),
     reads: Reads::Content,
     causes: CAUSES,
     operations: &["courses.unpublish", "courses.publish", "resources.relocate", "courses.import"],

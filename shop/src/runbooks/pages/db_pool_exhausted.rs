@@ -1,6 +1,6 @@
 //! Nobody gets a connection to the database. This file decides by what doctor sees; plain values only.
 
-use ops::{Cause, Look, Mend, Picked, Quote, Reads};
+use ops::{About, Cause, Look, Mend, Picked, Quote, Reads};
 use serde_json::json;
 
 use super::{broken, fine, seen};
@@ -34,6 +34,7 @@ pub const RUNBOOK: Runbook = Runbook {
         causes: &["database.reachable", "database.transactions", "database.connections", "database.pool"],
     }],
     subject: "what doctor calls it, like database.pool, or all",
+    about: About::Other(|facts| facts.diagnoses.is_some()),
     reads: Reads::Surroundings,
     causes: CAUSES,
     operations: &["db.cut"],

@@ -1,6 +1,6 @@
 //! A bank wants money back. This file decides by the dispute and what differs; plain values only.
 
-use ops::{Cause, Picked, Quote, Reads};
+use ops::{About, Cause, Picked, Quote, Reads};
 use stripe::DisputeOutcome;
 
 use super::{broken, fine, no_order, of_order};
@@ -34,6 +34,7 @@ pub const RUNBOOK: Runbook = Runbook {
         causes: AT_STRIPE,
     }],
     subject: "the order, or the dispute, payment or charge at Stripe",
+    about: About::Order,
     reads: Reads::Stripe,
     causes: CAUSES,
     operations: &["reconcile", "orders.mend", "refunds.create"],

@@ -1,7 +1,7 @@
 //! A buyer hears 423 instead of getting a file. This file decides by the order's flag, the switch and the grants; plain values
 //! only.
 
-use ops::{Cause, Mend, Picked, Quote, Reads};
+use ops::{About, Cause, Mend, Picked, Quote, Reads};
 
 use super::{broken, enable_downloads, fine, no_order, refund};
 use crate::cases::Remedy;
@@ -28,6 +28,7 @@ pub const RUNBOOK: Runbook = Runbook {
     alerts: &[],
     looks: &[],
     subject: "the order, or any id that leads to it",
+    about: About::Order,
     reads: Reads::Rows,
     causes: CAUSES,
     operations: &["orders.review.clear", "refunds.create", "downloads.enable"],

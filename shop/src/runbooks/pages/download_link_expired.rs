@@ -1,7 +1,7 @@
 //! A link that worked does not work any more. This file decides by the switch, the order and what lies on the disk; plain
 //! values only.
 
-use ops::{Cause, Look, Picked, Quote, Reads};
+use ops::{About, Cause, Look, Picked, Quote, Reads};
 
 use super::{broken, enable_downloads, fine, relocate};
 use crate::runbooks::{Facts, Runbook};
@@ -24,6 +24,7 @@ pub const RUNBOOK: Runbook = Runbook {
     alerts: &[],
     looks: &[Look { task: "courses.check", input: "{}", causes: &["file_missing"] }],
     subject: "the file (rsc_…), or the buyer's order",
+    about: About::Other(|facts| facts.content.is_some() || facts.order.is_some()),
     reads: Reads::Content,
     causes: CAUSES,
     operations: &["resources.relocate", "downloads.enable", "downloads.link"],

@@ -1,6 +1,6 @@
 //! Something is switched off. This file decides by the switch that was asked about; plain values only.
 
-use ops::{Cause, Mend, Picked, Quote, Reads};
+use ops::{About, Cause, Mend, Picked, Quote, Reads};
 use serde_json::json;
 
 use super::{broken, fine};
@@ -21,6 +21,7 @@ pub const RUNBOOK: Runbook = Runbook {
     alerts: &[],
     looks: &[],
     subject: "the switch: downloads, checkout or refunds",
+    about: About::Other(|facts| facts.switch.is_some()),
     reads: Reads::Rows,
     causes: CAUSES,
     operations: &[

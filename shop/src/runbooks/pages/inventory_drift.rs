@@ -1,6 +1,6 @@
 //! The books do not say what is on the shelf. This file decides by the books; plain values only.
 
-use ops::{Cause, Mend, Picked, Quote, Reads};
+use ops::{About, Cause, Mend, Picked, Quote, Reads};
 use serde_json::json;
 
 use super::{broken, fine};
@@ -30,6 +30,7 @@ pub const RUNBOOK: Runbook = Runbook {
     alerts: &[],
     looks: &[],
     subject: "the sku; or the order whose pieces did not come back",
+    about: About::Order,
     reads: Reads::Rows,
     causes: CAUSES,
     operations: &["inventory.recount", "inventory.adjust", "orders.mend", "reservations.release"],

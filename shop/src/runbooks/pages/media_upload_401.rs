@@ -1,6 +1,6 @@
 //! An upload, or any call of the admin API, is answered with 401. This file decides by the token alone; plain values only.
 
-use ops::{Cause, Mend, Picked, Quote, Reads};
+use ops::{About, Cause, Mend, Picked, Quote, Reads};
 use serde_json::json;
 
 use super::{broken, fine};
@@ -26,6 +26,7 @@ pub const RUNBOOK: Runbook = Runbook {
     alerts: &[],
     looks: &[],
     subject: "the token, by its id (makegood tokens list)",
+    about: About::Other(|facts| facts.token.is_some() || facts.asked.starts_with("tok_")),
     reads: Reads::Rows,
     causes: CAUSES,
     operations: &["tokens.revoke"],

@@ -1,6 +1,6 @@
 //! The store refuses pictures. This file decides by what it said of the newest upload; plain values only.
 
-use ops::{Cause, Mend, Picked, Quote, Reads};
+use ops::{About, Cause, Mend, Picked, Quote, Reads};
 use serde_json::json;
 
 use super::{broken, fine};
@@ -27,6 +27,7 @@ pub const RUNBOOK: Runbook = Runbook {
     alerts: &[],
     looks: &[],
     subject: "the picture, or the word `all`",
+    about: About::Other(|facts| facts.picture.is_some() || facts.asked == "all"),
     reads: Reads::Rows,
     causes: CAUSES,
     operations: &["media.upload.test"],

@@ -1,6 +1,6 @@
 //! Money went back at Stripe, and the order does not know. This file decides by what differs; plain values only.
 
-use ops::{Cause, Picked, Quote, Reads};
+use ops::{About, Cause, Picked, Quote, Reads};
 
 use super::{broken, fine, no_order, of_order, refund};
 use crate::orders::State;
@@ -29,6 +29,7 @@ pub const RUNBOOK: Runbook = Runbook {
     alerts: &[],
     looks: &[ops::Look { task: "reconcile", input: r#"{"area":"refunds","from":"7d"}"#, causes: AT_STRIPE }],
     subject: "the order, or the payment, charge or refund at Stripe",
+    about: About::Order,
     reads: Reads::Stripe,
     causes: CAUSES,
     operations: &[

@@ -1,6 +1,6 @@
 //! Paid, and no access. This file decides by the verdict on the case, which is judged in `cases`; plain values only.
 
-use ops::{Cause, Picked, Quote, Reads};
+use ops::{About, Cause, Picked, Quote, Reads};
 
 use super::{broken, fine};
 use crate::cases::Place;
@@ -30,6 +30,7 @@ pub const RUNBOOK: Runbook = Runbook {
         causes: &["payment_not_known_here"],
     }],
     subject: "the buyer's email, or any id that leads to the buyer or the purchase",
+    about: About::Other(|facts| facts.case.is_some()),
     reads: Reads::Case,
     causes: CAUSES,
     operations: &[

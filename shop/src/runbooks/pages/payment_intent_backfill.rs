@@ -1,6 +1,6 @@
 //! An old order does not know its payment. This file decides by what its timeline tells; plain values only.
 
-use ops::{Cause, Mend, Picked, Quote, Reads};
+use ops::{About, Cause, Mend, Picked, Quote, Reads};
 use serde_json::json;
 
 use super::{broken, fine, no_order};
@@ -27,6 +27,7 @@ pub const RUNBOOK: Runbook = Runbook {
     alerts: &[],
     looks: &[],
     subject: "the order",
+    about: About::Order,
     reads: Reads::Rows,
     causes: CAUSES,
     operations: &["orders.backfill-payment-intents"],

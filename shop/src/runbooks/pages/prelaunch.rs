@@ -1,6 +1,6 @@
 //! Whether the shop may open. This file decides by what doctor sees; plain values only.
 
-use ops::{Cause, Look, Picked, Quote, Reads};
+use ops::{About, Cause, Look, Picked, Quote, Reads};
 
 use super::{broken, fine, seen};
 use crate::runbooks::{Facts, Runbook};
@@ -29,6 +29,7 @@ pub const RUNBOOK: Runbook = Runbook {
     alerts: &[],
     looks: &[Look { task: "doctor", input: "{\"prelaunch\": true}", causes: &[] }],
     subject: "what doctor calls it, like webhook.reachable, or all",
+    about: About::Other(|facts| facts.diagnoses.is_some()),
     reads: Reads::Surroundings,
     causes: CAUSES,
     operations: &[],

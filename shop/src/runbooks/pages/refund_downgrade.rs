@@ -1,6 +1,6 @@
 //! The money is to go back, and what was bought with it. This file decides by what went back; plain values only.
 
-use ops::{Cause, Picked, Quote, Reads};
+use ops::{About, Cause, Picked, Quote, Reads};
 
 use super::{broken, fine, no_order, refund};
 use crate::orders::{PaymentStatus, State};
@@ -27,6 +27,7 @@ pub const RUNBOOK: Runbook = Runbook {
     alerts: &[],
     looks: &[],
     subject: "the order, or any id that leads to it",
+    about: About::Order,
     reads: Reads::Rows,
     causes: CAUSES,
     operations: &["refunds.create", "refunds.mark", "orders.mend", "entitlements.revoke"],

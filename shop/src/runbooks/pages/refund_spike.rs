@@ -1,6 +1,6 @@
 //! More refunds than usual, or one that does not arrive. This file decides by how the refund came about; plain values only.
 
-use ops::{Cause, Picked, Quote, Reads};
+use ops::{About, Cause, Picked, Quote, Reads};
 
 use super::{broken, fine, no_order, refund};
 use crate::orders::State;
@@ -31,6 +31,7 @@ pub const RUNBOOK: Runbook = Runbook {
     alerts: &["MakegoodRefundSpike"],
     looks: &[],
     subject: "the order, or the refund: rfd_… here, re_… at Stripe",
+    about: About::Order,
     reads: Reads::Stripe,
     causes: CAUSES,
     operations: &["reconcile", "refunds.create", "jobs.retry"],
@@ -55,6 +56,12 @@ const CAUSES: &[Cause] = &[
         "The refund did not come about, or came back. It may be asked for again.",
         &["refunds.create"],
         "Your refund for order {order} did not go through; your bank may have sent it back. We are asking for it again. If your card has been closed, please tell us.",
+    ),
+    broken(
+        "could_not_be_asked",
+        "Stripe could not be asked, so nothing can be said.",
+        &[],
+        "We are checking with the payment service how the refund for order {order} stands, and will write to you.",
     ),
     fine(
         "on_its_way",
@@ -93,8 +100,11 @@ fn pick(facts: &Facts) -> Picked {
     let Some(order) = &facts.order else { return no_order("no_such_order") };
     let refunded = matches!(order.state, State::Refunded { .. });
     let Some(asked) = &facts.refund else {
-        let cause = if refunded || order.refunded_amount > 0 { "made_at_stripe" } else { "not_refunded" };
-        return Picked::new(cause, facts.standing());
+        return match &facts.not_compared {
+            _ if refunded || order.refunded_amount > 0 => Picked::new("made_at_stripe", facts.standing()),
+            Some(why) => Picked::new("could_not_be_asked", why.clone()),
+            None => Picked::new("not_refunded", facts.standing()),
+        };
     };
     let why = asked.last_error.as_deref().map_or(String::new(), |why| format!(": {why}"));
     let because = format!(

@@ -1,6 +1,6 @@
 //! A person has to look at an order. This file decides by the flag that is open; plain values only.
 
-use ops::{Cause, Mend, Picked, Quote, Reads};
+use ops::{About, Cause, Mend, Picked, Quote, Reads};
 
 use super::{broken, fine, no_order, of_order, refund};
 use crate::cases::Remedy;
@@ -31,6 +31,7 @@ pub const RUNBOOK: Runbook = Runbook {
     alerts: &[],
     looks: &[],
     subject: "the order, or any id that leads to it",
+    about: About::Order,
     reads: Reads::Rows,
     causes: CAUSES,
     operations: &["orders.review.clear", "orders.review.flag", "refunds.create", "orders.confirm"],

@@ -1,6 +1,6 @@
 //! A secret of Stripe's was rolled, or is to be. This file decides by what is known of the secrets; plain values only.
 
-use ops::{Cause, Look, Mend, Picked, Quote, Reads};
+use ops::{About, Cause, Look, Mend, Picked, Quote, Reads};
 use serde_json::json;
 
 use super::{broken, fine};
@@ -30,6 +30,7 @@ pub const RUNBOOK: Runbook = Runbook {
     alerts: &["MakegoodSecretsTroubled"],
     looks: &[Look { task: "secrets.list", input: "{}", causes: &[] }],
     subject: "the secret's name, like STRIPE_WEBHOOK_SECRET, or all",
+    about: About::Other(|facts| !facts.secrets.is_empty()),
     reads: Reads::Secrets,
     causes: CAUSES,
     operations: &["secrets.refresh"],

@@ -1,6 +1,6 @@
 //! Whether strangers are kept out. This file decides by what doctor sees; plain values only.
 
-use ops::{Cause, Look, Mend, Picked, Quote, Reads};
+use ops::{About, Cause, Look, Mend, Picked, Quote, Reads};
 use serde_json::json;
 
 use super::{broken, fine, seen};
@@ -30,6 +30,7 @@ pub const RUNBOOK: Runbook = Runbook {
     alerts: &[],
     looks: &[Look { task: "doctor", input: "{\"security\": true}", causes: &[] }],
     subject: "what doctor calls it, like secrets.files, or all",
+    about: About::Other(|facts| facts.diagnoses.is_some()),
     reads: Reads::Surroundings,
     causes: CAUSES,
     operations: &["secrets.refresh"],

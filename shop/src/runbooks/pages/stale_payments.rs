@@ -1,6 +1,6 @@
 //! A basket that nobody pays keeps its stock. This file decides by the order and what Stripe says; plain values only.
 
-use ops::{Cause, Mend, Picked, Quote, Reads};
+use ops::{About, Cause, Mend, Picked, Quote, Reads};
 use serde_json::json;
 
 use super::{broken, fine, no_order, of_order};
@@ -32,6 +32,7 @@ pub const RUNBOOK: Runbook = Runbook {
         causes: &["session_expired_unnoticed"],
     }],
     subject: "the order, or its reservation",
+    about: About::Order,
     reads: Reads::Stripe,
     causes: CAUSES,
     operations: &["reconcile", "orders.cleanup-failed", "orders.cancel", "reservations.release"],

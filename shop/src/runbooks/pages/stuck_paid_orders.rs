@@ -1,6 +1,6 @@
 //! Paid, and not confirmed. This file decides by the order and its case; plain values only.
 
-use ops::{Cause, Mend, Picked, Quote, Reads};
+use ops::{About, Cause, Mend, Picked, Quote, Reads};
 
 use super::{broken, fine, no_order, of_order};
 use crate::cases::{Place, Remedy};
@@ -35,6 +35,7 @@ pub const RUNBOOK: Runbook = Runbook {
         causes: &["session_not_known_here", "not_settled"],
     }],
     subject: "the order, or any id that leads to it: its session, payment or event",
+    about: About::Order,
     reads: Reads::Case,
     causes: CAUSES,
     operations: &[

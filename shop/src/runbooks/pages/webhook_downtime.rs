@@ -1,6 +1,6 @@
 //! Webhooks did not arrive for a while. This file decides by what is missing; plain values only.
 
-use ops::{Cause, Mend, Picked, Quote, Reads};
+use ops::{About, Cause, Mend, Picked, Quote, Reads};
 use serde_json::json;
 
 use super::{broken, fine};
@@ -26,6 +26,7 @@ pub const RUNBOOK: Runbook = Runbook {
     alerts: &[],
     looks: &[ops::Look { task: "events.gaps", input: r#"{"since":"24h"}"#, causes: &[] }],
     subject: "the word `all`",
+    about: About::Other(|facts| facts.asked == "all"),
     reads: Reads::Events,
     causes: CAUSES,
     operations: &["events.backfill", "events.replay", "reconcile"],

@@ -1,6 +1,6 @@
 //! An event came and was not acted on. This file decides by where the event stands; plain values only.
 
-use ops::{Cause, Mend, Picked, Quote, Reads};
+use ops::{About, Cause, Mend, Picked, Quote, Reads};
 use serde_json::json;
 
 use super::{broken, fine};
@@ -33,6 +33,7 @@ pub const RUNBOOK: Runbook = Runbook {
     alerts: &["MakegoodWebhookFailures", "MakegoodWebhookRetries"],
     looks: &[],
     subject: "Stripe's id of the event, evt_…",
+    about: About::Other(|facts| facts.event.is_some() || facts.asked.starts_with("evt_")),
     reads: Reads::Unread,
     causes: CAUSES,
     operations: &["events.replay", "reconcile", "events.ignore", "prices.map"],
