@@ -27,7 +27,7 @@ pub use access::{
     Actor, ActorKind, ApiToken, By, Role, TokenKind, authenticate, create_token, list_tokens, note_token_use,
     revoke_token, secret, token_hash,
 };
-pub use check::{Check, Finding, Found, ITSELF, LISTED, Mend, Severity};
+pub use check::{Check, Finding, Found, ITSELF, LISTED, Mend, Severity, in_all};
 pub use idempotency::{
     Idempotent, Key, UNDER_WAY, begin as begin_idempotent, end as end_idempotent, forget as forget_idempotent,
 };

@@ -2,7 +2,7 @@
 
 use db::Tx;
 use kernel::{Result, Timestamp};
-use ops::Check;
+use ops::{Check, in_all};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -111,10 +111,11 @@ fn line(check: &Checked, widest: usize, look: Look) -> String {
                 .map_or(usize::MAX, |width| width.saturating_sub(widest + 4));
             look.paint.tone(Tone::Dim, &cut(&check.must, room))
         }
-        (_, None) => look.paint.tone(tone, &format!("{count} ({})", check.severity)),
-        (_, Some(oldest)) => look
-            .paint
-            .tone(tone, &format!("{count} ({}), the oldest {}", check.severity, ago(oldest, look.now))),
+        (_, None) => look.paint.tone(tone, &format!("{} ({})", in_all(count), check.severity)),
+        (_, Some(oldest)) => look.paint.tone(
+            tone,
+            &format!("{} ({}), the oldest {}", in_all(count), check.severity, ago(oldest, look.now)),
+        ),
     };
     format!("{} {:widest$}  {said}\n", look.paint.tone(tone, mark), check.name)
 }

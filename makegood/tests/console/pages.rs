@@ -183,6 +183,21 @@ on_both_engines! {
         server.stop().await;
     }
 
+    /// What nobody has looked at lately is no good news.
+    async fn checks_that_nobody_runs_any_more_are_not_called_well(test: TestDb) {
+        let server = Server::start(&test).await;
+        let mut admin = Browser::with_role(&server, Role::Admin).await;
+        server.app.shop.watch().await.unwrap();
+        assert!(admin.get("/_/").await.text.contains("All is as it must be."));
+        let at = server.app.shop.now() - std::time::Duration::from_secs(12 * 60);
+        let sql = "UPDATE check_results SET checked_at = $1";
+        test.db.write("test", move |tx| tx.execute(sql, &[at.into()])).await.unwrap();
+        let home = admin.get("/_/").await.text;
+        assert!(home.contains("have not run for a while") && !home.contains("All is as it must be."), "{home}");
+        assert!(admin.get("/_/checks").await.text.contains("held, and was not run since"));
+        server.stop().await;
+    }
+
     async fn an_order_is_found_explained_and_changed_with_one_plan(test: TestDb) {
         let server = Server::start_as(&test, Wish { workers: true, ..Wish::default() }).await.with_catalog().await;
         let order = bought(&server, "mug").await;

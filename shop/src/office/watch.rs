@@ -69,8 +69,16 @@ async fn due(seam: &Seam, checks: &[Check]) -> Result<Vec<(i64, Check)>> {
 }
 
 fn next(result: &CheckResult) -> Timestamp {
-    let took = Duration::from_millis(result.took_ms.max(0) as u64);
-    result.checked_at + PACE.max(took.saturating_mul(REST))
+    result.checked_at + pace(result)
+}
+
+fn pace(result: &CheckResult) -> Duration {
+    PACE.max(Duration::from_millis(result.took_ms.max(0) as u64).saturating_mul(REST))
+}
+
+/// Whether a result says nothing of now: the check was due long ago, and nobody has run it.
+pub fn is_stale(result: &CheckResult, now: Timestamp) -> bool {
+    now.since(result.checked_at) > pace(result) * 4
 }
 
 async fn run(seam: &Seam, turn: Turn, place: i64, check: Check) -> Result<bool> {

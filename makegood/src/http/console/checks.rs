@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use askama::Template;
 use axum::http::StatusCode;
 use kernel::{Currency, Money, Timestamp};
-use ops::{Check, Severity, results, snoozes};
+use ops::{Check, Severity, in_all, results, snoozes};
 use serde_json::json;
 use shop::ids::OrderId;
+use shop::office::watch::is_stale;
 use shop::orders;
 use shop::runbooks::Runbook;
 
@@ -57,19 +58,29 @@ struct One {
     checked: Option<Cell>,
 }
 
+const HOLDS: &str = "holds";
+
 /// `/_/checks`
 pub(super) async fn list(visit: &mut Visit) -> Shown {
     let results = visit.app.shop.db.read("console.checks", results::latest).await?;
     let checks = shop::checks();
     let rows = checks.iter().map(|check| {
         let result = results.iter().find(|result| result.check == check.name);
-        let (text, tone) = match (result.map(|result| result.count), check.severity) {
-            (None, _) => ("not run yet".to_owned(), "quiet"),
-            (Some(0), _) => ("holds".to_owned(), "good"),
-            (Some(count), severity) => {
-                let tone = if severity == Severity::Page { "bad" } else { "heed" };
-                (format!("{count} finding{}", if count == 1 { "" } else { "s" }), tone)
+        let (text, tone) = match result {
+            None => ("not run yet".to_owned(), "quiet"),
+            Some(result) if result.count > 0 => {
+                let tone = if check.severity == Severity::Page { "bad" } else { "heed" };
+                (
+                    format!(
+                        "{} finding{}",
+                        in_all(result.count as usize),
+                        if result.count == 1 { "" } else { "s" }
+                    ),
+                    tone,
+                )
             }
+            Some(result) if is_stale(result, visit.now) => ("held, and was not run since".to_owned(), "heed"),
+            Some(_) => (HOLDS.to_owned(), "good"),
         };
         let time = |at: Timestamp| Cell::time(at, visit.now);
         One {
@@ -81,7 +92,7 @@ pub(super) async fn list(visit: &mut Visit) -> Shown {
         }
     });
     let mut rows: Vec<One> = rows.collect();
-    rows.sort_by_key(|row| row.state.text == "holds");
+    rows.sort_by_key(|row| row.state.text == HOLDS);
     Ok(html(StatusCode::OK, &Checks { frame: Frame::of(visit, "Checks"), rows }))
 }
 

@@ -8,8 +8,9 @@ use db::Tx;
 use kernel::{Result, Timestamp};
 use ops::results::{self, CheckResult};
 use ops::snoozes::{self, Snooze};
-use ops::{Check, Severity};
+use ops::{Check, Severity, in_all};
 use serde_json::Value;
+use shop::office::watch::is_stale;
 use shop::runbooks::{self, Runbook};
 use shop::{inbox, orders};
 
@@ -36,6 +37,8 @@ struct Home {
     put_off: Vec<PutOff>,
     put_off_money: String,
     checks: usize,
+    /// So many of them nobody has run for too long.
+    stale: usize,
     worst: &'static str,
     checked: Cell,
     tiles: Vec<Tile>,
@@ -125,10 +128,11 @@ pub(super) async fn page(visit: &mut Visit) -> Shown {
     let is_page =
         |name: &str| checks.iter().any(|check| check.name == name && check.severity == Severity::Page);
     found.sort_by_key(|found| !is_page(found.check));
+    let stale = rows.results.iter().filter(|result| is_stale(result, now)).count();
     let worst = match found.first().map(|found| is_page(found.check)) {
         Some(true) => "bad",
         Some(false) => "heed",
-        None if !put_off.is_empty() => "heed",
+        None if stale > 0 || !put_off.is_empty() => "heed",
         None => "good",
     };
     let page = Home {
@@ -137,6 +141,7 @@ pub(super) async fn page(visit: &mut Visit) -> Shown {
         put_off,
         put_off_money,
         checks: checks.len(),
+        stale,
         worst,
         checked,
         tiles: tiles(app, &rows, now),
@@ -195,10 +200,7 @@ async fn told(
         runbook: runbooks::of_check(check.name),
         must: check.must,
         severity: severity(check.severity),
-        count: match open {
-            count @ 200.. => format!("{count}+"),
-            count => count.to_string(),
-        },
+        count: in_all(open as usize),
         oldest: oldest.map(|since| Cell::time(since, visit.now)),
         money: money(visit, awake.iter().filter_map(|found| found["subject"].as_str())).await?,
     })
