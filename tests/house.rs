@@ -83,6 +83,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("disputes", &["orders"]),
     ("reconcile", &["inbox", "refunds", "orders", "entitlements", "inventory", "fetch"]),
     ("import", &["inventory", "catalog"]),
+    ("office", &["inbox", "switches"]),
     ("inbox", &["orders", "refunds", "fetch"]),
     ("refunds", &["orders", "fetch", "switches"]),
     ("downloads", &["orders", "entitlements", "content", "switches"]),

@@ -16,7 +16,7 @@ use crate::http::buyer::jwks::Jwks;
 use crate::metrics::Metrics;
 use crate::places::{self, Shelves};
 use crate::secrets::Secrets;
-use crate::surroundings::Surroundings;
+use crate::surroundings::{Serving, Surroundings};
 use crate::tasks::Tasks;
 
 /// What every door holds.
@@ -43,6 +43,8 @@ pub struct App {
     pub(crate) buyers: Jwks,
     /// Who is at the door of the API.
     pub(crate) guard: Guard,
+    /// Since when this process serves.
+    pub(crate) serving: Serving,
 }
 
 /// Why the shop did not open.
@@ -116,8 +118,15 @@ impl App {
         entropy: Arc<dyn Entropy>,
     ) -> Arc<App> {
         let (config, outside) = (Arc::new(config), outside.into());
-        let around =
-            Surroundings::new(config.clone(), db.clone(), outside.clone(), secrets.clone(), clock.clone());
+        let serving = Serving::default();
+        let around = Surroundings::new(
+            config.clone(),
+            db.clone(),
+            outside.clone(),
+            secrets.clone(),
+            clock.clone(),
+            serving.clone(),
+        );
         let shop = Shop::new(db.clone(), outside, config.shop_settings(), clock.clone(), entropy.clone());
         let shop = shop.in_process(Arc::new(around));
         let metrics = Arc::new(Metrics::new(clock.now()));
@@ -135,6 +144,7 @@ impl App {
             shelves,
             tasks: Tasks::default(),
             buyers,
+            serving,
             guard: Guard::default(),
         })
     }

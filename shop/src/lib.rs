@@ -185,6 +185,7 @@ pub const TASKS: &[TaskDef<Shop>] = &[
     TaskDef::of::<cases::Case>(),
     TaskDef::of::<checkout::tasks::CleanUpFailed>(),
     TaskDef::of::<office::doctor::Doctor>(),
+    TaskDef::of::<office::status::Status>(),
     TaskDef::of::<content::tasks::CheckContent>(),
     TaskDef::of::<content::tasks::Import>(),
     TaskDef::of::<downloads::tasks::MakeLink>(),
