@@ -70,6 +70,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         &[
             "inbox",
             "checkout",
+            "claims",
             "refunds",
             "disputes",
             "orders",
@@ -77,6 +78,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "inventory",
             "catalog",
             "customers",
+            "mails",
         ],
     ),
     ("claims", &["orders", "customers", "mails"]),

@@ -81,6 +81,44 @@ testkit::on_both_engines! {
         world.close().await;
     }
 
+    async fn what_a_guest_was_told_and_whether_they_claimed_it_is_explained(test: TestDb) {
+        let world = World::open_with_mail(test).await;
+        let order = bought(&world).await;
+        let sent = world.shop.now();
+        let explained = async || world.view("orders.explain", json!({ "order": order })).await.unwrap();
+        let evidence = async |kind: &str| -> Vec<(String, String)> {
+            let case = world.task("case", json!({ "who": order })).await.unwrap().answer;
+            let rows = case["evidence"].as_array().unwrap().iter().filter(|row| row["kind"] == kind);
+            let text = |row: &serde_json::Value, name: &str| row[name].as_str().unwrap().to_owned();
+            rows.map(|row| (text(row, "status"), text(row, "says"))).collect()
+        };
+        let told = explained().await;
+        let [mail] = told["mails"].as_array().unwrap().as_slice() else { panic!("{told}") };
+        assert_eq!((&mail["kind"], &mail["to"]), (&json!("order_confirmation"), &json!(BUYER)));
+        assert_eq!((&mail["status"], &mail["sent_at"]), (&json!("sent"), &json!(sent)));
+        assert!(!mail.to_string().contains("text"), "what it says stands elsewhere: {mail}");
+        assert_eq!((&told["claim"]["status"], &told["claim"]["profile"]), (&json!("open"), &serde_json::Value::Null));
+        let mails = evidence("mail").await;
+        assert!(mails[0].0 == "sent" && mails[0].1.starts_with("order confirmation to buyer@example.com, "), "{mails:?}");
+        assert!(evidence("claim").await[0].1.starts_with("the link for buyer@example.com counts until "));
+
+        world.advance(Duration::from_secs(60));
+        let claimed = claim(&world.shop, &link(&world, "claim").unwrap()).await.unwrap();
+        let told = explained().await;
+        assert_eq!((&told["claim"]["status"], &told["claim"]["profile"]), (&json!("claimed"), &json!(claimed.profile)));
+        assert_eq!(told["claim"]["claimed_at"], json!(world.shop.now()));
+        let (status, says) = evidence("claim").await.remove(0);
+        assert!(status == "claimed" && says.starts_with(&format!("by {}, ", claimed.profile)), "{says}");
+        // An order of a profile has nothing to claim.
+        let ada = world.buyer("ada@example.com").await;
+        let started = world.check_out_for(ada, &[("rust-course", 1)]).await.unwrap();
+        world.pay(&started, VISA);
+        world.settle().await;
+        let told = world.view("orders.explain", json!({ "order": started.order })).await.unwrap();
+        assert!(told["claim"].is_null() && told["mails"][0]["to"] == BUYER, "{}", told["mails"]);
+        world.close().await;
+    }
+
     async fn the_link_stands_in_the_mail_alone(test: TestDb) {
         let world = World::open_with_mail(test).await;
         let started = world.check_out(&[("rust-course", 1)]).await.unwrap();
