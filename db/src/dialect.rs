@@ -10,6 +10,14 @@ pub enum Dialect {
 }
 
 impl Dialect {
+    /// Its name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Dialect::Sqlite => "sqlite",
+            Dialect::Postgres => "postgres",
+        }
+    }
+
     /// `column` is one of the values in the array parameter `$n` (see [`crate::Value::array`]).
     pub fn any(self, column: &str, n: usize) -> String {
         match self {

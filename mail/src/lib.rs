@@ -7,7 +7,7 @@ use std::future::Future;
 use std::pin::Pin;
 
 pub use mailbox::{Logged, Mailbox, Received};
-pub use smtp::{Encryption, Smtp, SmtpSettings, is_address};
+pub use smtp::{Authorities, Encryption, Smtp, SmtpSettings, is_address};
 
 /// One mail to one person.
 #[derive(Debug, Clone, PartialEq, Eq)]

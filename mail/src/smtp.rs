@@ -7,7 +7,7 @@ use std::time::Duration;
 use lettre::message::{Mailbox as Address, MultiPart};
 use lettre::transport::smtp::Error;
 use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
-use lettre::transport::smtp::client::{AsyncSmtpConnection, TlsParameters};
+use lettre::transport::smtp::client::{AsyncSmtpConnection, Certificate, CertificateStore, TlsParameters};
 use lettre::transport::smtp::commands::{Data, Mail, Rcpt};
 use lettre::transport::smtp::extension::{ClientId, Extension, MailBodyParameter, MailParameter};
 use sha2::{Digest, Sha256};
@@ -25,6 +25,42 @@ pub enum Encryption {
     None,
 }
 
+/// Authorities of one's own that may vouch for the mail server, beside those that this machine trusts.
+#[derive(Debug, Clone)]
+pub struct Authorities(Certificate);
+
+impl Authorities {
+    /// Reads their certificates from PEM.
+    ///
+    /// # Errors
+    /// When there is none in it, or one that cannot be read.
+    pub fn from_pem(pem: &[u8]) -> Result<Authorities, String> {
+        let marks = pem.windows(BEGIN.len()).filter(|bytes| *bytes == BEGIN).count();
+        if marks == 0 {
+            return Err("holds no certificate; expected PEM, with BEGIN CERTIFICATE in it".into());
+        }
+        let unreadable = |e: Error| format!("holds a certificate that cannot be read: {}", told(&e));
+        let all = Authorities(Certificate::from_pem(pem).map_err(unreadable)?);
+        // Whether it can be used shows only when it is.
+        all.only().map_err(unreadable)?;
+        Ok(all)
+    }
+
+    fn only(&self) -> Result<TlsParameters, Error> {
+        secure();
+        let trusts_none =
+            TlsParameters::builder("localhost".into()).certificate_store(CertificateStore::None);
+        trusts_none.add_root_certificate(self.0.clone()).build()
+    }
+}
+
+const BEGIN: &[u8] = b"-----BEGIN CERTIFICATE-----";
+
+/// lettre asks rustls for whichever provider the process has.
+fn secure() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
 /// A mail server.
 #[derive(Clone)]
 pub struct SmtpSettings {
@@ -34,6 +70,8 @@ pub struct SmtpSettings {
     pub port: u16,
     /// How the connection is secured.
     pub encryption: Encryption,
+    /// Who else may vouch for it.
+    pub authorities: Option<Authorities>,
     /// As whom to send, and the password.
     pub credentials: Option<(String, String)>,
     /// The sender's address.
@@ -80,10 +118,9 @@ impl Smtp {
     }
 
     async fn connect(&self) -> Result<AsyncSmtpConnection, MailError> {
-        // lettre asks rustls for whichever provider the process has.
-        let _ = rustls::crypto::ring::default_provider().install_default();
+        secure();
         let Settled { host, port, patience } = self.settled();
-        let tls = || TlsParameters::new(host.to_owned()).map_err(|e| unavailable("its TLS settings", &e));
+        let tls = || self.tls().map_err(|e| unavailable("its TLS settings", &e));
         let hello = ClientId::Domain(self.from.email.domain().to_owned());
         let implicit = match self.settings.encryption {
             Encryption::Implicit => Some(tls()?),
@@ -103,6 +140,14 @@ impl Smtp {
             signed_in.map_err(|e| unavailable("signing in", &e))?;
         }
         Ok(connection)
+    }
+
+    fn tls(&self) -> Result<TlsParameters, Error> {
+        let trusted = TlsParameters::builder(self.settings.host.clone());
+        match &self.settings.authorities {
+            Some(Authorities(own)) => trusted.add_root_certificate(own.clone()).build(),
+            None => trusted.build(),
+        }
     }
 
     fn settled(&self) -> Settled<'_> {
@@ -225,6 +270,7 @@ mod tests {
             host: "127.0.0.1".into(),
             port: 25,
             encryption: Encryption::None,
+            authorities: None,
             credentials: None,
             from_address: "shop@shop.example".into(),
             from_name: Some("Ada \r\nBcc: everybody@example.com".into()),
@@ -276,6 +322,19 @@ mod tests {
         };
         assert_eq!(id("one"), id("one"));
         assert_ne!(id("one"), id("two"));
+    }
+
+    #[test]
+    fn what_holds_no_certificate_vouches_for_nobody() {
+        for (pem, says) in [
+            ("", "holds no certificate"),
+            ("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", "holds no certificate"),
+            ("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "cannot be read"),
+            ("-----BEGIN CERTIFICATE-----\nAAAA\n", "cannot be read"),
+        ] {
+            let refused = Authorities::from_pem(pem.as_bytes()).unwrap_err();
+            assert!(refused.contains(says), "{pem}: {refused}");
+        }
     }
 
     #[tokio::test]

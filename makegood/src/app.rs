@@ -17,7 +17,7 @@ use crate::http::buyer::jwks::Jwks;
 use crate::metrics::Metrics;
 use crate::places::{self, Shelves};
 use crate::secrets::Secrets;
-use crate::surroundings::Surroundings;
+use crate::surroundings::{Serving, Surroundings};
 use crate::tasks::Tasks;
 
 /// What every door holds.
@@ -44,6 +44,8 @@ pub struct App {
     pub(crate) buyers: Jwks,
     /// Who is at the door of the API.
     pub(crate) guard: Guard,
+    /// Since when this process serves.
+    pub(crate) serving: Serving,
 }
 
 /// Why the shop did not open.
@@ -117,14 +119,23 @@ impl App {
         entropy: Arc<dyn Entropy>,
     ) -> Arc<App> {
         let (config, outside) = (Arc::new(config), outside.into());
-        let around =
-            Surroundings::new(config.clone(), db.clone(), outside.clone(), secrets.clone(), clock.clone());
-        App::amid(Arc::new(around), config, db, outside, secrets, clock, entropy)
+        let serving = Serving::default();
+        let around = Surroundings::new(
+            config.clone(),
+            db.clone(),
+            outside.clone(),
+            secrets.clone(),
+            clock.clone(),
+            serving.clone(),
+        );
+        App::amid(Arc::new(around), serving, config, db, outside, secrets, clock, entropy)
     }
 
     /// The same amid other surroundings: those of a drill.
+    #[allow(clippy::too_many_arguments, reason = "each is another part of the whole")]
     pub(crate) fn amid(
         around: Arc<dyn Around>,
+        serving: Serving,
         config: Arc<Config>,
         db: Db,
         outside: Outside,
@@ -149,6 +160,7 @@ impl App {
             shelves,
             tasks: Tasks::default(),
             buyers,
+            serving,
             guard: Guard::default(),
         })
     }

@@ -261,6 +261,16 @@ impl Config {
         self.stripe_secret.as_ref().is_some_and(ApiKey::is_live)
     }
 
+    /// Whose money moves.
+    pub fn money(&self) -> Money {
+        match &self.stripe_secret {
+            Some(key) if key.is_live() => Money::Real,
+            None => Money::Nowhere,
+            Some(_) if self.stripe_api_base != stripe::client::BASE_URL => Money::Sandbox,
+            Some(_) => Money::Test,
+        }
+    }
+
     /// Limits of the database.
     pub fn db_limits(&self) -> db::Limits {
         db::Limits { pool_max: self.pool_max, ..db::Limits::default() }
@@ -276,6 +286,31 @@ impl Config {
             cleanup_after: self.cleanup_after,
             downloads_enabled: self.downloads_enabled,
             download_ttl: self.download_ttl,
+        }
+    }
+}
+
+/// Whose money moves, as far as the key at Stripe and its address tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Money {
+    /// Buyers'.
+    Real,
+    /// Nobody's: Stripe's test mode.
+    Test,
+    /// Nobody's: a Stripe of our own.
+    Sandbox,
+    /// There is no key.
+    Nowhere,
+}
+
+impl Money {
+    /// In a word, as people see it above everything else.
+    pub fn word(self) -> &'static str {
+        match self {
+            Money::Real => "LIVE",
+            Money::Test => "TEST",
+            Money::Sandbox => "SANDBOX",
+            Money::Nowhere => "NO KEY",
         }
     }
 }

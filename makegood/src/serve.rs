@@ -137,6 +137,7 @@ pub async fn asked_to_stop() {
 
 /// Serves until `shutdown`, then lets requests that are under way end, for as long as `limits.drain`.
 pub async fn run(app: &Arc<App>, doors: Vec<Door>, limits: Limits, shutdown: impl Future<Output = ()>) {
+    app.serving.get_or_init(|| app.clock.now());
     let (stop, stopped) = watch::channel(false);
     let house = Arc::new(House {
         seats: Arc::new(Semaphore::new(limits.connections)),

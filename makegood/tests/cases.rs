@@ -107,6 +107,21 @@ testkit::on_both_engines! {
         stage.type_in("case ada@example.com").ends(0);
     }
 
+    async fn a_guests_order_says_who_was_told_and_who_claimed_it(test: TestDb) {
+        let world = World::open_with_mail(test).await;
+        let started = world.check_out(&[("rust-course", 1)]).await.unwrap();
+        world.pay(&started, VISA);
+        world.settle().await;
+        let stage = Stage::on(&world.test);
+        let told = stage.type_in(&format!("orders explain {}", started.order)).ends(0).out;
+        assert!(told.contains("\nClaimed\n  by nobody; the link for buyer@example.com ends "), "{told}");
+        assert!(told.contains("\nMails\n  order confirmation to buyer@example.com sent "), "{told}");
+        let case = stage.type_in(&format!("case {}", started.order)).ends(3).out;
+        for row in ["claim  ord_", "mail   mal_"] {
+            assert!(case.contains(row), "{row}: {case}");
+        }
+    }
+
     /// Without a key Stripe cannot be asked; what is known here is still said.
     async fn without_stripe_a_case_is_judged_by_what_is_here(test: TestDb) {
         let world = World::open(test).await;

@@ -39,6 +39,19 @@ testkit::on_both_engines! {
         stage.type_in("orders list --status lost").ends(2);
     }
 
+    async fn the_status_of_a_shop_fits_on_one_screen_and_ends_with_3_when_something_is_found(test: TestDb) {
+        let stage = Stage::on(&test).with("STRIPE_SECRET", "sk_test_0123456789abcdef").with("LISTEN", "127.0.0.1:1");
+        let well = stage.type_in("status").ends(0).out;
+        for line in ["mode                 TEST", "server               none runs at 127.0.0.1:1", "findings             0"] {
+            assert!(well.contains(line), "{line}: {well}");
+        }
+        assert!(well.lines().count() < 24, "{well}");
+        stage.run(&["refunds", "disable", "--yes", "--reason", "the bank asked"]).ends(0);
+        let found = stage.type_in("status").ends(3).out;
+        assert!(found.contains("the bank asked") && found.contains("downloads-kill-switch"), "{found}");
+        assert_eq!(stage.type_in("status --json").ends(3).json()["findings"], 1);
+    }
+
     async fn with_json_a_failure_is_a_problem_document_on_stderr(test: TestDb) {
         let stage = Stage::on(&test);
         for (line, code, name) in [

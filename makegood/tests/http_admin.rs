@@ -360,6 +360,15 @@ on_both_engines! {
         server.stop().await;
     }
 
+    async fn a_server_says_on_one_screen_how_the_shop_is(test: TestDb) {
+        let server = Server::start(&test).await;
+        let status = server.get("/api/v1/admin/status", Some(ADMIN_TOKEN)).await.body;
+        assert_eq!((&status["object"], &status["server"]), (&json!("status"), &json!("this one")));
+        assert_eq!((&status["version"], &status["findings"]), (&json!(env!("CARGO_PKG_VERSION")), &json!(0)));
+        assert!(status["started_at"].is_string() && status["mode"].is_string(), "{status}");
+        server.stop().await;
+    }
+
     async fn the_server_says_whether_it_lives_and_is_ready(test: TestDb) {
         let server = Server::start(&test).await;
         for path in ["/health", "/healthz", "/livez", "/readyz"] {

@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde_json::json;
 use uuid::Uuid;
 
+use crate::snoozes::{self, Snooze};
 use crate::{Finding, Severity};
 
 /// So many findings are kept of each check; all are counted.
@@ -39,6 +40,44 @@ impl CheckResult {
             checked_at: ended,
             took_ms: ended.since(began).as_millis() as i64,
             findings: found.iter().take(KEPT).map(|finding| json!(finding)).collect(),
+        }
+    }
+}
+
+/// What one check found, parted by what operators have put off.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Parted<'r> {
+    /// What was put off, and how.
+    pub asleep: Vec<(&'r serde_json::Value, &'r Snooze)>,
+    /// What was not, as far as it was kept.
+    pub awake: Vec<&'r serde_json::Value>,
+    /// How many are open. All are counted, and only the first are kept: what is not known to be put off is open.
+    pub open: i64,
+    /// Since when the oldest open one is so, as far as the rows tell.
+    pub oldest: Option<Timestamp>,
+}
+
+impl CheckResult {
+    /// What is put off, and what is open.
+    pub fn parted<'r>(&'r self, snoozes: &'r [Snooze], now: Timestamp) -> Parted<'r> {
+        let all: Vec<_> = self.findings.iter().map(finding).collect();
+        let found = snoozes::found(all.iter().map(|(subject, text, since)| (&**subject, &**text, *since)));
+        let (mut asleep, mut awake, mut oldest) = (Vec::new(), Vec::new(), None);
+        for (kept, (subject, _, since)) in self.findings.iter().zip(&all) {
+            match snoozes.iter().find(|snooze| snooze.covers(&self.check, subject, &found, now)) {
+                Some(snooze) => asleep.push((kept, snooze)),
+                None => {
+                    awake.push(kept);
+                    oldest = oldest.into_iter().chain(*since).min();
+                }
+            }
+        }
+        let all_are_kept = self.count as usize == self.findings.len();
+        Parted {
+            open: self.count - asleep.len() as i64,
+            oldest: if all_are_kept { oldest } else { self.oldest },
+            asleep,
+            awake,
         }
     }
 }

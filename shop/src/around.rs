@@ -4,12 +4,29 @@
 use std::future::Future;
 use std::pin::Pin;
 
-use kernel::Result;
+use kernel::{Result, Timestamp};
 use ops::Progress;
+use serde::Serialize;
 use serde_json::Value;
 
 /// The answer to come: rows.
 pub type Rows<'a> = Pin<Box<dyn Future<Output = Result<Vec<Value>>> + Send + 'a>>;
+
+/// What the process says of itself.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Process {
+    /// Whose money moves: LIVE, TEST, SANDBOX or NO KEY.
+    pub mode: &'static str,
+    /// Which version it is.
+    pub version: &'static str,
+    /// Whether a server runs, in words.
+    pub server: String,
+    /// Since when, where it is this very process.
+    pub started_at: Option<Timestamp>,
+}
+
+/// The process to come.
+pub type Telling<'a> = Pin<Box<dyn Future<Output = Process> + Send + 'a>>;
 
 /// What is looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +43,8 @@ pub enum Part {
 
 /// The process around the shop.
 pub trait Around: Send + Sync {
+    /// What it is, and whether a server runs.
+    fn process(&self) -> Telling<'_>;
     /// The secrets that count, without their values: one row each.
     fn secrets(&self) -> Vec<Value>;
     /// Reads the secrets again; one row for each, with what came of it.
@@ -40,6 +59,9 @@ pub trait Around: Send + Sync {
 pub struct Nothing;
 
 impl Around for Nothing {
+    fn process(&self) -> Telling<'_> {
+        Box::pin(std::future::ready(Process::default()))
+    }
     fn secrets(&self) -> Vec<Value> {
         Vec::new()
     }

@@ -192,6 +192,7 @@ pub const TASKS: &[TaskDef<Shop>] = &[
     TaskDef::of::<office::connections::Pool>(),
     TaskDef::of::<office::connections::Cut>(),
     TaskDef::of::<office::doctor::Doctor>(),
+    TaskDef::of::<office::status::Status>(),
     TaskDef::of::<content::tasks::CheckContent>(),
     TaskDef::of::<content::tasks::Import>(),
     TaskDef::of::<downloads::tasks::MakeLink>(),

@@ -192,6 +192,8 @@ fn purchase(order: Order) -> Purchase {
         grants: Vec::new(),
         waiting: Vec::new(),
         page: None,
+        claim: None,
+        mails: vec![],
         at_stripe: AtStripe::NotAsked,
     }
 }

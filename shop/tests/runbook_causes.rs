@@ -407,6 +407,8 @@ fn case(order: Order, change: impl FnOnce(&mut Purchase)) -> Facts {
         grants: Vec::new(),
         waiting: Vec::new(),
         page: None,
+        claim: None,
+        mails: vec![],
         at_stripe: AtStripe::NotAsked,
     };
     change(&mut purchase);

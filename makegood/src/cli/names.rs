@@ -54,6 +54,7 @@ pub const GROUPS: &[Group] = &[
     group(RUN, "dev", "A shop to play with: server, workers, a Stripe of its own, nothing to install"),
     group(RUN, "serve", "Serve webhooks, the API and the workers"),
     group(RUN, "health", "Ask a running server how it is"),
+    group(RUN, "status", "How the shop is, on one screen"),
     group(SHOP, "case", "Why somebody has no access: one line, the evidence, what mends it"),
     group(
         SHOP,

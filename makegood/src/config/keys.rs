@@ -203,6 +203,12 @@ pub const KEYS: &[Key] = &[
         "",
         "tls: encrypted, by STARTTLS where the port is not 465; ssl: from the first byte on; none only for a server on this machine",
     ),
+    key(
+        "MAIL_CA_FILE",
+        Form::Text,
+        "",
+        "a file of certificates (PEM) that may vouch for the mail server, beside those that this system trusts",
+    ),
     key("MAIL_FROM_ADDRESS", Form::Text, "", "the sender's address; needed to send by a server"),
     key("MAIL_FROM_NAME", Form::Text, "", "the sender's name"),
     key(

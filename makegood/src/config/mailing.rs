@@ -1,7 +1,7 @@
 //! How mail is sent: what the keys `MAIL_*` amount to.
 
 use kernel::Duration;
-use mail::{Encryption, SmtpSettings, is_address};
+use mail::{Authorities, Encryption, SmtpSettings, is_address};
 
 use super::Problem;
 
@@ -55,6 +55,13 @@ pub(super) fn read<'a>(text: impl Fn(&str) -> Option<&'a str>) -> Result<Mailing
             None
         }
     };
+    let authorities = match text("MAIL_CA_FILE").map(authorities).transpose() {
+        Ok(authorities) => authorities,
+        Err(what) => {
+            problems.push(Problem::new("MAIL_CA_FILE", what));
+            None
+        }
+    };
     let port: Option<u16> = text("MAIL_PORT").and_then(|port| port.parse().ok());
     let is_here = matches!(host.as_str(), "localhost" | "127.0.0.1" | "::1");
     let word = text("MAIL_ENCRYPTION").unwrap_or(if is_here { "none" } else { "tls" });
@@ -75,11 +82,17 @@ pub(super) fn read<'a>(text: impl Fn(&str) -> Option<&'a str>) -> Result<Mailing
         host,
         port: port.unwrap_or(usual),
         encryption,
+        authorities,
         credentials,
         from_address,
         from_name: text("MAIL_FROM_NAME").map(str::to_owned),
         patience: PATIENCE,
     }))
+}
+
+fn authorities(path: &str) -> Result<Authorities, String> {
+    let pem = std::fs::read(path).map_err(|error| format!("{path}: {error}"))?;
+    Authorities::from_pem(&pem).map_err(|why| format!("{path} {why}"))
 }
 
 #[cfg(test)]
@@ -113,6 +126,17 @@ mod tests {
             ("MAIL_ENCRYPTION", "none"),
         ];
         assert_eq!(of(&open).unwrap_err(), ["MAIL_ENCRYPTION"]);
+    }
+
+    #[test]
+    fn who_vouches_for_the_server_is_read_at_the_start() {
+        let file = |path: &'static str| {
+            let server =
+                [("MAIL_HOST", "m.example"), ("MAIL_FROM_ADDRESS", "a@b.example"), ("MAIL_CA_FILE", path)];
+            of(&server)
+        };
+        assert_eq!(file("/nowhere/ca.pem").unwrap_err(), ["MAIL_CA_FILE"]);
+        assert_eq!(file(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")).unwrap_err(), ["MAIL_CA_FILE"]);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use ops::Progress;
 use serde_json::Value;
-use shop::around::{Around, Part, Rows};
+use shop::around::{Around, Part, Rows, Telling};
 
 use crate::doctor::{self, Finding, Patient};
 use crate::surroundings::Surroundings;
@@ -33,6 +33,9 @@ impl AroundIt {
 }
 
 impl Around for AroundIt {
+    fn process(&self) -> Telling<'_> {
+        self.serving.process()
+    }
     fn secrets(&self) -> Vec<Value> {
         self.serving.secrets()
     }

@@ -24,7 +24,7 @@ use crate::app::App;
 use crate::config::{Config, Sources, explain};
 use crate::doctor::Patient;
 use crate::secrets::Secrets;
-use crate::surroundings::Surroundings;
+use crate::surroundings::{Serving, Surroundings};
 use crate::tasks;
 
 /// When every drill begins.
@@ -124,10 +124,25 @@ impl Stage {
             Config::load(&sources(&hook)).map_err(|problems| Error::invalid("", explain(&problems)))?;
         let config = Arc::new(config);
         let secrets = Arc::new(Secrets::at_start(&config, clock.clone()));
-        let around =
-            Surroundings::new(config.clone(), db.clone(), outside.clone(), secrets.clone(), clock.clone());
+        let around = Surroundings::new(
+            config.clone(),
+            db.clone(),
+            outside.clone(),
+            secrets.clone(),
+            clock.clone(),
+            Serving::default(),
+        );
         let around = Arc::new(AroundIt::new(around));
-        let app = App::amid(around.clone(), config, db, outside, secrets, clock.clone(), entropy);
+        let app = App::amid(
+            around.clone(),
+            Serving::default(),
+            config,
+            db,
+            outside,
+            secrets,
+            clock.clone(),
+            entropy,
+        );
         let shop = app.shop.clone();
         let stage = Stage { app, shop, account, disk, pictures, clock, hook, around };
         let catalog = shop::import::CatalogFile::parse(CATALOG)?;

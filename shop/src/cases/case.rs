@@ -172,6 +172,20 @@ fn rows(purchase: &Purchase) -> Vec<Value> {
         let says = format!("{} to {to}, by {}: {}", grant.product, grant.grant.actor, grant.grant.reason);
         rows.push(row("grant", &grant.entitlement.to_string(), &grant.grant.status, says));
     }
+    rows.extend(purchase.claim.iter().map(|claim| {
+        let says = match (claim.profile, claim.claimed_at, claim.link_expires_at) {
+            (Some(profile), Some(at), _) => format!("by {profile}, {}", at.in_words()),
+            (_, _, Some(until)) => format!("the link for {} counts until {}", claim.email, until.in_words()),
+            _ => format!("no link was made for {}", claim.email),
+        };
+        row("claim", &order.to_string(), claim.status.as_str(), says)
+    }));
+    rows.extend(purchase.mails.iter().map(|mail| {
+        let (what, error) = (mail.kind.as_str().replace('_', " "), mail.last_error.as_deref());
+        let why = error.map(|error| format!(": {error}")).unwrap_or_default();
+        let at = mail.sent_at.unwrap_or(mail.created_at).in_words();
+        row("mail", &mail.id.to_string(), mail.status.as_str(), format!("{what} to {}, {at}{why}", mail.to))
+    }));
     let session = purchase.order.session.as_deref().unwrap_or("no session");
     let (status, says) = match &purchase.at_stripe {
         AtStripe::NotAsked => return rows,

@@ -10,10 +10,12 @@ use super::find;
 use super::key::Key;
 use super::verdict::{Account, AtStripe, Evidence, Held, Purchase, WaitingEvent};
 use crate::checkout::{self, CheckoutState};
+use crate::claims;
 use crate::customers;
 use crate::entitlements;
 use crate::ids::{OrderId, ProfileId};
 use crate::inbox::{self, EventStatus, StoredEvent};
+use crate::mails;
 use crate::orders::{self, KnownFact, Order, PaymentFacts};
 
 /// How many purchases of one person are looked at.
@@ -159,6 +161,8 @@ fn purchase(tx: &mut Tx<'_>, order: Order) -> Result<Purchase> {
         waiting: waiting(tx, &order, &known)?,
         grants: entitlements::grants_of_order(tx, order.id)?,
         disputes: disputes(known),
+        claim: claims::of_order(tx, order.id)?,
+        mails: mails::of_order(tx, order.id)?,
         page: page.and_then(|checkout| Some((checkout.url?, checkout.expires_at))),
         account_email: account.map(|profile| profile.email),
         payment,

@@ -15,7 +15,7 @@ use super::key::Key;
 use super::next::{Situation, next};
 use crate::ids::OrderId;
 use crate::orders::{self, KnownFact};
-use crate::{checkout, disputes, entitlements, inbox, inventory, refunds};
+use crate::{checkout, claims, disputes, entitlements, inbox, inventory, mails, refunds};
 
 /// Explain an order: everything that happened, its causes, and what should happen next
 #[derive(Debug, clap::Args, Serialize, Deserialize, JsonSchema)]
@@ -69,6 +69,8 @@ fn explain(tx: &mut Tx<'_>, cx: &Cx, id: OrderId) -> Result<Value> {
     let checkout = checkout::find(tx, id)?;
     let facts = orders::facts_of(tx, id)?;
     let refunds = refunds::of_order(tx, id)?;
+    let claim = claims::of_order(tx, id)?.map(|claim| crate::view::object("claim", &claim)).transpose()?;
+    let mails = mails::of_order(tx, id)?;
     let steps = next(&Situation {
         order: &order,
         checkout: checkout.as_ref(),
@@ -87,6 +89,8 @@ fn explain(tx: &mut Tx<'_>, cx: &Cx, id: OrderId) -> Result<Value> {
         "money_back": money_back(&facts, cx.now),
         "provisional": facts.iter().filter(|known| known.fact.provisional().is_some())
             .map(|known| known.fact.object_id()).collect::<Vec<_>>(),
+        "claim": claim,
+        "mails": mails.iter().map(mails::views::json).collect::<Value>(),
         "checkout_url": checkout.as_ref().and_then(|checkout| checkout.url.clone()),
         "next": steps.join(" "),
         "steps": steps,

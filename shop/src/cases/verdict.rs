@@ -8,9 +8,11 @@ use stripe::DisputeFact;
 
 use super::remedy::Remedy;
 use crate::catalog::ProductKind;
+use crate::claims::PurchaseClaim;
 use crate::entitlements::{Grant, OrderGrant};
 use crate::ids::{OrderId, ProfileId};
 use crate::inbox::EventStatus;
+use crate::mails::Mail;
 use crate::orders::{Dispute, Order, Payment, PaymentStatus, State, WaitsFor};
 
 /// The one place that is broken: a closed list.
@@ -139,6 +141,10 @@ pub struct Purchase {
     pub waiting: Vec<WaitingEvent>,
     /// Where the buyer may still pay, and until when.
     pub page: Option<(String, Timestamp)>,
+    /// Whether a guest's has become somebody's.
+    pub claim: Option<PurchaseClaim>,
+    /// What the buyer was told of it, the oldest first.
+    pub mails: Vec<Mail>,
     /// What Stripe says of the money now.
     pub at_stripe: AtStripe,
 }

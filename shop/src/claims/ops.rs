@@ -2,14 +2,15 @@
 
 use ::jobs::NewJob;
 use db::Tx;
-use kernel::{Cx, Error, Result};
+use kernel::{Cx, Error, Result, Timestamp};
 use ops::{By, Operation, Page, Plan, Proof, Risk, Role, View, page};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::jobs::LINK;
-use super::store;
+use super::store::{self, PurchaseClaim};
 use crate::ids::{OrderId, order_schema};
+use crate::mails::{self, MailStatus};
 use crate::orders::{self, Claim, Order, claimable};
 
 /// Send a guest a new link to claim their purchase; the one before leads nowhere from then on
@@ -92,14 +93,43 @@ impl View for List {
     const NAME: &'static str = "claims.list";
     const SUBJECT: Option<&'static str> = None;
     const COLUMNS: &'static [&'static str] =
-        &["id", "email", "status", "link_expires_at", "profile", "created_at"];
+        &["id", "email", "order_status", "paid_at", "letters", "last_letter", "link_expires_at", "profile"];
 
     fn read(&self, tx: &mut Tx<'_>, _: &Cx) -> Result<serde_json::Value> {
         let before = crate::view::after(&self.page, |id| Ok(store::of_order(tx, id)?.is_some()))?;
-        let rows = store::list(tx, !self.all, before, self.page.fetch())?;
-        let mut objects = crate::view::objects("claim", rows)?;
-        // A claim is known by its order.
-        objects.iter_mut().for_each(|claim| claim["id"] = claim["order"].clone());
-        Ok(page("/api/v1/admin/claims", &self.page, objects))
+        let claims = store::list(tx, !self.all, before, self.page.fetch())?;
+        Ok(page("/api/v1/admin/claims", &self.page, crate::view::objects("claim", listed(tx, claims)?)?))
     }
+}
+
+/// A claim as a list shows it. It is known by its order.
+#[derive(Serialize)]
+struct Listed {
+    id: OrderId,
+    #[serde(flatten)]
+    claim: PurchaseClaim,
+    order_status: Option<&'static str>,
+    paid_at: Option<Timestamp>,
+    /// How many letters about it were taken by the mail server.
+    letters: usize,
+    /// Where the newest one stands.
+    last_letter: Option<MailStatus>,
+}
+
+fn listed(tx: &mut Tx<'_>, claims: Vec<PurchaseClaim>) -> Result<Vec<Listed>> {
+    let ids: Vec<OrderId> = claims.iter().map(|claim| claim.order).collect();
+    let (orders, mails) = (orders::find_many(tx, &ids)?, mails::of_orders(tx, &ids)?);
+    let one = |claim: PurchaseClaim| {
+        let order = orders.get(&claim.order);
+        let about = || mails.iter().filter(|mail| mail.order_id == Some(claim.order));
+        Listed {
+            id: claim.order,
+            order_status: order.map(|order| order.state.status()),
+            paid_at: order.and_then(|order| order.webhook_processed_at),
+            letters: about().filter(|mail| mail.status == MailStatus::Sent).count(),
+            last_letter: about().next_back().map(|mail| mail.status),
+            claim,
+        }
+    };
+    Ok(claims.into_iter().map(one).collect())
 }

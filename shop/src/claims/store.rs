@@ -16,6 +16,16 @@ pub enum Standing {
     Claimed,
 }
 
+impl Standing {
+    /// As stored and shown.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Standing::Open => "open",
+            Standing::Claimed => "claimed",
+        }
+    }
+}
+
 /// How a purchase was claimed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum How {

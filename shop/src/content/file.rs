@@ -1,4 +1,4 @@
-//! Content files: what they may say, as TOML or as CSV. This file decides what is wrong with them, and on which line.
+//! Content files: what they may say, as TOML, YAML or CSV. This file decides what is wrong with them, and on which line.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use storage::Key;
 
-use super::csv;
+use super::{csv, yaml};
 
 /// What courses and downloads hold. What stands in a course here is all of it: what does not stand here goes.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -99,23 +99,44 @@ fn yes() -> bool {
 }
 
 /// Where an entry stands: `course/0/module/1/lesson/0/resource/2`.
-type Place = String;
+pub(super) type Place = String;
 
 /// Something that is wrong: where, and what was seen and expected.
 type Fault = (Place, String);
 
 /// On which line each entry begins, as far as the text tells.
-type Lines = BTreeMap<Place, usize>;
+pub(super) type Lines = BTreeMap<Place, usize>;
+
+/// How a file is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    Toml,
+    Yaml,
+    Csv,
+}
+
+impl Form {
+    /// What the end of a file's name says.
+    pub(super) fn of(name: &str) -> Option<Self> {
+        match name.rsplit_once('.')?.1.to_ascii_lowercase().as_str() {
+            "toml" => Some(Form::Toml),
+            "yaml" | "yml" => Some(Form::Yaml),
+            "csv" => Some(Form::Csv),
+            _ => None,
+        }
+    }
+}
 
 impl ContentFile {
-    /// Reads a text as TOML, or as CSV where its name ends so.
+    /// Reads a text in the form that its name ends with, as TOML where it says nothing.
     ///
     /// # Errors
     /// Everything that is wrong, each with its line, as far as the text tells.
     pub fn parse(name: &str, text: &str) -> Result<Self> {
-        let (file, lines) = match name.rsplit('.').next() {
-            Some(ending) if ending.eq_ignore_ascii_case("csv") => from_csv(text),
-            _ => from_toml(text),
+        let (file, lines) = match Form::of(name).unwrap_or(Form::Toml) {
+            Form::Toml => from_toml(text),
+            Form::Yaml => yaml::read(text),
+            Form::Csv => from_csv(text),
         }
         .map_err(|why| Error::invalid("", format!("{name}: {why}")))?;
         match file.faults().as_slice() {
@@ -474,6 +495,24 @@ object_key = "rust/all.zip"
 file_name = "Rust.zip"
 "#;
 
+    const YAML: &str = "
+course:
+  - id: rust
+    module:
+      - id: one
+        title: One
+        lesson:
+          - id: hello
+            title: Hello
+            stream_video_id: abc
+            resource:
+              - id: notes
+                title: Notes
+                object_key: rust/notes.pdf
+    resource:
+      - {id: all, title: Everything, object_key: rust/all.zip, file_name: Rust.zip}
+";
+
     const CSV: &str = "course,module,module_title,lesson,lesson_title,stream_video_id,resource,resource_title,object_key,file_name
 rust,one,One,hello,Hello,abc,,,,
 rust,one,,hello,,,notes,Notes,rust/notes.pdf,
@@ -485,10 +524,11 @@ rust,,,,,,all,Everything,rust/all.zip,Rust.zip
     }
 
     #[test]
-    fn a_course_is_the_same_in_both_forms() {
-        let (toml, csv) =
-            (ContentFile::parse("a.toml", TOML).unwrap(), ContentFile::parse("a.CSV", CSV).unwrap());
-        assert_eq!(toml, csv);
+    fn a_course_is_the_same_in_every_form() {
+        let toml = ContentFile::parse("a.toml", TOML).unwrap();
+        for (name, text) in [("a.CSV", CSV), ("a.yaml", YAML), ("a.YML", YAML)] {
+            assert_eq!(ContentFile::parse(name, text).unwrap(), toml, "{name}");
+        }
         assert_eq!(toml.courses[0].modules[0].lessons[0].resources[0].saved_as(), "notes.pdf");
     }
 
@@ -525,6 +565,31 @@ rust,,,,,,all,Everything,rust/all.zip,Rust.zip
             assert!(said.contains(says), "{says}: {said}");
         }
         assert!(told("a.csv", "").contains("it is empty"));
+    }
+
+    #[test]
+    fn yaml_that_is_wrong_is_named_by_its_line() {
+        for (was, is, says) in [
+            ("title: One", "title: \" \"", "line 5: the title is empty"),
+            ("rust/notes.pdf", "/etc/passwd", "line 12: object_key"),
+            ("{id: all", "{id: notes", "line 16: the resource `notes` stands there twice"),
+            ("title: Hello", "titel: Hello", "line 9: unknown field `titel`, expected one of id, title"),
+            ("title: Hello", "title: [Hello]", "line 9: expected string"),
+            ("title: Hello", "title:", "line 9: nothing stands there; expected a text"),
+            ("Rust.zip}", "Rust.zip, bytes: many}", "line 16: expected i64"),
+            (
+                "title: Hello",
+                "title: Hello\n            title: Again",
+                "line 10: duplicate mapping key `title`",
+            ),
+            ("title: Hello", "title: *hello", "line 9: reference to unknown"),
+            ("Rust.zip}", "Rust.zip", "line 16: unclosed bracket"),
+            ("Rust.zip}", "Rust.zip}\n---\ncourse: []", "line 18: a second document begins"),
+        ] {
+            let said = told("a.yaml", &YAML.replacen(was, is, 1));
+            assert!(said.contains(says), "{says}: {said}");
+        }
+        assert_eq!(ContentFile::parse("a.yaml", "# nothing yet\n").unwrap(), ContentFile::default());
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod look;
 pub mod ops;
 mod store;
 pub mod tasks;
+mod yaml;
 
 pub use course::{Course, Lesson, Module, Resource, Stored, Streamed};
 pub use file::{ContentFile, CourseEntry, LessonEntry, ModuleEntry, ResourceEntry};

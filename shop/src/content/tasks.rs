@@ -11,13 +11,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::bring::{self, Change};
+use super::file::Form;
 use super::{ContentFile, CourseEntry, look};
 use crate::seam::Seam;
 
 /// Import what courses and downloads hold from a file or a folder; what stands there already is not changed
 #[derive(Debug, Clone, clap::Args, Serialize, Deserialize, JsonSchema)]
 pub struct Import {
-    /// The content file (.toml or .csv), or a folder with such files; over HTTP, its content as JSON
+    /// The content file (.toml, .yaml or .csv), or a folder with such files; over HTTP, its content as JSON
     #[arg(value_name = "FILE", value_parser = read_path)]
     pub content: ContentFile,
     /// Only list what would be changed
@@ -36,13 +37,13 @@ fn read_path(path: &str) -> Result<ContentFile, String> {
     let mut files = Vec::new();
     for entry in entries {
         let at = entry.map_err(|error| told(path, error))?.path();
-        if at.extension().is_some_and(|ending| ending == "toml" || ending.eq_ignore_ascii_case("csv")) {
+        if Form::of(&at.display().to_string()).is_some() {
             files.push(at);
         }
     }
     files.sort();
     if files.is_empty() {
-        return Err(format!("{}: no file in it ends with .toml or .csv", path.display()));
+        return Err(format!("{}: no file in it ends with .toml, .yaml, .yml or .csv", path.display()));
     }
     let (mut read, mut wrong) = (Vec::new(), Vec::new());
     for at in files {

@@ -277,6 +277,13 @@ pub fn oldest_waiting(tx: &mut Tx<'_>) -> Result<Option<Timestamp>> {
     row.map(|row| row.get("received_at")).transpose()
 }
 
+/// How many events are still to be processed.
+pub fn waiting(tx: &mut Tx<'_>) -> Result<i64> {
+    let sql = "SELECT COUNT(*) FROM stripe_events
+               WHERE status IN ('received', 'retry', 'error', 'unmatched') AND status IN ('received', 'retry')";
+    tx.count(sql, &[])
+}
+
 const COLUMNS: &str = "stripe_event_id, type, api_version, created, livemode, object_id, status, attempts,
     signature = '' AS is_unsigned, next_attempt_at, last_error_kind, last_error, order_id, received_at, processed_at";
 

@@ -98,6 +98,13 @@ pub fn of_order(tx: &mut Tx<'_>, order: OrderId) -> Result<Vec<Mail>> {
     tx.query(sql, &[order.into()])?.iter().map(read).collect()
 }
 
+/// The mails about these orders, the oldest first.
+pub fn of_orders(tx: &mut Tx<'_>, orders: &[OrderId]) -> Result<Vec<Mail>> {
+    let among = tx.dialect().any("order_id", 1);
+    let sql = format!("SELECT * FROM mails WHERE order_id IS NOT NULL AND {among} ORDER BY id");
+    tx.query(&sql, &[Value::array(orders.iter().copied())])?.iter().map(read).collect()
+}
+
 /// Mails that were not sent and changed since then, the oldest first.
 pub(super) fn in_trouble(tx: &mut Tx<'_>, since: Timestamp, most: i64) -> Result<Vec<Mail>> {
     let sql = "SELECT * FROM mails WHERE status IN ('failed', 'unknown') AND updated_at > $1

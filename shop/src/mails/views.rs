@@ -6,7 +6,7 @@ use ops::{Page, View, page};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::store;
+use super::{Mail, store};
 use crate::ids::{MailId, OrderId, mail_schema};
 
 /// List mails, the newest first
@@ -45,6 +45,21 @@ impl View for List {
         let rows = store::list(tx, &equal, before, self.page.fetch())?;
         Ok(page("/api/v1/admin/mails", &self.page, crate::view::objects("mail", rows)?))
     }
+}
+
+/// A mail without what it says: to whom, and whether it was sent.
+pub fn json(mail: &Mail) -> serde_json::Value {
+    serde_json::json!({
+        "object": "mail",
+        "id": mail.id,
+        "kind": mail.kind,
+        "to": mail.to,
+        "status": mail.status,
+        "attempts": mail.attempts,
+        "last_error": mail.last_error,
+        "created_at": mail.created_at,
+        "sent_at": mail.sent_at,
+    })
 }
 
 /// Show one mail: what it says, and whether it was sent

@@ -9,6 +9,7 @@ pub mod jobs;
 pub mod runs;
 pub mod seal;
 pub mod secrets;
+pub mod status;
 pub mod tokens;
 pub mod users;
 pub mod verify;

@@ -25,10 +25,14 @@ impl<C: Deref<Target = Seam> + Send + Sync + 'static> Task<C> for List {
 
     fn run<'a>(&'a self, on: &'a C, _: &'a By, _: &'a dyn Progress) -> Running<'a> {
         let rows = on.around.secrets();
-        let wrong = |row: &&serde_json::Value| !row["trouble"].is_null() || !row["unmatched"].is_null();
-        let troubled = rows.iter().filter(wrong).count();
+        let troubled = rows.iter().filter(|row| is_troubled(row)).count();
         Box::pin(std::future::ready(Ok(Done::list(rows).findings(troubled as u64))))
     }
+}
+
+/// Whether something is wrong with this secret.
+pub(super) fn is_troubled(row: &serde_json::Value) -> bool {
+    !row["trouble"].is_null() || !row["unmatched"].is_null()
 }
 
 /// Read the secrets again from where they lie, on every node

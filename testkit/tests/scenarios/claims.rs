@@ -81,6 +81,44 @@ testkit::on_both_engines! {
         world.close().await;
     }
 
+    async fn what_a_guest_was_told_and_whether_they_claimed_it_is_explained(test: TestDb) {
+        let world = World::open_with_mail(test).await;
+        let order = bought(&world).await;
+        let sent = world.shop.now();
+        let explained = async || world.view("orders.explain", json!({ "order": order })).await.unwrap();
+        let evidence = async |kind: &str| -> Vec<(String, String)> {
+            let case = world.task("case", json!({ "who": order })).await.unwrap().answer;
+            let rows = case["evidence"].as_array().unwrap().iter().filter(|row| row["kind"] == kind);
+            let text = |row: &serde_json::Value, name: &str| row[name].as_str().unwrap().to_owned();
+            rows.map(|row| (text(row, "status"), text(row, "says"))).collect()
+        };
+        let told = explained().await;
+        let [mail] = told["mails"].as_array().unwrap().as_slice() else { panic!("{told}") };
+        assert_eq!((&mail["kind"], &mail["to"]), (&json!("order_confirmation"), &json!(BUYER)));
+        assert_eq!((&mail["status"], &mail["sent_at"]), (&json!("sent"), &json!(sent)));
+        assert!(!mail.to_string().contains("text"), "what it says stands elsewhere: {mail}");
+        assert_eq!((&told["claim"]["status"], &told["claim"]["profile"]), (&json!("open"), &serde_json::Value::Null));
+        let mails = evidence("mail").await;
+        assert!(mails[0].0 == "sent" && mails[0].1.starts_with("order confirmation to buyer@example.com, "), "{mails:?}");
+        assert!(evidence("claim").await[0].1.starts_with("the link for buyer@example.com counts until "));
+
+        world.advance(Duration::from_secs(60));
+        let claimed = claim(&world.shop, &link(&world, "claim").unwrap()).await.unwrap();
+        let told = explained().await;
+        assert_eq!((&told["claim"]["status"], &told["claim"]["profile"]), (&json!("claimed"), &json!(claimed.profile)));
+        assert_eq!(told["claim"]["claimed_at"], json!(world.shop.now()));
+        let (status, says) = evidence("claim").await.remove(0);
+        assert!(status == "claimed" && says.starts_with(&format!("by {}, ", claimed.profile)), "{says}");
+        // An order of a profile has nothing to claim.
+        let ada = world.buyer("ada@example.com").await;
+        let started = world.check_out_for(ada, &[("rust-course", 1)]).await.unwrap();
+        world.pay(&started, VISA);
+        world.settle().await;
+        let told = world.view("orders.explain", json!({ "order": started.order })).await.unwrap();
+        assert!(told["claim"].is_null() && told["mails"][0]["to"] == BUYER, "{}", told["mails"]);
+        world.close().await;
+    }
+
     async fn the_link_stands_in_the_mail_alone(test: TestDb) {
         let world = World::open_with_mail(test).await;
         let started = world.check_out(&[("rust-course", 1)]).await.unwrap();
@@ -243,6 +281,65 @@ testkit::on_both_engines! {
         let list = world.view("claims.list", json!({ "all": true })).await.unwrap();
         assert_eq!(list["data"][0]["profile"], json!(claimed.profile));
         assert_eq!(world.view("claims.list", json!({})).await.unwrap()["data"], json!([]));
+        world.close().await;
+    }
+
+    async fn what_nobody_has_claimed_is_listed_the_newest_first_with_its_letters(test: TestDb) {
+        let world = World::open_with_mail(test).await;
+        let (mut all, paid) = (Vec::new(), world.shop.now());
+        for _ in 0..3 {
+            all.insert(0, bought(&world).await);
+            world.advance(Duration::from_secs(60));
+        }
+        let page = async |after: Option<OrderId>| {
+            let list = world.view("claims.list", json!({ "limit": 2, "starting_after": after })).await.unwrap();
+            let ids: Vec<_> = list["data"].as_array().unwrap().iter().map(|row| row["id"].clone()).collect();
+            (json!(ids), list["has_more"] == true)
+        };
+        assert_eq!(page(None).await, (json!(all[..2]), true));
+        assert_eq!(page(Some(all[1])).await, (json!(all[2..]), false));
+
+        world.mailbox.refuse_next(mail::MailError::Refused("no such user".into()));
+        world.operate("claims.resend", json!({ "order": all[2] })).await.unwrap();
+        world.settle().await;
+        refund(&world, all[1]).await;
+        let list = world.view("claims.list", json!({})).await.unwrap();
+        let told = |at: usize, name: &str| list["data"][at][name].clone();
+        assert_eq!((told(0, "letters"), told(0, "last_letter")), (json!(1), json!("sent")));
+        assert_eq!((told(2, "letters"), told(2, "last_letter")), (json!(1), json!("failed")));
+        assert_eq!((told(2, "email"), told(2, "paid_at")), (json!(BUYER), json!(paid)));
+        // It waits no less, but whoever looks sees why nobody comes for it.
+        assert_eq!(told(1, "order_status"), "refunded");
+        world.close_with(&["mails_failed"]).await;
+    }
+
+    async fn the_list_of_what_nobody_has_claimed_is_answered_by_indexes(test: TestDb) {
+        let world = World::open_with_mail(test).await;
+        bought(&world).await;
+        let list = shop::VIEWS.iter().find(|def| def.name == "claims.list").unwrap();
+        let cx = world.shop.cx();
+        let plans = world.shop.db.read("test", move |tx| {
+            let explain = match tx.dialect() {
+                db::Dialect::Sqlite => ("EXPLAIN QUERY PLAN", "detail"),
+                db::Dialect::Postgres => ("EXPLAIN", "QUERY PLAN"),
+            };
+            if tx.dialect() == db::Dialect::Postgres {
+                // An empty table is read whole by any planner that may.
+                tx.execute("SET LOCAL enable_seqscan = off", &[])?;
+            }
+            let mut all = Vec::new();
+            for (sql, params) in tx.asked_by(|tx| (list.ask)(json!({}), tx, &cx).map(drop))? {
+                let rows = tx.query(&format!("{} {sql}", explain.0), &params)?;
+                let lines: Vec<String> = rows.iter().map(|row| row.get(explain.1)).collect::<Result<_, _>>()?;
+                all.push((sql, lines.join("\n")));
+            }
+            Ok(all)
+        });
+        let plans = plans.await.unwrap();
+        for (table, index) in [("FROM purchase_claims", "purchase_claims_open"), ("FROM mails", "mails_order")] {
+            let (sql, plan) = plans.iter().find(|(sql, _)| sql.contains(table)).unwrap();
+            assert!(plan.contains(index), "{index} does not answer {sql}\n{plan}");
+        }
         world.close().await;
     }
 

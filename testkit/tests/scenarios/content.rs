@@ -68,6 +68,51 @@ pub(super) fn content(text: &str) -> Value {
     json!({ "content": ContentFile::parse("content.toml", text).unwrap() })
 }
 
+/// What a change to a course may look like, in each form that a file can have.
+const CHANGED: [(&str, &str); 3] = [
+    (
+        "content.toml",
+        r#"
+[[course]]
+id = "rust-course"
+[[course.module]]
+id = "basics"
+title = "Basics, anew"
+[[course.module.lesson]]
+id = "hello"
+title = "Hello"
+stream_video_id = "film-1"
+[[course.module.lesson.resource]]
+id = "slides"
+title = "Slides"
+object_key = "rust/slides.pdf"
+"#,
+    ),
+    (
+        "content.yaml",
+        "
+course:
+  - id: rust-course
+    module:
+      - id: basics
+        title: Basics, anew
+        lesson:
+          - id: hello
+            title: Hello
+            stream_video_id: film-1
+            resource:
+              - {id: slides, title: Slides, object_key: rust/slides.pdf}
+",
+    ),
+    (
+        "content.csv",
+        "course,module,module_title,lesson,lesson_title,stream_video_id,resource,resource_title,object_key
+rust-course,basics,\"Basics, anew\",hello,Hello,film-1,,,
+rust-course,basics,,hello,,,slides,Slides,rust/slides.pdf
+",
+    ),
+];
+
 /// A world with content, all of which is there.
 pub(super) async fn stocked(test: testkit::TestDb) -> World {
     let world = World::open(test).await;
@@ -133,6 +178,18 @@ testkit::on_both_engines! {
         let list = world.view("courses.list", json!({})).await.unwrap();
         let lessons: Vec<_> = list["data"].as_array().unwrap().iter().map(|row| (&row["id"], &row["lessons"], &row["files"])).collect();
         assert_eq!(json!(lessons), json!([["font", 0, 1], ["rust-course", 2, 3]]));
+        world.close().await;
+    }
+
+    async fn the_same_course_gives_the_same_plan_in_every_form(test: TestDb) {
+        let world = stocked(test).await;
+        let mut plans = Vec::new();
+        for (name, text) in CHANGED {
+            let file = ContentFile::parse(name, text).unwrap();
+            plans.push(world.task("courses.import", json!({ "content": file, "preview": true })).await.unwrap().answer);
+        }
+        assert_eq!(plans[0]["data"][0]["what"], "module rust-course/basics");
+        assert_eq!((&plans[0], &plans[0]), (&plans[1], &plans[2]));
         world.close().await;
     }
 

@@ -24,7 +24,7 @@ use crate::config::{Config, Problem, Sources, explain};
 use crate::doctor::Patient;
 use crate::secrets::Secrets;
 use crate::serve::asked_to_stop;
-use crate::surroundings::Surroundings;
+use crate::surroundings::{Serving, Surroundings};
 use crate::watching::alerts;
 use crate::{people, tasks, tokens, worker};
 
@@ -105,7 +105,8 @@ impl Local {
         let secrets = Arc::new(Secrets::at_start(&config, clock.clone()));
         let config = Arc::new(config);
         let around = Surroundings::around(Patient::here().await, config.clone(), secrets.clone());
-        let app = App::amid(Arc::new(around), config, db, outside, secrets, clock, entropy);
+        let app =
+            App::amid(Arc::new(around), Serving::default(), config, db, outside, secrets, clock, entropy);
         Ok(Local { app, _place: Some(place) })
     }
 

@@ -17,6 +17,7 @@ pub fn story(explanation: &Value, look: Look) -> String {
         before = at.or(before);
     }
     text.push_str(&held(explanation, look));
+    text.push_str(&written(explanation, look));
     text.push_str(&next(explanation, look));
     text
 }
@@ -128,11 +129,6 @@ fn detail(line: &Value, order: &Value) -> String {
 
 /// What the order holds now, and what of its money went back or may.
 fn held(explanation: &Value, look: Look) -> String {
-    let rows = |value: &Value| value.as_array().cloned().unwrap_or_default();
-    let section = |title: &str, text: String| match text.is_empty() {
-        true => text,
-        false => format!("\n{}\n{text}", look.paint.tone(Tone::Bold, title)),
-    };
     let mut holds = String::new();
     for reservation in rows(&explanation["reservations"]) {
         let status = Cell::of("status", &reservation, look).painted(look);
@@ -161,7 +157,46 @@ fn held(explanation: &Value, look: Look) -> String {
             money.push_str(&went_back(kind, &row, look));
         }
     }
-    section("It holds", holds) + &section("Money that went back, or may", money)
+    section("It holds", holds, look) + &section("Money that went back, or may", money, look)
+}
+
+fn rows(value: &Value) -> Vec<Value> {
+    value.as_array().cloned().unwrap_or_default()
+}
+
+fn section(title: &str, text: String, look: Look) -> String {
+    match text.is_empty() {
+        true => text,
+        false => format!("\n{}\n{text}", look.paint.tone(Tone::Bold, title)),
+    }
+}
+
+/// Whether a guest has claimed it, and what the buyer was told.
+fn written(explanation: &Value, look: Look) -> String {
+    let claim = &explanation["claim"];
+    let said = |name: &str| Cell::of(name, claim, look).text;
+    let claim = match claim["status"].as_str() {
+        None => String::new(),
+        Some("claimed") => format!("  by {} {}\n", said("profile"), said("claimed_at")),
+        Some(_) => format!("  by nobody; the link for {} ends {}\n", said("email"), said("link_expires_at")),
+    };
+    let mails = rows(&explanation["mails"]).iter().map(|mail| mailed(mail, look)).collect();
+    section("Claimed", claim, look) + &section("Mails", mails, look)
+}
+
+fn mailed(mail: &Value, look: Look) -> String {
+    let text = |name: &str| one_line(mail[name].as_str().unwrap_or_default());
+    let at = if mail["sent_at"].is_null() { "created_at" } else { "sent_at" };
+    let error = mail["last_error"].as_str().map(|error| format!(": {}", one_line(error)));
+    format!(
+        "  {} to {} {} {} ({}){}\n",
+        text("kind").replace('_', " "),
+        text("to"),
+        Cell::of("status", mail, look).painted(look),
+        Cell::of(at, mail, look).text,
+        text("id"),
+        error.unwrap_or_default()
+    )
 }
 
 fn went_back(kind: &str, row: &Value, look: Look) -> String {

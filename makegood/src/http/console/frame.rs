@@ -9,6 +9,7 @@ use ops::Role;
 use super::asset::VERSION;
 use super::visit::Visit;
 use crate::app::App;
+use crate::config::Money;
 use crate::http::error_pages::ErrorPage;
 use crate::http::problem::Problem;
 
@@ -124,15 +125,14 @@ fn groups(visit: &Visit, path: &str) -> Vec<Group> {
 }
 
 fn ribbon(app: &App) -> Ribbon {
-    let (word, class, says) = match () {
-        () if app.config.is_live() => ("LIVE", "live", "Real money."),
-        () if app.config.stripe_secret.is_none() => ("NO KEY", "test", "STRIPE_SECRET is not set."),
-        () if app.config.stripe_api_base != stripe::client::BASE_URL => {
-            ("SANDBOX", "test", "A Stripe of our own; no money moves.")
-        }
-        () => ("TEST", "test", "Stripe's test mode; no money moves."),
+    let money = app.config.money();
+    let (class, says) = match money {
+        Money::Real => ("live", "Real money."),
+        Money::Nowhere => ("test", "STRIPE_SECRET is not set."),
+        Money::Sandbox => ("test", "A Stripe of our own; no money moves."),
+        Money::Test => ("test", "Stripe's test mode; no money moves."),
     };
-    Ribbon { word, class, says }
+    Ribbon { word: money.word(), class, says }
 }
 
 /// A page as an answer.

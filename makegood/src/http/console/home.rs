@@ -6,7 +6,7 @@ use askama::Template;
 use axum::http::StatusCode;
 use db::Tx;
 use kernel::{Result, Timestamp};
-use ops::results::{self, CheckResult};
+use ops::results::{self, CheckResult, Parted};
 use ops::snoozes::{self, Snooze};
 use ops::{Check, Severity, in_all};
 use serde_json::Value;
@@ -110,13 +110,11 @@ pub(super) async fn page(visit: &mut Visit) -> Shown {
     let (mut found, mut put_off) = (Vec::new(), Vec::new());
     for result in rows.results.iter().filter(|result| result.count > 0) {
         let Some(check) = checks.iter().find(|check| check.name == result.check) else { continue };
-        let (asleep, awake) = parted(result, &rows.snoozes, now);
-        // All are counted, and only the first are kept: what is not known to be put off is open.
-        let open = result.count - asleep.len() as i64;
-        if open > 0 {
-            found.push(told(visit, check, result, &awake, open).await?);
+        let parted = result.parted(&rows.snoozes, now);
+        if parted.open > 0 {
+            found.push(told(visit, check, &parted).await?);
         }
-        put_off.extend(asleep.into_iter().map(PutOff::of));
+        put_off.extend(parted.asleep.into_iter().map(PutOff::of));
     }
     let put_off_money = money(visit, put_off.iter().map(|one| one.subject.text.as_str())).await?;
     // What was looked at longest ago says how old this page's word is.
@@ -152,24 +150,6 @@ pub(super) async fn page(visit: &mut Visit) -> Shown {
     Ok(html(StatusCode::OK, &page))
 }
 
-/// What is put off, and what is open.
-fn parted<'r>(
-    result: &'r CheckResult,
-    snoozes: &'r [Snooze],
-    now: Timestamp,
-) -> (Vec<(&'r Value, &'r Snooze)>, Vec<&'r Value>) {
-    let all: Vec<_> = result.findings.iter().map(results::finding).collect();
-    let found = snoozes::found(all.iter().map(|(subject, text, since)| (&**subject, &**text, *since)));
-    let (mut asleep, mut awake) = (Vec::new(), Vec::new());
-    for (kept, (subject, ..)) in result.findings.iter().zip(&all) {
-        match snoozes.iter().find(|snooze| snooze.covers(&result.check, subject, &found, now)) {
-            Some(snooze) => asleep.push((kept, snooze)),
-            None => awake.push(kept),
-        }
-    }
-    (asleep, awake)
-}
-
 impl PutOff {
     fn of((found, snooze): (&Value, &Snooze)) -> PutOff {
         let subject = snooze.subject.clone();
@@ -184,25 +164,15 @@ impl PutOff {
     }
 }
 
-async fn told(
-    visit: &Visit,
-    check: &Check,
-    result: &CheckResult,
-    awake: &[&Value],
-    open: i64,
-) -> Result<Found, Problem> {
-    let oldest = match result.count as usize == result.findings.len() {
-        true => awake.iter().filter_map(|found| results::finding(found).2).min(),
-        false => result.oldest,
-    };
+async fn told(visit: &Visit, check: &Check, parted: &Parted<'_>) -> Result<Found, Problem> {
     Ok(Found {
         check: check.name,
         runbook: runbooks::of_check(check.name),
         must: check.must,
         severity: severity(check.severity),
-        count: in_all(open as usize),
-        oldest: oldest.map(|since| Cell::time(since, visit.now)),
-        money: money(visit, awake.iter().filter_map(|found| found["subject"].as_str())).await?,
+        count: in_all(parted.open as usize),
+        oldest: parted.oldest.map(|since| Cell::time(since, visit.now)),
+        money: money(visit, parted.awake.iter().filter_map(|found| found["subject"].as_str())).await?,
     })
 }
 

@@ -188,12 +188,20 @@ fn lines(order: &Value, now: Timestamp) -> Table {
 
 fn holds(explanation: &Value, now: Timestamp) -> Vec<Part> {
     let back = &explanation["money_back"];
-    let parts: [(&str, &Value, &[&str]); 7] = [
+    let claims: Value =
+        Some(&explanation["claim"]).into_iter().filter(|claim| !claim.is_null()).cloned().collect();
+    let parts: [(&str, &Value, &[&str]); 9] = [
         ("Stock set aside", &explanation["reservations"], &["id", "sku", "quantity", "status", "expires_at"]),
         (
             "Access",
             &explanation["grants"],
             &["product", "profile", "status", "reason", "actor", "created_at"],
+        ),
+        ("Claim", &claims, &["status", "email", "link_expires_at", "profile", "claimed_at"]),
+        (
+            "Mails",
+            &explanation["mails"],
+            &["id", "kind", "to", "status", "last_error", "created_at", "sent_at"],
         ),
         (
             "Refunds asked for here",

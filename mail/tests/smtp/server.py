@@ -1,6 +1,6 @@
 # A real SMTP server for the tests: it prints what it took as JSON lines, and has a few mailboxes that make trouble.
-import asyncio, base64, json, sys
-from aiosmtpd.controller import Controller
+# Called with `starttls` or `implicit`, a certificate and its key, it takes mail and passwords only over TLS.
+import asyncio, base64, json, ssl, sys
 from aiosmtpd.smtp import AuthResult, SMTP
 
 
@@ -18,7 +18,7 @@ class Mailboxes:
         if to.startswith("spam@"):
             return "554 5.7.1 this looks like spam"
         print(json.dumps({
-            "from": envelope.mail_from, "to": to, "tls": session.ssl is not None,
+            "from": envelope.mail_from, "to": to, "tls": server.transport.get_extra_info("cipher") is not None,
             "user": (session.auth_data or b"").decode(),
             "content": base64.b64encode(envelope.original_content).decode(),
         }), flush=True)
@@ -34,9 +34,21 @@ def authenticate(server, session, envelope, mechanism, data):
 
 
 async def main():
+    how, *files = sys.argv[1:] or ["plain"]
+    context = None
+    if files:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(*files)
+    by_starttls = context if how == "starttls" else None
+    from_the_first_byte = context if how == "implicit" else None
+
     def one():
-        return SMTP(Mailboxes(), enable_SMTPUTF8=True, authenticator=authenticate, auth_require_tls=False)
-    server = await asyncio.get_running_loop().create_server(one, "127.0.0.1", 0)
+        # It knows of TLS only what STARTTLS did; where all of the line is encrypted it must not ask for more.
+        return SMTP(
+            Mailboxes(), enable_SMTPUTF8=True, authenticator=authenticate, auth_required=context is not None,
+            auth_require_tls=by_starttls is not None, tls_context=by_starttls, require_starttls=by_starttls is not None,
+        )
+    server = await asyncio.get_running_loop().create_server(one, "127.0.0.1", 0, ssl=from_the_first_byte)
     print(server.sockets[0].getsockname()[1], flush=True)
     await server.serve_forever()
 

@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
+mod tls;
+
+use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Lines};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
@@ -40,6 +43,11 @@ struct Server {
 impl Server {
     /// None, in one line, where it cannot be had.
     fn start() -> Option<Server> {
+        Server::with(&[])
+    }
+
+    /// The same, secured in this way with the certificate and the key of these files.
+    fn with(secured: &[&OsStr]) -> Option<Server> {
         let python = match python() {
             Ok(python) => python,
             Err(missing) => {
@@ -48,24 +56,17 @@ impl Server {
                 return None;
             }
         };
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/server.py");
-        let mut process =
-            Command::new(python).arg(script).stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/smtp/server.py");
+        let mut command = Command::new(python);
+        command.arg(script).args(secured).stdin(Stdio::null()).stdout(Stdio::piped());
+        let mut process = command.spawn().unwrap();
         let mut said = BufReader::new(process.stdout.take().unwrap()).lines();
         let port = said.next().unwrap().unwrap().parse().unwrap();
         Some(Server { process, port, said })
     }
 
     fn settings(&self) -> SmtpSettings {
-        SmtpSettings {
-            host: "127.0.0.1".into(),
-            port: self.port,
-            encryption: Encryption::None,
-            credentials: None,
-            from_address: "shop@shop.example".into(),
-            from_name: Some("The Shöp".into()),
-            patience: Duration::from_secs(5),
-        }
+        SmtpSettings { port: self.port, ..local() }
     }
 
     fn smtp(&self) -> Smtp {
@@ -76,12 +77,32 @@ impl Server {
     fn took(&mut self) -> String {
         self.said.next().unwrap().unwrap()
     }
+
+    /// Ends it, and says whether it took no mail since it was asked last.
+    fn took_nothing_more(mut self) -> bool {
+        self.process.kill().unwrap();
+        self.said.next().is_none()
+    }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();
+    }
+}
+
+/// A server on this machine, without a port and with nothing that makes it safe.
+fn local() -> SmtpSettings {
+    SmtpSettings {
+        host: "127.0.0.1".into(),
+        port: 0,
+        encryption: Encryption::None,
+        authorities: None,
+        credentials: None,
+        from_address: "shop@shop.example".into(),
+        from_name: Some("The Shöp".into()),
+        patience: Duration::from_secs(5),
     }
 }
 
