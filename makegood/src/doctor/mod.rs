@@ -26,6 +26,7 @@ use shop::around::Part;
 pub use bundle::bundle;
 pub(crate) use database::warn_of_indexes;
 pub use finding::{Finding, Seen, Severity};
+pub(crate) use patient::is_crowded;
 pub use patient::{Patient, Vitals};
 pub use probes::{Needs, PROBES, Probe};
 pub use report::{json, text};

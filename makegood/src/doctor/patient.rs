@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use db::{Db, Target};
+use db::{Db, PoolState, Target};
 use kernel::{Clock, Timestamp};
 use shop::Outside;
 
+use super::AT_ONCE;
 use super::probes::Needs;
 use crate::app::{self, OpenError};
 use crate::clock::{OsEntropy, SystemClock};
@@ -88,10 +89,7 @@ impl Patient {
 
     /// More waits for a connection of this process than there are: one who only looks does not wait behind them.
     pub(super) fn is_crowded(&self) -> bool {
-        self.db.as_ref().is_ok_and(|db| {
-            let pool = db.pool();
-            pool.waiting > pool.size
-        })
+        self.serves && self.db.as_ref().is_ok_and(|db| is_crowded(db.pool()))
     }
 
     pub(super) fn now(&self) -> Timestamp {
@@ -110,4 +108,9 @@ async fn open(config: &Config) -> Result<Db, String> {
         OpenError::Database { variable, source } => format!("{variable}: {source}"),
         other => other.to_string(),
     })
+}
+
+/// More than there are connections, and than doctor itself makes wait.
+pub(crate) fn is_crowded(pool: PoolState) -> bool {
+    pool.waiting > pool.size + AT_ONCE
 }

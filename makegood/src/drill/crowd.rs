@@ -6,8 +6,13 @@ use db::{Db, Tx};
 use kernel::Duration;
 use tokio::task::JoinHandle;
 
+use crate::doctor::is_crowded;
+
 /// So often is looked whether enough wait.
 const LOOK: Duration = Duration::from_millis(20);
+
+/// So many more than twice the connections come.
+const SPARE: usize = 20;
 
 /// It goes when it is dropped.
 pub(super) struct Crowd {
@@ -48,8 +53,7 @@ impl Crowd {
     }
 
     fn waits(&self) -> bool {
-        let pool = self.db.pool();
-        pool.waiting > pool.size
+        is_crowded(self.db.pool())
     }
 
     /// All of it goes.
@@ -73,7 +77,7 @@ impl Drop for Crowd {
 async fn keep(db: Db, door: Arc<Door>) {
     loop {
         let pool = db.pool();
-        for _ in pool.waiting..=pool.size * 2 {
+        for _ in pool.waiting..pool.size * 2 + SPARE {
             let (db, door) = (db.clone(), door.clone());
             tokio::spawn(async move {
                 let work = move |_: &mut Tx<'_>| {
