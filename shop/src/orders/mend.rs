@@ -138,7 +138,10 @@ impl Operation for Mend {
     fn plan(&self, tx: &mut Tx<'_>, _: &Cx) -> Result<Plan> {
         let mut plan = self.differences(tx)?;
         for known in store::facts_of(tx, self.order)? {
-            if let Some(target) = known.fact.provisional() {
+            // What is being fetched already needs nobody to ask for it again.
+            if let Some(target) = known.fact.provisional()
+                && !jobs::is_queued(tx, fetch::FETCH, target.id())?
+            {
                 plan = plan.change(target.id(), "told by an event only", "fetched from Stripe");
             }
         }

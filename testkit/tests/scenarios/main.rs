@@ -26,4 +26,5 @@ mod payments;
 mod reconcile;
 mod refunds;
 mod snoozes;
+mod spent;
 mod switches;
