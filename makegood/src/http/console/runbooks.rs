@@ -216,7 +216,7 @@ impl Page {
             }
         });
         let command = match subject.as_str() {
-            "" => format!("makegood runbook detect {}", runbook.id),
+            "" => runbook.detect(),
             subject => format!("makegood runbook apply {} {} --reason WHY", runbook.id, quoted(subject)),
         };
         Ok(Page {
