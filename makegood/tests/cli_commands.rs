@@ -40,7 +40,7 @@ testkit::on_both_engines! {
     }
 
     async fn with_json_a_failure_is_a_problem_document_on_stderr(test: TestDb) {
-        let stage = Stage::on(&test);
+        let stage = Stage::on(&test).with("APP_URL", "https://shop.example");
         for (line, code, name) in [
             (format!("orders show {NOBODY} --json"), 5, "not_found"),
             ("orders show ord_1 --json".to_owned(), 2, "usage"),
@@ -51,6 +51,9 @@ testkit::on_both_engines! {
             let said = stage.type_in(&line).ends(code);
             let problem = said.problem();
             assert_eq!((problem["code"].as_str(), problem["exit_code"].as_i64()), (Some(name), Some(code.into())), "{line}");
+            let page = problem["type"].as_str().unwrap().strip_suffix(&format!("/docs/errors/{name}"));
+            assert_eq!(page, Some("https://shop.example"), "{line}");
+            stage.type_in(&format!("explain-error {name}")).ends(0);
             assert!(said.out.is_empty() && !problem["detail"].as_str().unwrap().is_empty(), "{said:?}");
         }
     }

@@ -121,13 +121,13 @@ impl Terminal {
         }
     }
 
-    /// Prints a failure where people and scripts look for it.
-    pub fn fail(&self, failure: &Failure) {
+    /// Prints a failure where people and scripts look for it; `app_url` says where its shop is, for scripts.
+    pub fn fail(&self, failure: &Failure, app_url: impl FnOnce() -> String) {
         if failure.is_said() {
             return;
         }
         if self.json.is_some() {
-            writeln!(io::stderr(), "{}", failure.problem()).ok();
+            writeln!(io::stderr(), "{}", failure.problem(&app_url())).ok();
             return;
         }
         // What is wrong with the configuration begins with its own words, line by line.
