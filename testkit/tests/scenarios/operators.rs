@@ -182,3 +182,6 @@ testkit::on_both_engines! {
         world.close().await;
     }
 }
+        let long = "because ".repeat(251);
+            (ops::Role::Admin, Some("\u{200b}\u{3164}\t"), "reason_required"),
+            (ops::Role::Admin, Some(long.as_str()), "invalid_input"),
