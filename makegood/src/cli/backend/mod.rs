@@ -19,7 +19,7 @@ use super::terminal::Terminal;
 use crate::people::{Invitation, Wanted};
 use crate::tokens;
 
-pub use local::{Local, config, opened};
+pub use local::{Local, config, opened, served_config};
 pub use remote::Remote;
 
 /// What running an operation gives, in the form in which the API shows it.
