@@ -641,7 +641,7 @@ pub const PAGES: &[ErrorPage] = &[
     ),
     later(typed(
         "unreachable",
-        "The server does not answer",
+        "Unreachable",
         "Nobody answers at the address that `--server` or `MAKEGOOD_URL` names, or something that is not makegood does. Nothing was asked for.",
         "See that it runs and that this is its address: `makegood health --server URL`.",
     )),
