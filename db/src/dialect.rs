@@ -43,6 +43,15 @@ impl Dialect {
         }
     }
 
+    /// What makes transactions of one name wait for each other, from here to their end; the name is `$1`. SQLite has one
+    /// writer anyway.
+    pub fn one_at_a_time(self) -> Option<&'static str> {
+        match self {
+            Dialect::Sqlite => None,
+            Dialect::Postgres => Some("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))::text"),
+        }
+    }
+
     /// The migration text is written with PostgreSQL's types; this is what each becomes. SQLite's tables are
     /// STRICT, so a wrong type is refused there too.
     pub(crate) fn column_type(self, postgres: &str) -> Option<&'static str> {

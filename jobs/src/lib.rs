@@ -10,8 +10,8 @@ use db::{Migration, Tx};
 use kernel::{Cx, Duration, Id, Kind, Result, Timestamp};
 
 pub use store::{
-    Counts, claim, counts, discard, enqueue, failed_by_kind, find, finish, list, oldest_due, put_back,
-    retry_failed, withdraw,
+    Counts, claim, counts, discard, enqueue, failed_by_kind, find, finish, is_due, is_queued, list,
+    oldest_due, put_back, retry_failed, withdraw,
 };
 
 /// The tables of this crate.

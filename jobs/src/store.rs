@@ -154,6 +154,19 @@ pub fn discard(tx: &mut Tx<'_>, id: JobId) -> Result<()> {
     if changed == 1 { Ok(()) } else { Err(Error::not_found("failed job", id)) }
 }
 
+/// Whether this work waits or is being done.
+pub fn is_queued(tx: &mut Tx<'_>, kind: &str, key: &str) -> Result<bool> {
+    let sql = "SELECT id FROM jobs WHERE status = 'queued' AND kind = $1 AND unique_key = $2";
+    Ok(tx.query_opt(sql, &[kind.into(), key.into()])?.is_some())
+}
+
+/// Whether this work waits and is to be done now: asking for it once more changes nothing.
+pub fn is_due(tx: &mut Tx<'_>, kind: &str, key: &str, now: Timestamp) -> Result<bool> {
+    let sql =
+        "SELECT id FROM jobs WHERE status = 'queued' AND kind = $1 AND unique_key = $2 AND run_at <= $3";
+    Ok(tx.query_opt(sql, &[kind.into(), key.into(), now.into()])?.is_some())
+}
+
 /// How many jobs are in which state.
 pub fn counts(tx: &mut Tx<'_>) -> Result<Counts> {
     Ok(Counts {

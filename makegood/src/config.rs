@@ -2,6 +2,7 @@
 //! told at once, and no text ever shows a secret.
 
 mod buyers;
+mod dev_file;
 mod keys;
 mod mailing;
 mod network;
@@ -22,6 +23,7 @@ use stripe::{ApiKey, Secret};
 
 use crate::http::buyer::jwks::SignIn;
 
+pub use dev_file::DEV_FILE;
 pub use keys::{Form, KEYS, Key, Secrecy, Use};
 pub use mailing::Mailing;
 pub use network::Network;
@@ -341,6 +343,15 @@ impl Reading {
         ];
         let blank =
             |values: &BTreeMap<String, String>| values.get("DATABASE_URL").is_some_and(String::is_empty);
+        let set = |name: &str| {
+            places.iter().find_map(|(values, _)| values.get(name).filter(|value| !value.is_empty()))
+        };
+        let folder = set("DATA_DIR").map(String::as_str).or_else(|| Some(Key::find("DATA_DIR")?.default));
+        let left = folder.filter(|_| sources.beside_dev);
+        let left = left.map(|folder| dev_file::left(folder.as_ref(), |name| set(name).is_some()));
+        let left = left.unwrap_or_default();
+        let mut places = places.to_vec();
+        places.push((&left, Source::Dev));
         let blank_database = places.iter().any(|(values, _)| blank(values));
         let mut reading = Reading { values: BTreeMap::new(), problems, warnings: Vec::new(), blank_database };
         for key in KEYS {

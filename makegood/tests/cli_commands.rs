@@ -53,7 +53,7 @@ testkit::on_both_engines! {
     }
 
     async fn with_json_a_failure_is_a_problem_document_on_stderr(test: TestDb) {
-        let stage = Stage::on(&test);
+        let stage = Stage::on(&test).with("APP_URL", "https://shop.example");
         for (line, code, name) in [
             (format!("orders show {NOBODY} --json"), 5, "not_found"),
             ("orders show ord_1 --json".to_owned(), 2, "usage"),
@@ -64,8 +64,62 @@ testkit::on_both_engines! {
             let said = stage.type_in(&line).ends(code);
             let problem = said.problem();
             assert_eq!((problem["code"].as_str(), problem["exit_code"].as_i64()), (Some(name), Some(code.into())), "{line}");
+            let page = problem["type"].as_str().unwrap().strip_suffix(&format!("/docs/errors/{name}"));
+            assert_eq!(page, Some("https://shop.example"), "{line}");
+            stage.type_in(&format!("explain-error {name}")).ends(0);
             assert!(said.out.is_empty() && !problem["detail"].as_str().unwrap().is_empty(), "{said:?}");
         }
+    }
+
+    /// Of another shop it is not known where its pages are until it has answered.
+    async fn a_failure_about_another_shop_names_no_page_of_this_one(test: TestDb) {
+        let stage = Stage::on(&test).with("APP_URL", "https://shop.example");
+        for line in ["orders list --json --server http://127.0.0.1:9", "orders lst --json --server http://127.0.0.1:9"] {
+            let problem = stage.type_in(line);
+            let problem = problem.problem();
+            let code = problem["code"].as_str().unwrap();
+            assert_eq!(problem["type"], format!("/docs/errors/{code}"), "{line}");
+        }
+    }
+
+    /// The same rule at every door: what the API would refuse is not stored here either.
+    async fn a_reason_is_something_to_be_read_and_not_endless(test: TestDb) {
+        let stage = Stage::on(&test);
+        let file = stage.file("shop.toml", CATALOG);
+        stage.run(&["catalog", "import", &file, "--yes", "--reason", "opening"]).ends(0);
+        let long = "x".repeat(2_001);
+        for (reason, code) in [("\u{200b}\u{3164}", "reason_required"), (" \t", "reason_required"), (&*long, "invalid_input")] {
+            for line in [
+                &["inventory", "adjust", "MUG", "1"][..],
+                &["users", "invite", "vic", "--role", "support"],
+                &["tokens", "create", "till", "--role", "viewer"],
+            ] {
+                let refused = stage.run(&[line, &["--yes", "--json", "--reason", reason]].concat()).ends(2);
+                assert_eq!(refused.problem()["code"], code, "{line:?}");
+            }
+        }
+        stage.run(&["inventory", "adjust", "MUG", "1", "--yes", "--reason", &"x".repeat(2_000)]).ends(0);
+    }
+
+    async fn with_json_a_result_is_json_and_by_lines_each_is_one(test: TestDb) {
+        let stage = Stage::on(&test);
+        let keys = stage.type_in("config env --json").ends(0).json();
+        assert!(keys["data"].as_array().unwrap().iter().any(|key| key["key"] == "APP_URL"), "{keys}");
+        for line in ["alerts export", "dashboards export", "openapi", "config env"] {
+            let said = stage.type_in(&format!("{line} --json=lines")).ends(0);
+            for one in said.out.lines() {
+                serde_json::from_str::<serde_json::Value>(one).unwrap_or_else(|e| panic!("{line}: {e}: {one}"));
+            }
+        }
+        let file = stage.file("shop.toml", CATALOG);
+        stage.run(&["catalog", "import", &file, "--yes", "--reason", "opening"]).ends(0);
+        let verified = stage.type_in("audit verify --json=lines").ends(0);
+        let last: serde_json::Value = serde_json::from_str(verified.out.lines().last().unwrap()).unwrap();
+        assert!(last["verified"].as_u64().unwrap() > 0 && last["head"].as_str().unwrap().len() == 64, "{last}");
+        // PostgreSQL could not keep it.
+        let nul = stage.file("nul.toml", &CATALOG.replace("A mug", "A \\u0000mug"));
+        let refused = stage.run(&["catalog", "import", &nul, "--yes", "--json", "--reason", "x"]).ends(2);
+        assert!(refused.problem()["detail"].as_str().unwrap().contains("NUL"), "{refused:?}");
     }
 
     async fn a_change_that_nobody_can_be_asked_about_names_the_flag_it_needs(test: TestDb) {

@@ -15,7 +15,9 @@ use testkit::databases::{Engine, TestDb};
 fn makegood(folder: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_makegood"));
     command.arg("dev").args(args).current_dir(folder).stdin(Stdio::null());
-    command.env_remove("DATABASE_URL").env_remove("APP_URL");
+    for name in ["DATABASE_URL", "APP_URL", "LISTEN", "DATA_DIR"] {
+        command.env_remove(name);
+    }
     command
 }
 
@@ -122,7 +124,9 @@ struct Shop {
 
 impl Shop {
     fn start(folder: &Path, listen: &str) -> Shop {
-        let mut command = makegood(folder, &["--no-open", "--listen", listen]);
+        Shop::of(makegood(folder, &["--no-open", "--listen", listen]))
+    }
+    fn of(mut command: Command) -> Shop {
         let process = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut shop = Shop { process, banner: Vec::new() };
         let output = BufReader::new(shop.process.stdout.take().unwrap());
@@ -147,6 +151,42 @@ impl Drop for Shop {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+/// Whoever has said by the environment where it is finds it there, from another terminal too.
+#[test]
+fn the_environment_says_where_the_shop_is_and_commands_beside_it_know() {
+    let folder = tempfile::tempdir().unwrap();
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let mut command = makegood(folder.path(), &["--no-open"]);
+    command.env("LISTEN", &free).env("DATA_DIR", "elsewhere");
+    let shop = Shop::of(command);
+    assert_eq!(shop.says("Shop"), Some(format!("http://{free}")));
+    assert!(folder.path().join("elsewhere/makegood.db").is_file());
+    assert!(!folder.path().join("makegood-data").exists());
+    let beside = |line: &str, more: &[(&str, &str)]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_makegood"));
+        command.args(line.split(' ')).current_dir(folder.path()).stdin(Stdio::null()).env_clear();
+        command.env("DATA_DIR", "elsewhere").envs(more.iter().copied());
+        let (code, out, err) = run(&mut command);
+        assert_eq!(code, Some(0), "{line}: {out}\n{err}");
+        out
+    };
+    let invited = beside("users invite vic --role support --reason colleague --yes --json", &[]);
+    assert!(invited.contains(&format!("http://{free}/_/welcome/")), "{invited}");
+    assert!(beside("alerts export", &[]).contains(&format!("http://{free}/_/runbooks/")));
+    beside("health", &[]);
+    let explained = beside("runbook explain webhook-downtime all", &[]);
+    assert!(!explained.contains("STRIPE_SECRET"), "{explained}");
+    // What was said otherwise comes first, and no key of another account goes to the sandbox.
+    let shown = beside(
+        "config show --json",
+        &[("APP_URL", "https://shop.example"), ("STRIPE_SECRET", "sk_test_another")],
+    );
+    assert!(
+        shown.contains("https://shop.example") && !shown.contains(shop.says("Stripe").unwrap().as_str()),
+        "{shown}"
+    );
 }
 
 async fn form(http: &reqwest::Client, url: &str, fields: &str) -> (u16, String) {

@@ -474,7 +474,7 @@ fn every_operation_view_and_task_is_in_the_router_and_in_the_document() {
     assert!(ROUTES.iter().all(|route| !route.about.is_empty()));
 }
 
-/// Every code that some refusal, somewhere in the sources, carries.
+/// Every code that some refusal, somewhere in the sources, or the command line carries.
 #[test]
 fn every_error_code_of_the_code_base_has_its_page() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
@@ -482,12 +482,26 @@ fn every_error_code_of_the_code_base_has_its_page() {
     for room in ["kernel", "db", "ops", "jobs", "stripe", "shop", "makegood"] {
         scan(&root.join(room).join("src"), &mut codes);
     }
-    assert!(codes.contains("out_of_stock") && codes.contains("reason_required"), "{codes:?}");
+    for file in ["exit.rs", "failure.rs"] {
+        codes.extend(judged(&root.join("makegood/src/cli").join(file)));
+    }
+    for code in ["out_of_stock", "reason_required", "flag_required", "usage", "unreachable", "conflict"] {
+        assert!(codes.contains(code), "{code} is not seen: {codes:?}");
+    }
     let missing: Vec<_> = codes.iter().filter(|code| ErrorPage::find(code).is_none()).collect();
     assert!(missing.is_empty(), "no page in http/error_pages.rs for {missing:?}");
     for code in ["not_found", "invalid_input", "busy", "outcome_unknown", "internal_error"] {
         assert!(ErrorPage::find(code).is_some(), "{code}");
     }
+}
+
+/// The codes that the command line tells apart, or gives to an answer that has none: words in the arms of its matches.
+fn judged(file: &Path) -> BTreeSet<String> {
+    let text = std::fs::read_to_string(file).unwrap();
+    let shipped = text.split("#[cfg(test)]").next().unwrap_or_default();
+    let arms = shipped.lines().filter(|line| line.contains("=>"));
+    let words = arms.flat_map(|line| line.split('"').skip(1).step_by(2));
+    words.filter(|word| !word.is_empty() && !word.contains(' ')).map(str::to_owned).collect()
 }
 
 fn scan(folder: &Path, codes: &mut BTreeSet<String>) {
@@ -498,7 +512,7 @@ fn scan(folder: &Path, codes: &mut BTreeSet<String>) {
         } else if path.extension().is_some_and(|end| end == "rs") {
             let text = std::fs::read_to_string(&path).unwrap();
             let shipped = text.split("#[cfg(test)]").next().unwrap_or_default();
-            for opening in ["Refusal::new(", "Problem::new("] {
+            for opening in ["Refusal::new(", "Problem::new(", "Failure::new("] {
                 for rest in shipped.split(opening).skip(1) {
                     if let Some(literal) = rest.trim_start().strip_prefix('"') {
                         // The configuration's problems name keys in capitals, not codes.

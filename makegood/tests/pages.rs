@@ -245,7 +245,8 @@ fn error_index() -> String {
     );
     for page in PAGES {
         let (code, exit) = (page.code, Exit::of(page.code) as u8);
-        let _ = writeln!(text, "| [{code}]({code}.md) | {} | {exit} | {} |", page.status, cell(page.title));
+        let status = page.status.map_or("–".to_owned(), |status| status.to_string());
+        let _ = writeln!(text, "| [{code}]({code}.md) | {status} | {exit} | {} |", cell(page.title));
     }
     text
 }
@@ -254,10 +255,10 @@ fn error_page(page: &ErrorPage) -> String {
     let retry =
         if page.retryable { "The same request may succeed later." } else { "Trying again changes nothing." };
     let mut text = format!(
-        "{MADE}\n# {}\n\n`{}` · HTTP {} · exit code {}\n\n{}\n\n## What to do\n\n{}\n\n{retry}\n",
+        "{MADE}\n# {}\n\n`{}` · {} · exit code {}\n\n{}\n\n## What to do\n\n{}\n\n{retry}\n",
         page.title,
         page.code,
-        page.status,
+        page.said(),
         Exit::of(page.code) as u8,
         page.means,
         page.next

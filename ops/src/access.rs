@@ -130,15 +130,38 @@ impl By {
         .into())
     }
 
-    /// Refuses when something would change and nobody says why.
+    /// Refuses when something would change and nobody says why, so that people can read it.
     pub fn must_say_why(&self, what: &str) -> Result<()> {
-        if self.reason.as_deref().is_some_and(|reason| !reason.trim().is_empty()) {
+        let reason = self.reason.as_deref().unwrap_or_default();
+        if says_why(reason) {
             return Ok(());
+        }
+        if reason.len() > LONGEST_REASON {
+            let why = format!("is {} bytes long; a reason has {LONGEST_REASON} at most", reason.len());
+            return Err(Error::invalid("/reason", why));
         }
         Err(Refusal::new("reason_required", format!("{what} changes things; say why"))
             .fix("add --reason TEXT, or \"reason\" in the request")
             .into())
     }
+}
+
+/// The audit log keeps reasons for ever.
+const LONGEST_REASON: usize = 2_000;
+
+/// Whether a text is a reason: not longer than the audit log takes, and with something in it to be read.
+pub fn says_why(reason: &str) -> bool {
+    reason.len() <= LONGEST_REASON && reason.chars().any(is_seen)
+}
+
+/// False for what leaves no mark on a page: blanks, controls, and what Unicode has shown as nothing.
+fn is_seen(c: char) -> bool {
+    let leaves_nothing = matches!(c,
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
+        | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{2800}' | '\u{3164}'
+        | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{1d173}'..='\u{1d17a}'
+        | '\u{e0000}'..='\u{e0fff}');
+    !(c.is_whitespace() || c.is_control() || leaves_nothing)
 }
 
 /// Marks ids of tokens.

@@ -25,13 +25,13 @@ use db::Migration;
 
 pub use access::{
     Actor, ActorKind, ApiToken, By, Role, TokenKind, authenticate, create_token, list_tokens, note_token_use,
-    revoke_token, secret, token_hash,
+    revoke_token, says_why, secret, token_hash,
 };
 pub use check::{Check, Finding, Found, ITSELF, LISTED, Mend, Severity, in_all};
 pub use idempotency::{
     Idempotent, Key, UNDER_WAY, begin as begin_idempotent, end as end_idempotent, forget as forget_idempotent,
 };
-pub use operation::{Change, Guard, Operation, OperationDef, Plan, Proof, Risk};
+pub use operation::{Change, Guard, Operation, OperationDef, Plan, Proof, Risk, pointer, refuse_nul};
 pub use runbook::{About, Cause, Look, Picked, Quote, Reads, Runbook, Standing};
 pub use runner::{Applied, Mode, Receipt, RunKind, Runner, Status, plan_id};
 pub use task::{Asked, Changing, Done, Effect, FINDINGS, PLAN_ID, Progress, Running, Task, TaskDef};

@@ -153,6 +153,10 @@ impl<F> Runbook<F> {
     pub fn cause(&self, name: &str) -> Option<&'static Cause> {
         self.causes.iter().find(|cause| cause.name == name)
     }
+    /// The command that looks for it.
+    pub fn detect(&self) -> String {
+        format!("makegood runbook detect {}", self.id)
+    }
     /// The command that explains a subject.
     pub fn explain(&self, subject: &str) -> String {
         format!("makegood runbook explain {} {subject}", self.id)

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use db::{Db, TxResult};
+use db::{Db, Tx, TxResult};
 use kernel::{Cx, Error, Id, Kind, Refusal, Result};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -186,6 +186,7 @@ impl Runner {
         let applied = self
             .db
             .write("operation.apply", move |tx| {
+                one_at_a_time(tx, &*asked)?;
                 let plan = asked.plan(tx, &at)?;
                 let plan_id = fingerprint(name, &*asked, &plan);
                 permit(name, &plan, &plan_id, expected.as_deref())?;
@@ -221,6 +222,15 @@ impl Runner {
         let Applied { id, plan, plan_id, audit_id } = applied;
         Ok(Receipt { id, operation: definition.name, status, plan, plan_id, verify, audit_id })
     }
+}
+
+/// Of many that are done to one thing at once each plans with what those before it have changed: a plan is applied once.
+fn one_at_a_time(tx: &mut Tx<'_>, operation: &dyn AnyOperation) -> Result<()> {
+    let (kind, id) = operation.subject();
+    if let Some(lock) = tx.dialect().one_at_a_time() {
+        tx.query_one(lock, &[format!("operation on {kind} {id}").into()])?;
+    }
+    Ok(())
 }
 
 /// Guards have no override, and a plan that was approved is the only one that may be applied.

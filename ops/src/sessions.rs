@@ -199,14 +199,49 @@ pub struct Counted {
 /// The first pause after too many failures; it doubles with each.
 const FIRST_PAUSE: Duration = Duration::from_secs(15);
 const LONGEST_PAUSE: Duration = Duration::from_secs(15 * 60);
-/// After so long without another attempt everything is forgotten.
+/// So many more than are borne make the longest pause; more of them are not remembered.
+const MOST_OVER: i64 = 6;
+/// In so much time one failure is forgiven.
+const ONE_FORGIVEN: Duration = Duration::from_secs(60 * 60);
+/// After so long without another failure everything is forgotten.
 const FORGOTTEN: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Counts an attempt as a failure before anybody knows how it ends, so that many at once count as many. Says how long to
-/// wait instead, when there were too many; such an attempt is not counted.
-pub fn attempt(tx: &mut Tx<'_>, now: Timestamp, counted: &[Counted]) -> Result<Option<Duration>> {
+/// How often somebody has failed, and when they last did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Failures {
+    count: i64,
+    last_at: Timestamp,
+}
+
+impl Failures {
+    /// What is left of them now.
+    fn left(self, now: Timestamp) -> i64 {
+        let forgiven = now.since(self.last_at).as_secs() / ONE_FORGIVEN.as_secs();
+        (self.count - i64::try_from(forgiven).unwrap_or(i64::MAX)).max(0)
+    }
+}
+
+/// An attempt that may be made; it counts as a failure until it has [`succeeded`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tried {
+    who: String,
+    before: Failures,
+    now: Failures,
+}
+
+/// Whether somebody may try.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Attempt {
+    /// They may.
+    May(Vec<Tried>),
+    /// Not before this time has passed; the attempt is not counted.
+    Wait(Duration),
+}
+
+/// Counts an attempt as a failure before anybody knows how it ends, so that many at once count as many.
+pub fn attempt(tx: &mut Tx<'_>, now: Timestamp, counted: &[Counted]) -> Result<Attempt> {
     tx.execute("DELETE FROM sign_in_attempts WHERE last_at < $1", &[(now - FORGOTTEN).into()])?;
-    let mut wait = None;
+    let (mut wait, mut tried) = (None, Vec::new());
     for Counted { who, borne } in counted {
         // There is a row to lock, so that of many at once each sees those before it.
         tx.execute(
@@ -218,23 +253,26 @@ pub fn attempt(tx: &mut Tx<'_>, now: Timestamp, counted: &[Counted]) -> Result<O
             tx.dialect().for_update()
         );
         let row = tx.query_one(&sql, &[who.clone().into()])?;
-        let rest = pause(row.get::<i64>("failures")? - borne);
-        let left = (row.get::<Timestamp>("last_at")? + rest).since(now);
+        let before = Failures { count: row.get("failures")?, last_at: row.get("last_at")? };
+        let rest = pause(before.left(now) - borne);
+        let left = (before.last_at + rest).since(now);
         // Of many at once one that came later may have been counted first: without a pause that is no reason to wait.
         if rest > Duration::ZERO && left > Duration::ZERO {
             wait = Some(wait.unwrap_or(Duration::ZERO).max(left));
         }
+        let count = (before.left(now) + 1).min(borne + MOST_OVER);
+        tried.push(Tried { who: who.clone(), before, now: Failures { count, last_at: now } });
     }
-    if wait.is_some() {
-        return Ok(wait);
+    if let Some(wait) = wait {
+        return Ok(Attempt::Wait(wait));
     }
-    for Counted { who, .. } in counted {
+    for Tried { who, now, .. } in &tried {
         tx.execute(
-            "UPDATE sign_in_attempts SET failures = failures + 1, last_at = $2 WHERE who = $1",
-            &[who.clone().into(), now.into()],
+            "UPDATE sign_in_attempts SET failures = $2, last_at = $3 WHERE who = $1",
+            &[who.clone().into(), now.count.into(), now.last_at.into()],
         )?;
     }
-    Ok(None)
+    Ok(Attempt::May(tried))
 }
 
 /// So many failures more than are borne: how long after the last of them the next attempt may come.
@@ -245,15 +283,31 @@ fn pause(over: i64) -> Duration {
     }
 }
 
-/// It succeeded after all: the name is forgiven, the address this one attempt.
-pub fn succeeded(tx: &mut Tx<'_>, name: Option<&Counted>, address: &Counted) -> Result<()> {
-    if let Some(name) = name {
-        tx.execute("DELETE FROM sign_in_attempts WHERE who = $1", &[name.who.clone().into()])?;
-    }
-    tx.execute(
-        "UPDATE sign_in_attempts SET failures = failures - 1 WHERE who = $1 AND failures > 0",
-        &[address.who.clone().into()],
+/// It succeeded after all: it is as if nobody had tried. Where others have tried meanwhile, theirs still count.
+pub fn succeeded(tx: &mut Tx<'_>, tried: &Tried) -> Result<()> {
+    let Tried { who, before, now } = tried;
+    let undone = tx.execute(
+        "UPDATE sign_in_attempts SET failures = $2, last_at = $3 WHERE who = $1 AND failures = $4 AND last_at = $5",
+        &[
+            who.clone().into(),
+            before.count.into(),
+            before.last_at.into(),
+            now.count.into(),
+            now.last_at.into(),
+        ],
     )?;
+    if undone == 0 {
+        tx.execute(
+            "UPDATE sign_in_attempts SET failures = failures - 1 WHERE who = $1 AND failures > 0",
+            &[who.clone().into()],
+        )?;
+    }
+    Ok(())
+}
+
+/// Whoever proved that this name is theirs is forgiven everything.
+pub fn forgive(tx: &mut Tx<'_>, name: &Counted) -> Result<()> {
+    tx.execute("DELETE FROM sign_in_attempts WHERE who = $1", &[name.who.clone().into()])?;
     Ok(())
 }
 
@@ -265,5 +319,11 @@ mod tests {
     fn the_pause_doubles_and_has_an_end() {
         let seconds = |over| pause(over).as_secs();
         assert_eq!([-3, -1, 0, 1, 2, 5, 6, 60].map(seconds), [0, 0, 15, 30, 60, 480, 900, 900]);
+    }
+
+    #[test]
+    fn more_failures_than_are_remembered_make_no_longer_pause() {
+        assert!(pause(MOST_OVER - 1) < LONGEST_PAUSE);
+        assert_eq!(pause(MOST_OVER), LONGEST_PAUSE);
     }
 }

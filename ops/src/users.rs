@@ -152,6 +152,12 @@ pub fn with_password(tx: &mut Tx<'_>, name: &str) -> Result<Option<(User, Option
     row.map(|row| Ok((read(&row)?, row.get("password")?))).transpose()
 }
 
+/// Whoever takes an admin away does so one after the other.
+pub fn lock_admins(tx: &mut Tx<'_>) -> Result<()> {
+    let sql = format!("SELECT id FROM users WHERE role = 'admin' ORDER BY id{}", tx.dialect().for_update());
+    tx.query(&sql, &[]).map(drop)
+}
+
 /// What they may do from now on.
 pub fn set_role(tx: &mut Tx<'_>, id: UserId, role: Role) -> Result<()> {
     tx.execute("UPDATE users SET role = $1 WHERE id = $2", &[role.as_str().into(), id.into()])?;

@@ -61,7 +61,7 @@ impl ViewDef {
                 serde_json::to_value(&input).map_err(|e| Error::Bug(Box::new(e)))
             },
             ask: |input, tx, cx| {
-                let view: V = serde_json::from_value(input).map_err(|e| Error::invalid("", e.to_string()))?;
+                let view: V = crate::operation::read(input)?;
                 view.read(tx, cx)
             },
         }

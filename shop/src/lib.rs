@@ -91,9 +91,14 @@ pub const MIGRATIONS: &[Migration] = &[
     ops::MIGRATION_SNOOZES,
     Migration { version: 22, name: "drills", sql: include_str!("../migrations/0013_drills.sql") },
     Migration {
+        version: 23,
+        name: "links that were asked for",
+        sql: include_str!("../migrations/0014_links_asked_for.sql"),
+    },
+    Migration {
         version: 24,
         name: "what only grows is not replaced",
-        sql: include_str!("../migrations/0014_only_grow.sql"),
+        sql: include_str!("../migrations/0015_only_grow.sql"),
     },
 ];
 

@@ -137,9 +137,22 @@ pub enum CallError {
     /// Surely not carried out: it never left (no connection, no such host).
     #[error("not sent to Stripe: {0}")]
     NotSent(String),
+    /// Something was asked that changes nothing, and no answer came that could be used: ask again later.
+    #[error("Stripe does not answer: {0}")]
+    Unanswered(String),
     /// It may or may not have been carried out: the answer was lost, or Stripe failed in the middle.
     #[error("the outcome at Stripe is unknown: {0}")]
     Unknown(String),
+}
+
+impl CallError {
+    /// No answer that settles it: of what only reads nothing is unknown. Public for doubles, so that they mean the same.
+    pub fn lost(call: &Call, why: String) -> CallError {
+        match call.method {
+            Method::Get => CallError::Unanswered(why),
+            Method::Post | Method::Delete => CallError::Unknown(why),
+        }
+    }
 }
 
 impl From<CallError> for kernel::Error {
@@ -149,7 +162,9 @@ impl From<CallError> for kernel::Error {
                 kernel::Error::Refused(kernel::Refusal::new("stripe_refused", error.to_string()))
             }
             CallError::Key(fault) => kernel::Error::Refused(fault.into()),
-            CallError::RateLimited { .. } | CallError::NotSent(_) => kernel::Error::Busy(error.to_string()),
+            CallError::RateLimited { .. } | CallError::NotSent(_) | CallError::Unanswered(_) => {
+                kernel::Error::Busy(error.to_string())
+            }
             CallError::Unknown(why) => kernel::Error::Unknown(why),
         }
     }
@@ -371,7 +386,7 @@ impl HttpStripe {
             Err(error) if error.is_connect() || error.is_builder() => {
                 (Err(CallError::NotSent(told(&error))), Hints::default())
             }
-            Err(error) => (Err(CallError::Unknown(told(&error))), Hints::default()),
+            Err(error) => (Err(CallError::lost(call, told(&error))), Hints::default()),
         }
     }
 
@@ -423,7 +438,7 @@ fn settled(lost: Option<CallError>, latest: CallError) -> CallError {
     let at_the_door = match &latest {
         CallError::NotSent(_) | CallError::RateLimited { .. } | CallError::Key(_) => true,
         CallError::Refused(error) => error.status == 409 || error.kind == "idempotency_error",
-        CallError::Unknown(_) => false,
+        CallError::Unanswered(_) | CallError::Unknown(_) => false,
     };
     match lost {
         Some(lost) if at_the_door => CallError::Unknown(format!("{lost}; then {latest}")),
@@ -439,14 +454,14 @@ async fn read(call: &Call, response: reqwest::Response) -> (Result<Value, CallEr
         Ok(body) => body,
         Err(error) => {
             // The head came and the rest was lost: like no answer, but Stripe's hint counts.
-            let lost = CallError::Unknown(format!("answer {status} was cut off: {}", told(&error)));
+            let lost = CallError::lost(call, format!("answer {status} was cut off: {}", told(&error)));
             return (Err(lost), Hints { status: None, ..hints });
         }
     };
     let outcome = match serde_json::from_slice::<Value>(&body) {
         Ok(value) => answered(call, status, value, request_id, hints.retry_after),
         Err(_) if (200..300).contains(&status) => {
-            Err(CallError::Unknown(format!("answer {status} is not JSON (request {request_id:?})")))
+            Err(CallError::lost(call, format!("answer {status} is not JSON (request {request_id:?})")))
         }
         Err(_) => Err(refused(call, api_error(status, &Value::Null, request_id), hints.retry_after)),
     };
@@ -477,7 +492,7 @@ fn refused(call: &Call, error: ApiError, retry_after: Option<Duration>) -> CallE
         409 if error.code.as_deref() == Some("idempotency_key_in_use") => {
             CallError::Unknown(error.to_string())
         }
-        500.. => CallError::Unknown(error.to_string()),
+        500.. => CallError::lost(call, error.to_string()),
         _ => CallError::Refused(error),
     }
 }

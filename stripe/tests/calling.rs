@@ -158,6 +158,21 @@ async fn an_answer_cut_off_leaves_the_outcome_unknown() {
     assert!(matches!(&error, CallError::Unknown(why) if why.contains("cut off")), "{error:?}");
 }
 
+/// Whoever only reads has nothing to look up: they ask again.
+#[tokio::test]
+async fn of_a_read_nothing_is_unknown() {
+    let list = || Call::get("/v1/events");
+    for turn in [Turn::HangUp, Turn::CutOff, Turn::Answer(500, "", "{}"), Turn::Answer(200, "", "<html>")] {
+        let server = Server::start(&[turn]).await;
+        let error = server.client().call(list()).await.unwrap_err();
+        assert!(matches!(error, CallError::Unanswered(_)), "{error:?}");
+        assert!(error.to_string().starts_with("Stripe does not answer"), "{error}");
+        assert_eq!(kernel::Error::from(error).code(), "busy");
+    }
+    let server = Server::start(&[Turn::HangUp, Turn::Answer(429, "", "{}")]).await;
+    assert!(matches!(server.client().call(list()).await, Err(CallError::RateLimited { .. })));
+}
+
 #[tokio::test]
 async fn a_refused_connection_sent_nothing() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -101,7 +101,7 @@ impl SandboxStripe {
             Answer::Delivered | Answer::Late(_) => {
                 answered(call, response.status, response.body, request_id, None)
             }
-            Answer::Lost => Err(CallError::Unknown("no answer: the connection broke".into())),
+            Answer::Lost => Err(CallError::lost(call, "no answer: the connection broke".into())),
         }
     }
 }

@@ -9,8 +9,10 @@ use crate::http::error_pages::ErrorPage;
 /// A failure as it is shown: what, why, and what to do next.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
-    /// Its stable name, like `refused_by_guard`; its page is `/docs/errors/<code>`.
+    /// Its stable name, like `refused_by_guard`.
     pub code: String,
+    /// Where its page is, when a server has said so; else it is `/docs/errors/<code>` of the shop.
+    pub page: Option<String>,
     /// A few words.
     pub title: String,
     /// What was seen and what was expected.
@@ -25,7 +27,8 @@ impl Failure {
     /// A failure of this name; the name decides the exit code.
     pub fn new(code: &str, detail: impl Into<String>) -> Self {
         let title = titled(code);
-        Failure { code: code.into(), title, detail: detail.into(), fix: String::new(), exit: Exit::of(code) }
+        let (code, exit) = (code.to_owned(), Exit::of(code));
+        Failure { code, page: None, title, detail: detail.into(), fix: String::new(), exit }
     }
 
     /// The same, with what to do next.
@@ -49,7 +52,8 @@ impl Failure {
 
     /// Nothing more to say: what was to be said has been said. The program ends so.
     pub fn said(exit: Exit) -> Self {
-        Failure { code: String::new(), title: String::new(), detail: String::new(), fix: String::new(), exit }
+        let nothing = String::new;
+        Failure { code: nothing(), page: None, title: nothing(), detail: nothing(), fix: nothing(), exit }
     }
 
     /// True when nothing is left to be printed.
@@ -68,13 +72,15 @@ impl Failure {
             detail = format!("the server answered {status}");
         }
         let title = Some(text("title")).filter(|title| !title.is_empty()).unwrap_or_else(|| titled(&code));
-        Failure { exit: Exit::of(&code), fix: text("hint"), code, title, detail }
+        let page = Some(text("type")).filter(|page| page.contains("/docs/errors/"));
+        Failure { exit: Exit::of(&code), fix: text("hint"), code, page, title, detail }
     }
 
-    /// As problem JSON, for `--json`.
-    pub fn problem(&self) -> Value {
+    /// As problem JSON, for `--json`, of the shop at `app_url`; empty where that is not known.
+    pub fn problem(&self, app_url: &str) -> Value {
+        let page = self.page.clone().unwrap_or_else(|| format!("{app_url}/docs/errors/{}", self.code));
         let mut problem = json!({
-            "type": format!("/docs/errors/{}", self.code), "title": self.title, "detail": self.detail,
+            "type": page, "title": self.title, "detail": self.detail,
             "code": self.code, "hint": self.fix, "exit_code": self.exit as u8,
         });
         if let Some(runbook) = ErrorPage::find(&self.code).and_then(|page| page.runbook) {

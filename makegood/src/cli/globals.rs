@@ -71,3 +71,10 @@ pub struct Globals {
     #[arg(long, global = true, value_name = "FILE", hide_short_help = true)]
     pub token_file: Option<PathBuf>,
 }
+
+impl Globals {
+    /// The server through which the work is done, where one is named; a variable that is empty names none.
+    pub fn named_server(&self) -> Option<&str> {
+        self.server.as_deref().filter(|server| !server.is_empty())
+    }
+}

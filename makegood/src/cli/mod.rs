@@ -48,13 +48,18 @@ pub fn main() -> ExitCode {
         },
     };
     let exit = result.unwrap_or_else(|failure| {
-        terminal.fail(&failure);
+        terminal.fail(&failure, || if before.named_server().is_none() { app_url() } else { String::new() });
         failure.exit
     });
     exit.into()
 }
 
-/// What matters before the line is understood: how to say that it is not.
+/// Where the shop of this configuration is; empty where that is not known.
+fn app_url() -> String {
+    backend::config().map(|config| config.app_url).unwrap_or_default()
+}
+
+/// What matters before the line is understood: how to say that it is not, and whether it is about another shop.
 fn guessed(words: &[String]) -> Globals {
     let has = |wanted: &str| words.iter().take_while(|word| *word != "--").any(|word| word == wanted);
     let color = match () {
@@ -63,7 +68,9 @@ fn guessed(words: &[String]) -> Globals {
         () => Color::Auto,
     };
     let json = (has("--json") || has("--json=pretty") || has("--json=lines")).then_some(Json::Pretty);
-    Globals { color, json, ..Globals::default() }
+    let elsewhere = words.iter().any(|word| word.starts_with("--server")).then(|| "elsewhere".to_owned());
+    let server = elsewhere.or_else(|| std::env::var("MAKEGOOD_URL").ok());
+    Globals { color, json, server, ..Globals::default() }
 }
 
 fn parse(words: Vec<String>, color: Color) -> Result<ArgMatches, Failure> {

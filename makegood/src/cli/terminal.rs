@@ -96,11 +96,20 @@ impl Terminal {
     pub fn print_json(&self, value: &serde_json::Value) -> Result<(), Failure> {
         match (self.json, value["data"].as_array()) {
             (Some(Json::Lines), Some(rows)) => {
-                self.print(&rows.iter().map(|row| format!("{row}\n")).collect::<String>())
+                // What a list says of all its rows comes last.
+                let all = rows.iter().chain(value.get("summary"));
+                self.print(&all.map(|row| format!("{row}\n")).collect::<String>())
             }
-            (Some(Json::Lines), None) => self.print(&value.to_string()),
-            _ => self.print(&serde_json::to_string_pretty(value)?),
+            _ => self.print(&self.document(value)?),
         }
+    }
+
+    /// A document that is one thing: on one line when `--json=lines` asks for lines.
+    pub fn document(&self, value: &serde_json::Value) -> Result<String, Failure> {
+        Ok(match self.json {
+            Some(Json::Lines) => value.to_string(),
+            _ => serde_json::to_string_pretty(value)?,
+        })
     }
 
     /// Says something beside the result. Nobody listening is no reason to stop.
@@ -121,13 +130,13 @@ impl Terminal {
         }
     }
 
-    /// Prints a failure where people and scripts look for it.
-    pub fn fail(&self, failure: &Failure) {
+    /// Prints a failure where people and scripts look for it; `app_url` says where its shop is, for scripts.
+    pub fn fail(&self, failure: &Failure, app_url: impl FnOnce() -> String) {
         if failure.is_said() {
             return;
         }
         if self.json.is_some() {
-            writeln!(io::stderr(), "{}", failure.problem()).ok();
+            writeln!(io::stderr(), "{}", failure.problem(&app_url())).ok();
             return;
         }
         // What is wrong with the configuration begins with its own words, line by line.

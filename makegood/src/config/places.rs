@@ -58,7 +58,8 @@ pub enum Place {
 impl Place {
     fn of(source: &Source) -> Option<Place> {
         match source {
-            Source::Flag | Source::Environment => Some(Place::Process),
+            // The sandbox's own secrets are as old as this process, and nobody rolls them.
+            Source::Flag | Source::Environment | Source::Dev => Some(Place::Process),
             Source::File(path) => Some(Place::File(path.clone())),
             Source::DotEnv => Some(Place::DotEnv),
             Source::Toml(path) => Some(Place::Toml(path.clone())),

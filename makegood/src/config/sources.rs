@@ -1,4 +1,5 @@
-//! Where values come from: flags, the environment, `.env`, `makegood.toml`, defaults; the first that has one wins.
+//! Where values come from: flags, the environment, `.env`, `makegood.toml`, what `makegood dev` has left, defaults; the first that
+//! has one wins.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -19,6 +20,8 @@ pub enum Source {
     DotEnv,
     /// The configuration file.
     Toml(PathBuf),
+    /// The file that `makegood dev` leaves in its folder.
+    Dev,
     /// Nothing was set.
     Default,
 }
@@ -30,6 +33,7 @@ impl std::fmt::Display for Source {
             Source::Environment => f.write_str("environment"),
             Source::File(path) | Source::Toml(path) => write!(f, "{}", path.display()),
             Source::DotEnv => f.write_str(".env"),
+            Source::Dev => f.write_str("makegood dev"),
             Source::Default => f.write_str("default"),
         }
     }
@@ -46,6 +50,8 @@ pub struct Sources {
     pub dotenv: Option<String>,
     /// The configuration file: where it lies and its text.
     pub toml: Option<(PathBuf, String)>,
+    /// Whether what `makegood dev` has left in `DATA_DIR` counts, after everything else.
+    pub beside_dev: bool,
 }
 
 /// The file of lines `NAME=value` that is read when it is there.
@@ -71,7 +77,12 @@ impl Sources {
             None => std::fs::read_to_string(CONFIG_FILE).ok().map(|text| (CONFIG_FILE.into(), text)),
         };
         let dotenv = std::fs::read_to_string(DOTENV).ok();
-        Ok(Sources { flags: BTreeMap::new(), environment, dotenv, toml })
+        Ok(Sources { environment, dotenv, toml, ..Sources::default() })
+    }
+
+    /// The same for a command beside a server, which may be that of `makegood dev`.
+    pub fn beside_dev(self) -> Sources {
+        Sources { beside_dev: true, ..self }
     }
 
     /// The same with a flag on top.

@@ -1,6 +1,7 @@
 //! The folder in which `makegood dev` keeps everything. A marker says that it is ours; nothing is ever deleted in a
 //! folder without one.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
@@ -8,7 +9,9 @@ use std::path::{Path, PathBuf};
 use kernel::{Cx, Error, Refusal, Result};
 use serde::{Deserialize, Serialize};
 
-const MARKER: &str = "makegood-dev.json";
+use crate::config::DEV_FILE;
+
+const MARKER: &str = DEV_FILE;
 const SANDBOX: &str = "sandbox.json";
 /// What this program makes here, besides the marker: `--reset` takes these away and nothing else.
 const OURS: [&str; 6] =
@@ -19,6 +22,9 @@ const OURS: [&str; 6] =
 struct Mark {
     made_by: String,
     webhook_secret: String,
+    /// For the commands beside it: where this shop and its Stripe were last.
+    #[serde(default)]
+    settings: BTreeMap<String, String>,
 }
 
 /// The folder while this process uses it; no other can at the same time.
@@ -49,7 +55,7 @@ impl Folder {
         let mut text = String::new();
         marker.read_to_string(&mut text).map_err(|e| unusable(path, &e))?;
         let mark = match text.is_empty() {
-            true => write(&mut marker, cx).map_err(|e| unusable(path, &e))?,
+            true => write(&mut marker, Mark::new(cx)).map_err(|e| unusable(path, &e))?,
             false => serde_json::from_str(&text).map_err(|e| unusable(&path.join(MARKER), &e.into()))?,
         };
         Ok(Folder { path: path.to_owned(), mark, marker })
@@ -65,7 +71,14 @@ impl Folder {
                 _ => {}
             }
         }
-        self.mark = write(&mut self.marker, cx).map_err(|e| unusable(&self.path, &e))?;
+        self.mark = write(&mut self.marker, Mark::new(cx)).map_err(|e| unusable(&self.path, &e))?;
+        Ok(())
+    }
+
+    /// Leaves word of where everything is, for the commands beside it.
+    pub(super) fn leave(&mut self, settings: BTreeMap<String, String>) -> Result<()> {
+        let mark = Mark { settings, ..self.mark.clone() };
+        self.mark = write(&mut self.marker, mark).map_err(|e| unusable(&self.path, &e))?;
         Ok(())
     }
 
@@ -109,9 +122,18 @@ fn unusable(path: &Path, error: &io::Error) -> Error {
         .into()
 }
 
-fn write(marker: &mut File, cx: &Cx) -> io::Result<Mark> {
-    let secret: String = cx.random::<24>().iter().map(|byte| format!("{byte:02x}")).collect();
-    let mark = Mark { made_by: "makegood dev".into(), webhook_secret: format!("whsec_{secret}") };
+impl Mark {
+    fn new(cx: &Cx) -> Mark {
+        let secret: String = cx.random::<24>().iter().map(|byte| format!("{byte:02x}")).collect();
+        Mark {
+            made_by: "makegood dev".into(),
+            webhook_secret: format!("whsec_{secret}"),
+            settings: BTreeMap::new(),
+        }
+    }
+}
+
+fn write(marker: &mut File, mark: Mark) -> io::Result<Mark> {
     marker.set_len(0)?;
     marker.rewind()?;
     marker.write_all(serde_json::to_string_pretty(&mark)?.as_bytes())?;

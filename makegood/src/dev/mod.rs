@@ -49,12 +49,12 @@ pub struct DevArgs {
     /// Run a script without hands, print what happens, and end
     #[arg(long, value_enum, num_args = 0..=1, default_missing_value = "first-ten-minutes")]
     pub script: Option<Script>,
-    /// Where the server listens [default: 127.0.0.1:3001; a script takes any free port]
+    /// Where the server listens [default: LISTEN, else 127.0.0.1:3001; a script takes any free port]
     #[arg(long, value_name = "ADDRESS")]
     pub listen: Option<SocketAddr>,
-    /// Where everything is kept
-    #[arg(long, value_name = "FOLDER", default_value = "makegood-data")]
-    pub data_dir: PathBuf,
+    /// Where everything is kept [default: DATA_DIR, else makegood-data]
+    #[arg(long, value_name = "FOLDER")]
+    pub data_dir: Option<PathBuf>,
     /// Do not open the shop in a browser
     #[arg(long)]
     pub no_open: bool,
@@ -77,7 +77,9 @@ pub enum Outcome {
 }
 
 const USUAL_ADDRESS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 3001);
-/// What may be set from outside; everything else is ours, so that a real shop's settings never meet test money.
+/// Where everything is kept when nobody says.
+pub const USUAL_FOLDER: &str = "makegood-data";
+/// What may be set from outside, in the environment of this process; everything else is ours, so that a real shop's settings never meet test money.
 const HEEDED: [&str; 9] = [
     "DATABASE_URL",
     "DB_POOL_MAX",
@@ -102,7 +104,7 @@ pub async fn run(args: DevArgs, paint: Paint) -> Result<Outcome> {
     let cx = Cx::new(clock.now(), entropy.clone());
     let listener = listen(&args).await?;
     let address = reachable(listener.local_addr().map_err(|e| Error::Bug(e.into()))?);
-    let mut folder = Folder::claim(&args.data_dir, &cx)?;
+    let mut folder = Folder::claim(&data_dir(&args), &cx)?;
     if args.reset {
         folder.reset(&cx)?;
     }
@@ -114,6 +116,9 @@ pub async fn run(args: DevArgs, paint: Paint) -> Result<Outcome> {
     let films = film::Films::new(&app_url, folder.webhook_secret(), clock.clone());
     let app = open(config, mailbox.clone(), films.clone(), clock, entropy).await?;
     account.send_events_to(&format!("http://{address}/webhooks/stripe"), folder.webhook_secret())?;
+    if args.script.is_none() {
+        folder.leave(whereabouts(&app.config.app_url, address, account.url(), folder.webhook_secret()))?;
+    }
     let running = Running::start(app, listener, account, mailbox, &films)?;
     let outcome = match args.script {
         Some(Script::FirstTenMinutes) => script::first_ten_minutes(&running, address, ink).await,
@@ -126,13 +131,47 @@ pub async fn run(args: DevArgs, paint: Paint) -> Result<Outcome> {
 async fn listen(args: &DevArgs) -> Result<TcpListener> {
     let any_port = SocketAddr::new(USUAL_ADDRESS.ip(), 0);
     let usual = if args.script.is_some() { any_port } else { USUAL_ADDRESS };
-    let address = args.listen.unwrap_or(usual);
+    let address = match (args.listen, from_outside("LISTEN")) {
+        (Some(address), _) => address,
+        (None, Some(text)) if args.script.is_none() => text.parse().map_err(|_| {
+            Error::invalid("LISTEN", format!("is `{text}`; expected an address like {USUAL_ADDRESS}"))
+        })?,
+        _ => usual,
+    };
     TcpListener::bind(address).await.map_err(|error| {
         let next = SocketAddr::new(address.ip(), address.port().wrapping_add(1));
         Refusal::new("port_taken", format!("cannot listen at {address}: {error}"))
             .fix(format!("stop what listens there, or take another port: makegood dev --listen {next}"))
             .into()
     })
+}
+
+fn data_dir(args: &DevArgs) -> PathBuf {
+    let named = args.data_dir.clone().or_else(|| from_outside("DATA_DIR").map(PathBuf::from));
+    named.unwrap_or_else(|| USUAL_FOLDER.into())
+}
+
+/// A setting of the environment; an empty one is as good as none. `.env` and `makegood.toml` are a real shop's.
+fn from_outside(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// What a command beside this server has to know of it.
+fn whereabouts(
+    app_url: &str,
+    address: SocketAddr,
+    stripe: &str,
+    webhook_secret: &str,
+) -> BTreeMap<String, String> {
+    let listen = address.to_string();
+    let settings = [
+        ("APP_URL", app_url),
+        ("LISTEN", &listen),
+        ("STRIPE_API_BASE", stripe),
+        ("STRIPE_SECRET", account::SECRET_KEY),
+        ("STRIPE_WEBHOOK_SECRET", webhook_secret),
+    ];
+    settings.map(|(name, value)| (name.to_owned(), value.to_owned())).into()
 }
 
 /// Where this machine reaches a server that listens at `address`.

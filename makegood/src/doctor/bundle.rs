@@ -53,6 +53,7 @@ fn source(setting: &Setting) -> &'static str {
         Source::File(_) => "file",
         Source::DotEnv => ".env",
         Source::Toml(_) => "toml",
+        Source::Dev => "makegood dev",
         Source::Default => "default",
     }
 }

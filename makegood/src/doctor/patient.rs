@@ -41,7 +41,8 @@ impl Patient {
     /// What the configuration of this process names. A database that is not there is not made.
     pub async fn here() -> Patient {
         let clock = Arc::new(SystemClock);
-        let config = Sources::of_process(None).and_then(|sources| Config::load(&sources));
+        let sources = Sources::of_process(None).map(Sources::beside_dev);
+        let config = sources.and_then(|sources| Config::load(&sources));
         match config {
             Err(problems) => Patient::without_configuration(problems, clock),
             Ok(config) => Patient::of(config, clock).await,

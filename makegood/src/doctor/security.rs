@@ -35,7 +35,7 @@ fn secret_files(config: &Config) -> BTreeSet<PathBuf> {
         .filter_map(|setting| match &setting.source {
             Source::File(path) | Source::Toml(path) => Some(path.clone()),
             Source::DotEnv => Some(".env".into()),
-            Source::Flag | Source::Environment | Source::Default => None,
+            Source::Flag | Source::Environment | Source::Dev | Source::Default => None,
         })
         .collect()
 }

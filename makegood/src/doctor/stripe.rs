@@ -51,10 +51,11 @@ pub(super) fn unanswered(error: &CallError) -> Seen {
     match error {
         CallError::Key(fault) => Seen::error(fault.to_string()).fix(fault.fix()),
         CallError::Refused(error) => Seen::error(format!("Stripe refused: {error}")),
-        CallError::RateLimited { .. } | CallError::NotSent(_) | CallError::Unknown(_) => {
-            Seen::warning(format!("Stripe could not be asked: {error}"))
-                .fix("see that this machine reaches STRIPE_API_BASE, then look again")
-        }
+        CallError::RateLimited { .. }
+        | CallError::NotSent(_)
+        | CallError::Unanswered(_)
+        | CallError::Unknown(_) => Seen::warning(format!("Stripe could not be asked: {error}"))
+            .fix("see that this machine reaches STRIPE_API_BASE, then look again"),
     }
 }
 

@@ -37,7 +37,7 @@ impl Account {
             Answer::Delivered | Answer::Late(_) => {
                 answered(call, response.status, response.body, request_id, None)
             }
-            Answer::Lost => Err(CallError::Unknown("no answer: the connection broke".into())),
+            Answer::Lost => Err(CallError::lost(call, "no answer: the connection broke".into())),
         }
     }
 }

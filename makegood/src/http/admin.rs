@@ -7,7 +7,6 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::body;
 use super::call::{Answer, Call, json};
 use super::idempotency::{self, Turn};
 use super::problem::Problem;
@@ -113,7 +112,7 @@ fn refuse_unknown(given: &Map<String, Value>, schema: &Value, at: In) -> Result<
             let why = format!("is unknown; expected {}", known.join(", "));
             let name = match at {
                 In::Query => name.clone(),
-                In::Body => body::pointer(name),
+                In::Body => ops::pointer(name),
             };
             Err(Problem::invalid(name, why))
         }
@@ -317,9 +316,6 @@ pub(super) async fn invite(mut call: Call) -> Answer {
     let bytes = call.bytes().await?;
     let NewUser { name, role, reason } = serde_json::from_value(Value::Object(call.object(&bytes)?))
         .map_err(|error| Problem::invalid("", error.to_string()))?;
-    if reason.len() > 2_000 {
-        return Err(Problem::invalid("/reason", "expected 1 to 2000 bytes"));
-    }
     let by = call.caller()?.by(Some(reason.clone()), &call.origin.request_id);
     let made = people::invite(&call.app, people::Wanted { name, role, reason }, by).await?;
     Ok(json(StatusCode::CREATED, &serde_json::to_value(made).unwrap_or_default()))

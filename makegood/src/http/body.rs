@@ -185,42 +185,13 @@ pub fn json_object(headers: &HeaderMap, body: &[u8]) -> Result<serde_json::Map<S
         serde_json::from_str(text).map_err(|e| Problem::new("malformed_body", e.to_string()))?;
     match value {
         Value::Object(fields) => {
-            refuse_nul(&Value::Object(fields.clone()), &mut String::new())?;
+            ops::refuse_nul(&Value::Object(fields.clone()))?;
             Ok(fields)
         }
         other => {
             Err(Problem::new("malformed_body", format!("expected a JSON object, seen {}", kind_of(&other))))
         }
     }
-}
-
-/// PostgreSQL keeps no NUL in a text; no engine shall be asked to.
-fn refuse_nul(value: &Value, pointer: &mut String) -> Result<(), Problem> {
-    let inside = |name: &str, value: &Value, pointer: &mut String| {
-        let length = pointer.len();
-        pointer.push_str(&self::pointer(name));
-        let result = refuse_nul(value, pointer);
-        pointer.truncate(length);
-        result
-    };
-    match value {
-        Value::String(text) if text.contains('\0') => {
-            Err(Problem::invalid(pointer.clone(), "holds the character NUL"))
-        }
-        Value::Array(items) => {
-            items.iter().enumerate().try_for_each(|(at, item)| inside(&at.to_string(), item, pointer))
-        }
-        Value::Object(fields) => fields.iter().try_for_each(|(name, value)| match name.contains('\0') {
-            true => Err(Problem::invalid(pointer.clone(), "a name holds the character NUL")),
-            false => inside(name, value, pointer),
-        }),
-        _ => Ok(()),
-    }
-}
-
-/// One step of a JSON pointer (RFC 6901).
-pub fn pointer(name: &str) -> String {
-    format!("/{}", name.replace('~', "~0").replace('/', "~1"))
 }
 
 fn kind_of(value: &Value) -> &'static str {

@@ -8,8 +8,8 @@ use axum::http::StatusCode;
 pub struct ErrorPage {
     /// The stable name.
     pub code: &'static str,
-    /// The HTTP status that goes with it.
-    pub status: u16,
+    /// The HTTP status that goes with it; none where only the command line says it.
+    pub status: Option<u16>,
     /// A few words for people.
     pub title: &'static str,
     /// Whether the same request may succeed later without anyone changing anything.
@@ -30,7 +30,13 @@ impl ErrorPage {
 
     /// The status as HTTP has it.
     pub fn http_status(&self) -> StatusCode {
-        StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+        let status = self.status.and_then(|status| StatusCode::from_u16(status).ok());
+        status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
+    /// Where it is said, in words: with which HTTP status, or by the command line alone.
+    pub fn said(&self) -> String {
+        self.status.map_or_else(|| "command line".to_owned(), |status| format!("HTTP {status}"))
     }
 
     /// The page as HTML, with no script and nothing from elsewhere.
@@ -45,11 +51,11 @@ impl ErrorPage {
              <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><title>{title} · makegood</title>\
              <style>body{{font:16px/1.6 system-ui,sans-serif;max-width:40rem;margin:3rem auto;padding:0 1rem;\
              color-scheme:light dark}}code{{background:rgba(127,127,127,.15);padding:.1em .3em;border-radius:4px}}\
-             </style></head>\n<body><main><p><code>{code}</code> · HTTP {status}</p><h1>{title}</h1>\n<p>{means}</p>\n\
+             </style></head>\n<body><main><p><code>{code}</code> · {said}</p><h1>{title}</h1>\n<p>{means}</p>\n\
              <h2>What to do</h2>\n<p>{next}</p>\n<p>{retry}</p>\n{runbook}</main></body></html>\n",
             title = escape(self.title),
             code = escape(self.code),
-            status = self.status,
+            said = self.said(),
             means = marked(self.means),
             next = marked(self.next),
             runbook = self.runbook.map_or(String::new(), |id| {
@@ -83,7 +89,16 @@ const fn page(
     means: &'static str,
     next: &'static str,
 ) -> ErrorPage {
-    ErrorPage { code, status, title, retryable: false, means, next, runbook: None }
+    ErrorPage { code, status: Some(status), title, retryable: false, means, next, runbook: None }
+}
+/// What only the command line says.
+const fn typed(
+    code: &'static str,
+    title: &'static str,
+    means: &'static str,
+    next: &'static str,
+) -> ErrorPage {
+    ErrorPage { code, status: None, title, retryable: false, means, next, runbook: None }
 }
 const fn explained_by(runbook: &'static str, page: ErrorPage) -> ErrorPage {
     ErrorPage { runbook: Some(runbook), ..page }
@@ -598,6 +613,43 @@ pub const PAGES: &[ErrorPage] = &[
         "The script cannot go on",
         "A step of the script did not find what the step before should have left.",
         "Begin anew with `makegood dev --reset --script first-ten-minutes`; if it is stuck again, report it.",
+    ),
+    // At the terminal ------------------------------------------------------------------------------------------
+    typed(
+        "usage",
+        "The command cannot be followed",
+        "A word, a flag or a value in the command line is not one that this command knows. Nothing was done.",
+        "The detail names it. `--help` after a command says what it takes, as in `makegood orders list --help`.",
+    ),
+    typed(
+        "flag_required",
+        "A flag is missing",
+        "The command would ask before it changes something, and there is nobody to ask: it runs in a script, or with `--no-input`. Nothing was done.",
+        "Look first with `--dry-run`; then add `--yes`. For an operation: `makegood orders ship ORDER --yes --reason TEXT`.",
+    ),
+    typed(
+        "configuration",
+        "The configuration is not right",
+        "A key has a value that cannot be used, or one that is needed is missing. Each is named with what was seen and expected.",
+        "Mend what is named: `makegood config check` tells everything at once, `makegood config env` what each key is for.",
+    ),
+    typed(
+        "not_migrated",
+        "The database is not up to date",
+        "The database was made by an older version, and migrations are to come first.",
+        "`makegood db status` shows which; `makegood db migrate` runs them.",
+    ),
+    later(typed(
+        "unreachable",
+        "Unreachable",
+        "Nobody answers at the address that `--server` or `MAKEGOOD_URL` names, or something that is not makegood does. Nothing was asked for.",
+        "See that it runs and that this is its address: `makegood health --server URL`.",
+    )),
+    typed(
+        "conflict",
+        "It changed meanwhile",
+        "The server answered 409 and named no code; mostly something between here and makegood said so.",
+        "Look how it stands now, for an order with `makegood orders explain ID`, and try again.",
     ),
     // Not now --------------------------------------------------------------------------------------------------
     explained_by(

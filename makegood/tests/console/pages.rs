@@ -271,7 +271,9 @@ on_both_engines! {
         let mut admin = Browser::with_role(&server, Role::Admin).await;
         for (number, evil) in EVIL.iter().enumerate() {
             let profile = uuid::Uuid::from_u128(number as u128 + 1).to_string();
-            let email = format!("a{number}@{evil}");
+            // What is left of it in an email; the name has it all.
+            let strange = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '<' | '>' | '@');
+            let email = format!("a{number}@x{}", evil.replace(strange, ""));
             let made = json!({ "id": profile, "email": email, "name": evil, "reason": evil });
             let made = server.post("/api/v1/admin/customers/create", Some(ADMIN_TOKEN), &made).await;
             assert_eq!(made.status, 200, "{}", made.text);

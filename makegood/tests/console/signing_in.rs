@@ -59,6 +59,25 @@ on_both_engines! {
         server.stop().await;
     }
 
+    /// An office behind one address, in which somebody has mistyped often enough.
+    async fn a_good_password_makes_no_colleague_wait(test: TestDb) {
+        let server = Server::start(&test).await;
+        user(&server.app, "ada", Role::Support).await;
+        user(&server.app, "bob", Role::Support).await;
+        let mistyped = server.app.shop.db.write("test.mistyped", |tx| {
+            let long_ago = now() - kernel::Duration::from_secs(20 * 60);
+            tx.execute("INSERT INTO sign_in_attempts (who, failures, last_at) VALUES ('address 127.0.0.1', 26, $1)", &[long_ago.into()])
+        });
+        mistyped.await.unwrap();
+        for name in ["ada", "bob", "ada"] {
+            let answer = Browser::new(&server).sign_in(name, PASSWORD).await;
+            assert_eq!(answer.status, 303, "{name}: {}", answer.text);
+        }
+        assert_eq!(Browser::new(&server).sign_in("ada", "wrong").await.status, 401);
+        assert_eq!(Browser::new(&server).sign_in("bob", PASSWORD).await.status, 429, "a failure does");
+        server.stop().await;
+    }
+
     async fn many_guesses_at_once_count_as_many(test: TestDb) {
         let server = Server::start(&test).await;
         user(&server.app, "ada", Role::Support).await;

@@ -56,7 +56,7 @@ pub async fn verdict_on(
     course: Option<&str>,
     progress: &dyn Progress,
 ) -> Result<(Evidence, Verdict, Vec<Verdict>)> {
-    let key = Key::parse(who)?;
+    let key = Key::parse("who", who)?;
     let mut evidence = gather(seam, &key, course, progress).await?;
     progress.at(1, None, "Stripe is asked");
     ask::ask(seam, &mut evidence).await;

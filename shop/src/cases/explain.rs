@@ -42,7 +42,7 @@ impl View for Explain {
     const COLUMNS: &'static [&'static str] = find::COLUMNS;
 
     fn read(&self, tx: &mut Tx<'_>, cx: &Cx) -> Result<Value> {
-        let key = Key::parse(&self.order)?;
+        let key = Key::parse("order", &self.order)?;
         if let Key::Order(id) = key {
             return explain(tx, cx, id);
         }

@@ -30,7 +30,7 @@ impl View for Find {
     const COLUMNS: &'static [&'static str] = COLUMNS;
 
     fn read(&self, tx: &mut Tx<'_>, _: &Cx) -> Result<Value> {
-        let key = Key::parse(&self.q)?;
+        let key = Key::parse("q", &self.q)?;
         let found = look_up(tx, &key)?;
         if found.is_empty() {
             return Err(nothing(&key));

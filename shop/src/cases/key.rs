@@ -4,6 +4,7 @@ use jobs::JobId;
 use kernel::{Error, Id, IdParseError, Kind, Result};
 use uuid::Uuid;
 
+use crate::customers::is_email;
 use crate::ids::{EntitlementId, OrderId, ProfileId, RefundId, ReservationId};
 
 /// What a person has in hand.
@@ -71,14 +72,15 @@ impl Object {
 const LONGEST: usize = 500;
 
 impl Key {
-    /// Reads a text as people paste it: with quotes around it, or the address of a page that ends with an id.
+    /// Reads a text as people paste it: with quotes around it, or the address of a page that ends with an id. `at` is the field
+    /// in which it stands.
     ///
     /// # Errors
     /// Invalid when it is empty, or begins like an id of ours and is none.
-    pub fn parse(text: &str) -> Result<Key> {
+    pub fn parse(at: &str, text: &str) -> Result<Key> {
         let text = text.trim().trim_matches(['\'', '"', '`', '<', '>', ',']).trim();
         if text.is_empty() || text.len() > LONGEST {
-            return Err(Error::invalid("q", "expected an id or an email"));
+            return Err(Error::invalid(at, "expected an id or an email"));
         }
         if text.contains("://") {
             let mut parts = text.rsplit(['/', '?', '&', '=', '#']).filter(|part| !part.is_empty());
@@ -170,13 +172,6 @@ fn own<K: Kind>(text: &str) -> Result<Id<K>> {
     text.parse().map_err(|error: IdParseError| Error::invalid("q", error.to_string()))
 }
 
-/// One `@` with something on both sides, and no space: whoever it belongs to is found or not.
-fn is_email(text: &str) -> bool {
-    let parts: Vec<&str> = text.split('@').collect();
-    let [name, host] = parts.as_slice() else { return false };
-    !name.is_empty() && !host.is_empty() && !text.contains(char::is_whitespace)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -186,19 +181,19 @@ mod tests {
     #[test]
     fn what_begins_like_an_id_of_ours_and_is_none_is_said_so() {
         for wrong in ["ord_1", "prf_", "rfd_zz", "res_0199", "ent_x", "job_12"] {
-            let error = Key::parse(wrong).unwrap_err();
+            let error = Key::parse("q", wrong).unwrap_err();
             assert_eq!(error.code(), "invalid_input", "{wrong}");
             assert!(error.to_string().contains("32 hex digits"), "{error}");
         }
         for empty in ["", "  ", "''", &"x".repeat(501)] {
-            assert_eq!(Key::parse(empty).unwrap_err().code(), "invalid_input");
+            assert_eq!(Key::parse("q", empty).unwrap_err().code(), "invalid_input");
         }
     }
 
     #[test]
     fn what_is_nothing_we_know_stays_what_it_is() {
         for text in ["cus_1", "hello", "a b@c", "@", "a@", "@b", "a@b@c", "https://example.com/x"] {
-            assert_eq!(Key::parse(text).unwrap(), Key::Unknown(text.into()), "{text}");
+            assert_eq!(Key::parse("q", text).unwrap(), Key::Unknown(text.into()), "{text}");
         }
     }
 
@@ -220,14 +215,14 @@ mod tests {
             ("ada@example.com", Key::Email("ada@example.com".into())),
             ("ord_team@example.com", Key::Email("ord_team@example.com".into())),
         ] {
-            assert_eq!(Key::parse(text).unwrap(), key);
+            assert_eq!(Key::parse("q", text).unwrap(), key);
             assert_eq!(key.shown(), text);
         }
         for prefix in ["ord", "res", "rfd", "prf", "ent", "job"] {
             let text = format!("{prefix}_{HEX}");
-            assert_eq!(Key::parse(&text).unwrap().shown(), text);
+            assert_eq!(Key::parse("q", &text).unwrap().shown(), text);
         }
-        assert_eq!(Key::parse(HEX).unwrap(), Key::Bare(HEX.parse().unwrap()));
+        assert_eq!(Key::parse("q", HEX).unwrap(), Key::Bare(HEX.parse().unwrap()));
     }
 
     #[test]
@@ -235,9 +230,9 @@ mod tests {
         let payment = Key::Object(Object::Intent, "pi_1".into());
         for text in [" pi_1\n", "'pi_1'", "\"pi_1\",", "https://dashboard.stripe.com/test/payments/pi_1?x=1"]
         {
-            assert_eq!(Key::parse(text).unwrap(), payment, "{text}");
+            assert_eq!(Key::parse("q", text).unwrap(), payment, "{text}");
         }
         let page = "https://shop.example/thanks?session_id=cs_1";
-        assert_eq!(Key::parse(page).unwrap(), Key::Object(Object::Session, "cs_1".into()));
+        assert_eq!(Key::parse("q", page).unwrap(), Key::Object(Object::Session, "cs_1".into()));
     }
 }

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::Offer;
+use crate::customers::is_email;
 use crate::ids::{ProfileId, profile_schema};
 use crate::orders::{Amounts, Line};
 
@@ -73,7 +74,7 @@ impl Basket {
                 );
             }
         }
-        if self.email.as_ref().is_some_and(|email| !email.contains('@') || email.len() > 320) {
+        if self.email.as_ref().is_some_and(|email| !is_email(email)) {
             return wrong("/email", "expected an email address".into());
         }
         let urls = [("/success_url", &self.success_url), ("/cancel_url", &self.cancel_url)];

@@ -109,7 +109,11 @@ impl Cleaned {
     /// What was done is told, not only why it does not go on.
     fn stop(self, why: Error) -> Result<Cleaned> {
         if self.cancelled + self.paid_after_all == 0 {
-            return Err(why);
+            // Whatever was lost is asked for again in the next round.
+            return Err(match why {
+                Error::Unknown(why) => Error::Busy(format!("Stripe does not answer: {why}")),
+                why => why,
+            });
         }
         Ok(Cleaned { stopped: Some(why.told()), ..self })
     }
@@ -244,7 +248,7 @@ async fn end(seam: &Seam, id: OrderId, at_stripe: AtStripe, cause: &Actor) -> Re
 /// Stripe refuses to cancel what was paid a moment ago: then the intent is asked for again.
 async fn end_intent(seam: &Seam, order: OrderId, intent: &str, cause: &Actor) -> Result<()> {
     let asked = fetch::question(seam).await?;
-    let seen = seam.stripe.call(retrieve_payment_intent(intent)).await?;
+    let seen = close::ask(seam, retrieve_payment_intent(intent)).await?;
     let open = waits_for_the_buyer(&seen);
     close::learn(seam, order, (asked, seen), close::Page::GoesOn, cause).await?;
     if !open {
@@ -253,7 +257,7 @@ async fn end_intent(seam: &Seam, order: OrderId, intent: &str, cause: &Actor) ->
     let asked = fetch::question(seam).await?;
     let seen = match seam.stripe.call(cancel_intent(intent)).await {
         Ok(cancelled) => cancelled,
-        Err(CallError::Refused(_)) => seam.stripe.call(retrieve_payment_intent(intent)).await?,
+        Err(CallError::Refused(_)) => close::ask(seam, retrieve_payment_intent(intent)).await?,
         Err(error) => return Err(error.into()),
     };
     close::learn(seam, order, (asked, seen), close::Page::GoesOn, cause).await

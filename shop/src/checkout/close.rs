@@ -5,7 +5,7 @@ use kernel::{Duration, Error, Result, Timestamp};
 use ops::Actor;
 use serde_json::Value;
 use stripe::checkout::{expire_session, retrieve_session_with_payment};
-use stripe::{Asked, CallError, SessionStatus};
+use stripe::{Asked, Call, CallError, SessionStatus};
 
 use super::{Checkout, CheckoutState, store};
 use crate::fetch;
@@ -77,6 +77,15 @@ pub(super) fn surely_over(checkout: &Checkout) -> Timestamp {
     checkout.expires_at + CLOCKS
 }
 
+/// Asks how one order's payment stands. An answer that was lost says nothing of the next question, so to whoever asks about many
+/// it is not what it is when Stripe limits our rate or cannot be reached.
+pub(super) async fn ask(seam: &Seam, call: Call) -> Result<Value> {
+    seam.stripe.call(call).await.map_err(|error| match error {
+        CallError::Unanswered(why) => Error::Unknown(why),
+        error => error.into(),
+    })
+}
+
 /// Asks how a session stands, together with its payment: that one says whether a bank debit has failed for good. One that is
 /// open is expired; its intent alone could not be cancelled.
 pub(super) async fn end_session(
@@ -86,7 +95,7 @@ pub(super) async fn end_session(
     cause: &Actor,
 ) -> Result<Closing> {
     let asked = fetch::question(seam).await?;
-    let seen = seam.stripe.call(retrieve_session_with_payment(session)).await?;
+    let seen = ask(seam, retrieve_session_with_payment(session)).await?;
     let seen = match status(&seen)? {
         SessionStatus::Open => expire(seam, session).await?,
         SessionStatus::Expired | SessionStatus::Complete => seen,
@@ -100,7 +109,7 @@ pub(super) async fn end_session(
 async fn expire(seam: &Seam, session: &str) -> Result<Value> {
     match seam.stripe.call(expire_session(session)).await {
         Ok(expired) => Ok(expired),
-        Err(CallError::Refused(_)) => Ok(seam.stripe.call(retrieve_session_with_payment(session)).await?),
+        Err(CallError::Refused(_)) => ask(seam, retrieve_session_with_payment(session)).await,
         Err(error) => Err(error.into()),
     }
 }

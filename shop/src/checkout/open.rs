@@ -46,7 +46,9 @@ async fn ask(seam: &Seam, checkout: &Checkout) -> Result<Started> {
             Err(Error::Unknown(format!("Stripe's answer for order {order} was lost: {why}")))
         }
         // Not executed: a later attempt, by this buyer or by the job, may succeed.
-        Err(CallError::NotSent(why)) => Err(Error::Busy(format!("Stripe cannot be reached: {why}"))),
+        Err(CallError::NotSent(why) | CallError::Unanswered(why)) => {
+            Err(Error::Busy(format!("Stripe cannot be reached: {why}")))
+        }
         Err(CallError::RateLimited { .. }) => Err(Error::Busy("Stripe asks to slow down".into())),
         // Nor is it said what became of an earlier attempt: a page may be there, so nothing is given back before its end.
         Err(CallError::Key(fault)) => Err(Error::Refused(fault.into())),

@@ -132,6 +132,7 @@ pub async fn claim_all(seam: &Seam, profile: ProfileId) -> Result<usize> {
                 email,
                 status: Standing::Open,
                 generation: 0,
+                asked: 0,
                 link_expires_at: None,
                 profile: None,
                 claimed_at: None,

@@ -1,14 +1,13 @@
 //! What operators may do about guests' purchases.
 
-use ::jobs::NewJob;
 use db::Tx;
 use kernel::{Cx, Error, Result, Timestamp};
 use ops::{By, Operation, Page, Plan, Proof, Risk, Role, View, page};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::jobs::LINK;
-use super::store::{self, PurchaseClaim};
+use super::jobs::{LINK, link, link_key};
+use super::store::{self, PurchaseClaim, Standing};
 use crate::ids::{OrderId, order_schema};
 use crate::mails::{self, MailStatus};
 use crate::orders::{self, Claim, Order, claimable};
@@ -38,7 +37,7 @@ impl Operation for Resend {
         let order = self.found(tx)?;
         let claim = claimable(&order, None);
         let owner = order.profile.map_or("nobody".to_owned(), |profile| profile.to_string());
-        let links = store::of_order(tx, self.order)?.map_or(0, |claim| claim.generation);
+        let links = store::of_order(tx, self.order)?.map_or(0, |claim| claim.newest());
         let to = order.email.clone().unwrap_or_default();
         Ok(Plan::default()
             .guard("is_nobodys", order.profile.is_none(), format!("it is {owner}'s"))
@@ -52,20 +51,26 @@ impl Operation for Resend {
     }
 
     fn apply(&self, tx: &mut Tx<'_>, cx: &Cx, _: &By) -> Result<()> {
+        let to = self.found(tx)?.email.unwrap_or_default();
+        let number = store::ask(tx, cx, self.order, &to)?;
         // The link is made where its mail is written; until then the one before counts.
-        let job = NewJob {
-            kind: LINK,
-            key: Some(self.order.to_string()),
-            payload: serde_json::json!({ "order": self.order }),
-            run_at: cx.now,
-        };
-        ::jobs::enqueue(tx, cx, vec![job])
+        ::jobs::enqueue(tx, cx, vec![link(cx.now, self.order, number)])
     }
 
     fn verify(&self, tx: &mut Tx<'_>, _: &Cx) -> Result<Vec<Proof>> {
-        let order = self.found(tx)?;
-        let to = order.email.unwrap_or_default();
-        Ok(vec![Proof::new("a new link goes to the email of the order", order.profile.is_none(), to)])
+        let claim =
+            store::of_order(tx, self.order)?.ok_or_else(|| Error::not_found("claim of", self.order))?;
+        let (number, to) = (claim.asked, &claim.email);
+        let (holds, seen) = if claim.status == Standing::Claimed {
+            (true, "it was claimed meanwhile".to_owned())
+        } else if claim.generation >= number {
+            (true, format!("number {number} is made and written to {to}"))
+        } else if ::jobs::is_queued(tx, LINK, &link_key(self.order, number))? {
+            (true, format!("number {number} to {to} is made next"))
+        } else {
+            (false, format!("number {number} is not made, and nothing is about to make it"))
+        };
+        Ok(vec![Proof::new("a new link goes to the email of the order", holds, seen)])
     }
 
     fn subject(&self) -> (&'static str, String) {

@@ -2,7 +2,7 @@
 
 use db::TxResult;
 use kernel::{Duration, Result};
-use ops::sessions::{self, Counted};
+use ops::sessions::{self, Attempt, Counted};
 use ops::token_hash;
 
 use super::mailing::shop_name;
@@ -26,12 +26,12 @@ pub async fn send_link(seam: &Seam, email: &str, address: &str) -> Result<Option
     let (app_url, is_mailed) = (seam.settings.app_url.clone(), seam.mailer.is_there());
     let sent = seam.db.write("sign_in.link", move |tx| {
         let by_address = Counted { who: format!("buyer at {address}"), borne: BORNE_BY_ADDRESS };
-        if let Some(wait) = sessions::attempt(tx, cx.now, &[by_address])? {
+        if let Attempt::Wait(wait) = sessions::attempt(tx, cx.now, &[by_address])? {
             return Ok(Some(wait));
         }
         let who = format!("buyer {}", token_hash(&folded(&email)));
         let by_email = Counted { who, borne: BORNE_BY_EMAIL };
-        let too_many = sessions::attempt(tx, cx.now, &[by_email])?.is_some();
+        let too_many = matches!(sessions::attempt(tx, cx.now, &[by_email])?, Attempt::Wait(_));
         let known = !customers::of_email(tx, &email, 1)?.is_empty()
             || identity::is_proved(tx, &email)?
             || !orders::of_email(tx, &email, 1)?.is_empty();

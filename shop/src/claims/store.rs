@@ -56,6 +56,9 @@ pub struct PurchaseClaim {
     pub status: Standing,
     /// Counts the links that were made.
     pub generation: i64,
+    /// The newest link that an operator has asked for; until it is made, the one before counts.
+    #[serde(skip)]
+    pub asked: i64,
     /// Until when the newest link leads somewhere.
     pub link_expires_at: Option<Timestamp>,
     /// Whose it is.
@@ -67,30 +70,54 @@ pub struct PurchaseClaim {
 }
 
 impl PurchaseClaim {
+    /// The newest link that was made or asked for.
+    pub(super) fn newest(&self) -> i64 {
+        self.generation.max(self.asked)
+    }
+
     /// Whether a link leads somewhere now.
     pub fn is_open_at(&self, now: Timestamp) -> bool {
         self.status == Standing::Open && self.link_expires_at.is_some_and(|end| end > now)
     }
 }
 
-/// Opens a claim, or gives an open one a new link.
-pub(super) fn open(
-    tx: &mut Tx<'_>,
-    cx: &Cx,
-    order: OrderId,
-    email: &str,
-    hash: &str,
-    until: Timestamp,
-) -> Result<()> {
+/// Asks for another link than the newest; opens the claim where nobody has yet. Its number.
+pub(super) fn ask(tx: &mut Tx<'_>, cx: &Cx, order: OrderId, email: &str) -> Result<i64> {
+    let number = of_order(tx, order)?.map_or(0, |claim| claim.newest()) + 1;
     tx.execute(
-        "INSERT INTO purchase_claims (order_id, email, status, generation, hash, link_expires_at, created_at, updated_at)
-         VALUES ($1, $2, 'open', 1, $3, $4, $5, $5)
-         ON CONFLICT (order_id) DO UPDATE SET email = excluded.email, generation = purchase_claims.generation + 1,
-           hash = excluded.hash, link_expires_at = excluded.link_expires_at, updated_at = excluded.updated_at
-         WHERE purchase_claims.status = 'open'",
-        &[order.into(), email.into(), hash.into(), until.into(), cx.now.into()],
+        "INSERT INTO purchase_claims (order_id, email, status, generation, asked, created_at, updated_at)
+         VALUES ($1, $2, 'open', 0, $3, $4, $4)
+         ON CONFLICT (order_id) DO UPDATE SET asked = excluded.asked, updated_at = excluded.updated_at",
+        &[order.into(), email.into(), number.into(), cx.now.into()],
     )?;
-    Ok(())
+    Ok(number)
+}
+
+/// A link by its number: what is kept of its secret, and until when it leads somewhere.
+pub(super) struct Link {
+    pub number: i64,
+    pub hash: String,
+    pub until: Timestamp,
+}
+
+/// Opens a claim with this link, or gives it to an open one; false when a newer one was made, or somebody has claimed it.
+pub(super) fn open(tx: &mut Tx<'_>, cx: &Cx, order: OrderId, email: &str, link: &Link) -> Result<bool> {
+    let written = tx.execute(
+        "INSERT INTO purchase_claims (order_id, email, status, generation, hash, link_expires_at, created_at, updated_at)
+         VALUES ($1, $2, 'open', $3, $4, $5, $6, $6)
+         ON CONFLICT (order_id) DO UPDATE SET email = excluded.email, generation = excluded.generation,
+           hash = excluded.hash, link_expires_at = excluded.link_expires_at, updated_at = excluded.updated_at
+         WHERE purchase_claims.status = 'open' AND purchase_claims.generation < excluded.generation",
+        &[
+            order.into(),
+            email.into(),
+            link.number.into(),
+            link.hash.clone().into(),
+            link.until.into(),
+            cx.now.into(),
+        ],
+    )?;
+    Ok(written == 1)
 }
 
 /// The purchase has its buyer. The link stays known, so that who clicks again is told so.
@@ -104,7 +131,7 @@ pub(super) fn close(tx: &mut Tx<'_>, cx: &Cx, order: OrderId, profile: ProfileId
 }
 
 const COLUMNS: &str =
-    "order_id, email, status, generation, link_expires_at, profile_id, claimed_at, created_at";
+    "order_id, email, status, generation, asked, link_expires_at, profile_id, claimed_at, created_at";
 
 /// The claim of an order.
 pub fn of_order(tx: &mut Tx<'_>, order: OrderId) -> Result<Option<PurchaseClaim>> {
@@ -147,6 +174,7 @@ fn read(row: &Row) -> Result<PurchaseClaim> {
         email: row.get("email")?,
         status,
         generation: row.get("generation")?,
+        asked: row.get("asked")?,
         link_expires_at: row.get("link_expires_at")?,
         profile: row.get("profile_id")?,
         claimed_at: row.get("claimed_at")?,

@@ -24,7 +24,10 @@ pub(super) fn confirmed(tx: &mut Tx<'_>, cx: &Cx, id: OrderId, app_url: &str, is
     }
     let link = match order.profile {
         Some(_) => None,
-        None => Some(open(tx, cx, id, &to, app_url)?),
+        None => {
+            let made = store::of_order(tx, id)?.map_or(0, |claim| claim.generation);
+            open(tx, cx, id, made + 1, &to, app_url)?
+        }
     };
     if !is_mailed {
         return Ok(());
@@ -52,17 +55,16 @@ pub(super) fn confirmed(tx: &mut Tx<'_>, cx: &Cx, id: OrderId, app_url: &str, is
     mails::write(tx, cx, &new).map(drop)
 }
 
-/// A guest gets a new link; the one before leads nowhere from now on.
-pub(super) fn new_link(tx: &mut Tx<'_>, cx: &Cx, id: OrderId, app_url: &str) -> Result<()> {
+/// A guest gets the link of this number; the one before leads nowhere from now on. A link that was made is not made again.
+pub(super) fn new_link(tx: &mut Tx<'_>, cx: &Cx, id: OrderId, number: i64, app_url: &str) -> Result<()> {
     let Some(order) = orders::find(tx, id)? else { return Ok(()) };
     let (Claim::Theirs, Some(to)) = (claimable(&order, None), order.email.clone()) else { return Ok(()) };
-    let link = open(tx, cx, id, &to, app_url)?;
-    let generation = store::of_order(tx, id)?.map_or(0, |claim| claim.generation);
+    let Some(link) = open(tx, cx, id, number, &to, app_url)? else { return Ok(()) };
     let shop = shop_name(app_url).to_owned();
     let letter = ClaimLink { shop, order: id.to_string(), bought: bought(&order), link_days: DAYS };
     let new = NewMail {
         kind: MailKind::ClaimLink,
-        key: format!("claim_link:{id}:{generation}"),
+        key: format!("claim_link:{id}:{number}"),
         to,
         letter: letter.letter()?,
         link: Some(link),
@@ -73,11 +75,19 @@ pub(super) fn new_link(tx: &mut Tx<'_>, cx: &Cx, id: OrderId, app_url: &str) -> 
     mails::write(tx, cx, &new).map(drop)
 }
 
-/// Opens the claim of an order, or gives it a new link: the link's whole address.
-fn open(tx: &mut Tx<'_>, cx: &Cx, order: OrderId, email: &str, app_url: &str) -> Result<String> {
+/// Opens the claim of an order, or gives it a new link: the link's whole address, unless there is a newer one.
+fn open(
+    tx: &mut Tx<'_>,
+    cx: &Cx,
+    order: OrderId,
+    number: i64,
+    email: &str,
+    app_url: &str,
+) -> Result<Option<String>> {
     let secret = ops::secret(cx);
-    store::open(tx, cx, order, email, &token_hash(&secret), cx.now + LINK_LASTS)?;
-    Ok(format!("{app_url}/claim/{secret}"))
+    let link = store::Link { number, hash: token_hash(&secret), until: cx.now + LINK_LASTS };
+    let is_newest = store::open(tx, cx, order, email, &link)?;
+    Ok(is_newest.then(|| format!("{app_url}/claim/{secret}")))
 }
 
 /// Where the buyer of an order reads mail.

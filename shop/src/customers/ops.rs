@@ -35,8 +35,8 @@ impl Operation for Create {
     const ROLE: Role = Role::App;
 
     fn plan(&self, tx: &mut Tx<'_>, _: &Cx) -> Result<Plan> {
-        if !self.email.contains('@') || self.email.len() > 320 {
-            return Err(Error::invalid("/email", format!("`{}` is not an email address", self.email)));
+        if !super::is_email(&self.email) {
+            return Err(Error::invalid("/email", format!("{:?} is not an email address", self.email)));
         }
         let before = super::find(tx, self.id)?.map_or("none".to_owned(), |profile| profile.email);
         let same = before != "none" && before != self.email;

@@ -2,7 +2,7 @@
 //! shown once.
 
 use db::Tx;
-use kernel::{Cx, Error, Result};
+use kernel::{Cx, Error, Refusal, Result};
 use ops::users::{self, User};
 use ops::{By, Operation, Page, Plan, Proof, Risk, Role, View, page};
 use schemars::JsonSchema;
@@ -15,6 +15,45 @@ fn role_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
 
 fn known(tx: &mut Tx<'_>, name: &str) -> Result<User> {
     users::find(tx, name)?.ok_or_else(|| Error::not_found("user", name))
+}
+
+/// Whether they are an admin who can sign in.
+fn is_admin(user: &User) -> bool {
+    user.role == Role::Admin && user.status == "active"
+}
+
+/// Whether an admin can reach the shop without this one: somebody who can sign in, or the bearer of a token that counts.
+/// `ADMIN_TOKEN` is not counted: it is for the first hour, and whoever is the last admin makes another one with it.
+fn is_another_admin_left(tx: &mut Tx<'_>, cx: &Cx, user: &User) -> Result<bool> {
+    if users::list(tx)?.iter().any(|other| other.id != user.id && is_admin(other)) {
+        return Ok(true);
+    }
+    let counts = |token: &ops::ApiToken| {
+        let is_over = token.revoked_at.is_some() || token.expires_at.is_some_and(|end| end <= cx.now);
+        token.role == Role::Admin.as_str() && !is_over
+    };
+    Ok(ops::list_tokens(tx)?.iter().any(counts))
+}
+
+const LEFT: &str = "another_admin_is_left";
+
+/// An admin is let go only where another one is left.
+fn guarded(tx: &mut Tx<'_>, cx: &Cx, user: &User, plan: Plan) -> Result<Plan> {
+    if !is_admin(user) {
+        return Ok(plan);
+    }
+    let is_left = is_another_admin_left(tx, cx, user)?;
+    let seen = if is_left { "somebody, or a token" } else { "nobody who can sign in, and no token" };
+    Ok(plan.guard(LEFT, is_left, seen))
+}
+
+/// Two admins who let each other go at the same moment: the second sees what the first has done.
+fn keep_an_admin(tx: &mut Tx<'_>, cx: &Cx, user: &User) -> Result<()> {
+    users::lock_admins(tx)?;
+    match !is_admin(user) || is_another_admin_left(tx, cx, user)? {
+        true => Ok(()),
+        false => Err(Refusal::new("refused_by_guard", format!("{LEFT} does not hold any more")).into()),
+    }
 }
 
 fn state(user: &User) -> &'static str {
@@ -39,17 +78,21 @@ impl Operation for SetRole {
     const RISK: Risk = Risk::Changes;
     const ROLE: Role = Role::Admin;
 
-    fn plan(&self, tx: &mut Tx<'_>, _: &Cx) -> Result<Plan> {
+    fn plan(&self, tx: &mut Tx<'_>, cx: &Cx) -> Result<Plan> {
         let user = known(tx, &self.name)?;
         let is_for_people = self.role > Role::App;
-        Ok(Plan::default().guard("role_is_for_people", is_for_people, self.role.as_str()).change(
+        let plan = Plan::default().guard("role_is_for_people", is_for_people, self.role.as_str()).change(
             format!("role of {}", user.name),
             user.role.as_str(),
             self.role.as_str(),
-        ))
+        );
+        if self.role == Role::Admin { Ok(plan) } else { guarded(tx, cx, &user, plan) }
     }
-    fn apply(&self, tx: &mut Tx<'_>, _: &Cx, _: &By) -> Result<()> {
+    fn apply(&self, tx: &mut Tx<'_>, cx: &Cx, _: &By) -> Result<()> {
         let user = known(tx, &self.name)?;
+        if self.role != Role::Admin {
+            keep_an_admin(tx, cx, &user)?;
+        }
         users::set_role(tx, user.id, self.role)
     }
     fn verify(&self, tx: &mut Tx<'_>, _: &Cx) -> Result<Vec<Proof>> {
@@ -75,12 +118,14 @@ impl Operation for Disable {
     const RISK: Risk = Risk::Changes;
     const ROLE: Role = Role::Admin;
 
-    fn plan(&self, tx: &mut Tx<'_>, _: &Cx) -> Result<Plan> {
+    fn plan(&self, tx: &mut Tx<'_>, cx: &Cx) -> Result<Plan> {
         let user = known(tx, &self.name)?;
-        Ok(Plan::default().change(format!("user {}", user.name), state(&user), "disabled"))
+        let plan = Plan::default().change(format!("user {}", user.name), state(&user), "disabled");
+        guarded(tx, cx, &user, plan)
     }
     fn apply(&self, tx: &mut Tx<'_>, cx: &Cx, _: &By) -> Result<()> {
         let user = known(tx, &self.name)?;
+        keep_an_admin(tx, cx, &user)?;
         users::disable(tx, cx, user.id)
     }
     fn verify(&self, tx: &mut Tx<'_>, _: &Cx) -> Result<Vec<Proof>> {

@@ -95,6 +95,8 @@ impl Seen {
         let has_more = self.breaks > rows.len() as u64;
         let mut answer = json!({ "object": "list", "data": rows, "has_more": has_more, "verified": self.verified,
             "head": self.last.hash });
+        answer["summary"] = json!({ "object": "audit_verification", "verified": self.verified, "breaks": self.breaks,
+            "head": self.last.hash });
         answer["keep"] = match self.breaks {
             0 => "the head, outside of this database; later: makegood audit verify --head HASH",
             _ => "this database as it is, and compare it with a backup",

@@ -135,10 +135,13 @@ impl Operation for Mend {
     const RISK: Risk = Risk::Changes;
     const ROLE: Role = Role::Support;
 
-    fn plan(&self, tx: &mut Tx<'_>, _: &Cx) -> Result<Plan> {
+    fn plan(&self, tx: &mut Tx<'_>, cx: &Cx) -> Result<Plan> {
         let mut plan = self.differences(tx)?;
         for known in store::facts_of(tx, self.order)? {
-            if let Some(target) = known.fact.provisional() {
+            // What is fetched next needs nobody to ask for it again.
+            if let Some(target) = known.fact.provisional()
+                && !jobs::is_due(tx, fetch::FETCH, target.id(), cx.now)?
+            {
                 plan = plan.change(target.id(), "told by an event only", "fetched from Stripe");
             }
         }

@@ -25,7 +25,7 @@ macro_rules! causes {
             /// All of them.
             pub const ALL: &'static [Cause] = &[$(Cause::$variant),*];
             /// As stored and shown.
-            pub fn as_str(self) -> &'static str {
+            pub const fn as_str(self) -> &'static str {
                 match self { $(Cause::$variant => $word,)* }
             }
             /// What it means, as a sentence.

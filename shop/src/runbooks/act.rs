@@ -83,7 +83,7 @@ async fn orders_of<C: On>(on: &C, runbook: &Runbook, subject: &str) -> Result<Ve
     if !matches!(runbook.about, About::Order) {
         return Ok(Vec::new());
     }
-    let key = Key::parse(subject)?;
+    let key = Key::parse("subject", subject)?;
     on.db.read("runbooks.orders", move |tx| orders_behind(tx, &key)).await
 }
 

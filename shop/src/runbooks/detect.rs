@@ -10,6 +10,10 @@ use super::act::{Means, means};
 use super::gather::ALL;
 use super::tasks::On;
 use crate::office::doctor::DOCTOR;
+use crate::reconcile::Cause;
+
+/// A comparison that stopped before its end.
+const NOT_FINISHED: &str = Cause::NotFinished.as_str();
 
 /// What the checks of a runbook find.
 pub(super) fn findings(tx: &mut Tx<'_>, runbook: &Runbook, now: Timestamp) -> Result<Vec<Finding>> {
@@ -73,9 +77,15 @@ fn of_comparison(runbook: &Runbook, causes: &[&str], answer: &Value) -> Vec<Valu
     let text = |row: &Value, name: &str| row[name].as_str().unwrap_or_default().to_owned();
     let ours = rows.into_iter().filter(|found| {
         let cause = text(found, "cause");
-        causes.is_empty() || causes.contains(&cause.as_str()) || cause == "not_finished"
+        causes.is_empty() || causes.contains(&cause.as_str()) || cause == NOT_FINISHED
     });
     ours.map(|found| {
+        // What was not looked at is about nothing that could be explained; it is to be looked at again.
+        if text(&found, "cause") == NOT_FINISHED {
+            let mut again = row(runbook, NOT_FINISHED, "", &text(&found, "text"), Value::Null);
+            (again["subject"], again["command"]) = (Value::Null, runbook.detect().into());
+            return again;
+        }
         let subject = found["order"].as_str().map_or_else(|| text(&found, "subject"), str::to_owned);
         row(runbook, &text(&found, "cause"), &subject, &text(&found, "text"), Value::Null)
     })

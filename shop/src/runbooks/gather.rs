@@ -41,7 +41,7 @@ pub(super) async fn gather<C: On>(
     if runbook.reads == Reads::Surroundings {
         return surroundings(on, runbook, asked, progress).await;
     }
-    let key = Key::parse(asked)?;
+    let key = Key::parse("subject", asked)?;
     progress.at(0, None, "what is here is gathered");
     let mut facts = rows(on, runbook, &key, asked, order).await?;
     match runbook.reads {

@@ -262,8 +262,8 @@ testkit::on_both_engines! {
         assert!(done.stopped.unwrap().contains("429"));
         // An order that cannot be looked at does not keep the others from it.
         let lost = AtomicU64::new(0);
-        let broken = Meddled::before(&world, move |_| match lost.fetch_add(1, Ordering::SeqCst) {
-            0 => Err(CallError::Unknown("the connection broke".into())),
+        let broken = Meddled::before(&world, move |call| match lost.fetch_add(1, Ordering::SeqCst) {
+            0 => Err(CallError::lost(call, "the connection broke".into())),
             _ => Ok(()),
         });
         assert_eq!(by_hand(&impatient(&world, broken)).await.unwrap(), cleaned(2, 1, 0, 1));

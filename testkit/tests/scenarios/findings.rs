@@ -382,8 +382,10 @@ testkit::on_both_engines! {
         assert_eq!(finding.subject, order.to_string());
         assert!(finding.text.contains("refund re_"), "{}", finding.text);
         let mend = finding.mend.unwrap();
-        let receipt = world.operate(mend.operation, mend.input).await.unwrap();
+        let receipt = world.operate(mend.operation, mend.input.clone()).await.unwrap();
         assert!(receipt.plan.changes.iter().any(|change| change.to == "fetched from Stripe"), "{receipt:?}");
+        let again = world.operate(mend.operation, mend.input).await.unwrap();
+        assert_eq!(again.status, ops::Status::Already, "it was asked for: {again:?}");
         world.settle().await;
         assert_eq!(found(&world, "facts_provisional").await.len(), 0);
         world.close().await;

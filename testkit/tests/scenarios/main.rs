@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
+mod attempts;
 mod broken;
 mod cases;
 mod checkout;
@@ -26,5 +27,6 @@ mod payments;
 mod reconcile;
 mod refunds;
 mod snoozes;
+mod spent;
 mod status;
 mod switches;

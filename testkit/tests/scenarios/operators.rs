@@ -129,14 +129,87 @@ testkit::on_both_engines! {
         world.close().await;
     }
 
+    /// PostgreSQL could not keep it; SQLite would.
+    async fn a_text_with_nul_in_it_is_refused_whichever_door_it_came_through(test: TestDb) {
+        let world = World::open(test).await;
+        let catalog = testkit::world::CATALOG.replace("A poster", "A\\u0000poster");
+        let catalog = shop::import::CatalogFile::parse(&catalog).unwrap();
+        let refused = world.operate("catalog.import", serde_json::json!({ "catalog": catalog })).await.unwrap_err();
+        assert_eq!(refused.code(), "invalid_input");
+        assert!(refused.to_string().contains("/catalog/product/2/name"), "{refused}");
+        let content = crate::content::CONTENT.replace("Basics", "Ba\\u0000sics");
+        let refused = world.task("courses.import", crate::content::content(&content)).await.unwrap_err();
+        assert!(refused.code() == "invalid_input" && refused.to_string().contains("NUL"), "{refused}");
+        let asked = world.view("search", serde_json::json!({ "q": "a\u{0}b" })).await.unwrap_err();
+        assert_eq!(asked.code(), "invalid_input");
+        world.close().await;
+    }
+
+    async fn an_email_that_would_be_more_than_one_buys_nothing(test: TestDb) {
+        let world = World::open(test).await;
+        for email in ["a@example.com\r\nBcc: eve@example.com", "\u{1b}[2J@example.com", "<script>@example.com", "a b@c", "a@b@c", "a"] {
+            let basket = shop::checkout::Basket { email: Some(email.into()), ..testkit::world::basket(&[("mug", 1)]) };
+            let refused = world.shop.starter.start(&world.shop, basket).await.unwrap_err();
+            assert_eq!(refused.code(), "invalid_input", "{email:?}");
+            let id: shop::ids::ProfileId = world.shop.cx().id();
+            let made = world.operate("customers.create", serde_json::json!({ "id": id, "email": email })).await;
+            assert_eq!(made.unwrap_err().code(), "invalid_input", "{email:?}");
+        }
+        assert_eq!(world.count("SELECT COUNT(*) FROM orders").await, 0);
+        world.close().await;
+    }
+
+    async fn an_empty_subject_is_called_by_its_name(test: TestDb) {
+        let world = World::open(test).await;
+        for (task, input, field) in [
+            ("runbooks.explain", serde_json::json!({ "runbook": "stuck-paid-orders", "subject": " " }), "subject"),
+            ("runbooks.explain", serde_json::json!({ "runbook": "stuck-paid-orders", "subject": "x".repeat(501) }), "subject"),
+            ("case", serde_json::json!({ "who": "" }), "who"),
+        ] {
+            let refused = world.task(task, input).await.unwrap_err().to_string();
+            assert!(refused.starts_with(field), "{refused}");
+        }
+        world.close().await;
+    }
+
+    /// There is no override: whoever is the last lets nobody in again.
+    async fn the_last_admin_is_neither_disabled_nor_made_less(test: TestDb) {
+        let world = World::open(test).await;
+        for name in ["ada", "bob", "eve"] {
+            user(&world, name, name != "eve").await;
+        }
+        let disable = |name: &'static str| world.operate("users.disable", serde_json::json!({ "name": name }));
+        let less = |name: &'static str| world.operate("users.role", serde_json::json!({ "name": name, "role": "viewer" }));
+        disable("ada").await.unwrap();
+        // Eve was invited and has no password yet: she cannot sign in.
+        assert_eq!(disable("bob").await.unwrap_err().code(), "refused_by_guard");
+        assert_eq!(less("bob").await.unwrap_err().code(), "refused_by_guard");
+        disable("eve").await.unwrap();
+        world.operate("users.enable", serde_json::json!({ "name": "ada" })).await.unwrap();
+        let (one, other) = tokio::join!(disable("ada"), less("bob"));
+        let refused: Vec<_> = [one.err(), other.err()].into_iter().flatten().map(|error| error.code()).collect();
+        assert_eq!(refused, ["refused_by_guard"], "one of two at once");
+        let cx = world.shop.cx();
+        let made = world.shop.db.write("test.token", move |tx| {
+            ops::create_token(tx, &cx, "ops", ops::Role::Admin, None)
+        });
+        made.await.unwrap();
+        disable("ada").await.unwrap();
+        less("bob").await.unwrap();
+        world.close().await;
+    }
+
     async fn a_change_needs_a_reason_and_a_role(test: TestDb) {
         let world = World::open(test).await;
         let definition = shop::OPERATIONS.iter().find(|def| def.name == "inventory.adjust").unwrap();
         let runner = ops::Runner { db: world.shop.db.clone() };
         let input = serde_json::json!({ "sku": "MUG", "change": 1 });
+        let long = "because ".repeat(251);
         for (role, reason, code) in [
             (ops::Role::Admin, None, "reason_required"),
             (ops::Role::Admin, Some("  "), "reason_required"),
+            (ops::Role::Admin, Some("\u{200b}\u{3164}\t"), "reason_required"),
+            (ops::Role::Admin, Some(long.as_str()), "invalid_input"),
             (ops::Role::Viewer, Some("counted"), "forbidden"),
         ] {
             let by = ops::By { actor: ops::Actor::operator("eve"), role, reason: reason.map(str::to_owned),
@@ -181,4 +254,14 @@ testkit::on_both_engines! {
         assert!(told["next"].as_str().unwrap().contains("makegood orders ship"), "{}", told["next"]);
         world.close().await;
     }
+}
+
+async fn user(world: &World, name: &'static str, has_password: bool) {
+    let cx = world.shop.cx();
+    let made = world.shop.db.write("test.user", move |tx| {
+        let by = ops::Actor::operator("the tests");
+        let (user, _) = ops::users::invite(tx, &cx, name, Some(ops::Role::Admin), &by)?;
+        if has_password { ops::users::set_password(tx, user.id, "hashed") } else { Ok(()) }
+    });
+    made.await.unwrap();
 }

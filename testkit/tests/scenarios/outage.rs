@@ -91,6 +91,31 @@ testkit::on_both_engines! {
         world.close().await;
     }
 
+    /// Whoever only looked has nothing to look up, and what was not looked at is about nothing that could be explained.
+    async fn while_stripe_does_not_answer_runbooks_say_so_and_to_look_again(test: TestDb) {
+        let world = World::open(test).await;
+        world.account().inject(Fault::new(Trouble::TimeoutBeforeExecuting));
+        for (task, input) in [
+            ("runbooks.detect", json!({ "runbook": "webhook-downtime" })),
+            ("runbooks.explain", json!({ "runbook": "webhook-downtime", "subject": "all" })),
+        ] {
+            let error = world.task(task, input).await.unwrap_err();
+            assert_eq!(error.code(), "busy", "{task}: {error}");
+            assert!(error.to_string().contains("Stripe does not answer"), "{error}");
+        }
+        for runbook in ["missed-refund", "dispute", "stuck-paid-orders", "stale-payments", "paid-no-access"] {
+            let found = world.task("runbooks.detect", json!({ "runbook": runbook })).await.unwrap().shown();
+            let rows = found["data"].as_array().unwrap();
+            assert!(!rows.is_empty(), "{runbook}: nobody shall believe that all is well");
+            for row in rows {
+                assert_eq!((&row["source"], &row["subject"]), (&json!("not_finished"), &json!(null)), "{row}");
+                assert_eq!(row["command"], format!("makegood runbook detect {runbook}"), "{row}");
+            }
+        }
+        world.account().clear_faults();
+        world.close().await;
+    }
+
     /// A connection that breaks in the middle; the reading that comes next goes on there, and reads no page twice.
     async fn a_reading_that_is_cut_off_goes_on_where_it_was(test: TestDb) {
         let world = World::open(test).await;
@@ -104,12 +129,12 @@ testkit::on_both_engines! {
         assert!((200..300).contains(&all), "{all} events are three pages");
         // The first page arrives, the second does not.
         let left = AtomicU64::new(1);
-        let broken = Meddled::before(&world, move |_| match left.fetch_sub(1, Ordering::SeqCst) {
+        let broken = Meddled::before(&world, move |call| match left.fetch_sub(1, Ordering::SeqCst) {
             1 => Ok(()),
-            _ => Err(CallError::Unknown("the connection broke".into())),
+            _ => Err(CallError::lost(call, "the connection broke".into())),
         });
         let cut_off = shop_with(&world, broken);
-        assert_eq!(cut_off.backfill().await.unwrap_err().code(), "outcome_unknown");
+        assert_eq!(cut_off.backfill().await.unwrap_err().code(), "busy", "nothing is unknown of a read");
         let first = world.count("SELECT COUNT(*) FROM stripe_events").await as u64;
         assert!(first > 0);
         // Meanwhile it goes on selling.

@@ -21,15 +21,13 @@ use crate::cli::task::Wanted;
 use crate::cli::terminal::Terminal;
 use crate::clock::{OsEntropy, SystemClock};
 use crate::config::{Config, Problem, Sources, explain};
+use crate::dev::USUAL_FOLDER;
 use crate::doctor::Patient;
 use crate::secrets::Secrets;
 use crate::serve::asked_to_stop;
 use crate::surroundings::{Serving, Surroundings};
 use crate::watching::alerts;
 use crate::{people, tasks, tokens, worker};
-
-/// Where `makegood dev` keeps its data unless it is told otherwise.
-const DEV_DATA_DIR: &str = "makegood-data";
 
 /// How often the line that says how far a task is may change.
 const REDRAWN: Duration = Duration::from_millis(100);
@@ -43,11 +41,16 @@ pub struct Local {
     _place: Option<Place>,
 }
 
-/// The configuration of this process.
+/// The configuration of a command; beside `makegood dev` it knows where that listens.
 pub fn config() -> Result<Config, Failure> {
-    Sources::of_process(None)
-        .and_then(|sources| Config::load(&sources))
-        .map_err(|problems| misconfigured(&problems))
+    let sources = Sources::of_process(None).map(Sources::beside_dev);
+    sources.and_then(|sources| Config::load(&sources)).map_err(|problems| misconfigured(&problems))
+}
+
+/// The configuration of a server: what `makegood dev` has left is none of it.
+pub fn served_config() -> Result<Config, Failure> {
+    let sources = Sources::of_process(None);
+    sources.and_then(|sources| Config::load(&sources)).map_err(|problems| misconfigured(&problems))
 }
 
 fn misconfigured(problems: &[Problem]) -> Failure {
@@ -85,9 +88,9 @@ impl Local {
             && !path.exists()
         {
             terminal.say(&format!("there was no database at {}; made a new one", path.display()));
-            if Path::new(DEV_DATA_DIR).is_dir() {
+            if Path::new(USUAL_FOLDER).is_dir() {
                 terminal
-                    .say(&format!("that of `makegood dev` is another: DATA_DIR={DEV_DATA_DIR} makegood …"));
+                    .say(&format!("that of `makegood dev` is another: DATA_DIR={USUAL_FOLDER} makegood …"));
             }
         }
         Ok(Local { app: opened(app::open(config).await)?, _place: None })

@@ -19,7 +19,7 @@ use super::terminal::Terminal;
 use crate::people::{Invitation, Wanted};
 use crate::tokens;
 
-pub use local::{Local, config, opened};
+pub use local::{Local, config, opened, served_config};
 pub use remote::Remote;
 
 /// What running an operation gives, in the form in which the API shows it.
@@ -80,7 +80,7 @@ pub enum Backend {
 impl Backend {
     /// A server when one is named, else the database of the configuration.
     pub async fn open(globals: &Globals, terminal: &Terminal) -> Result<Backend, Failure> {
-        Ok(match globals.server.as_deref().filter(|server| !server.is_empty()) {
+        Ok(match globals.named_server() {
             Some(server) => Backend::Remote(Remote::new(server, globals.token_file.as_deref())?),
             None => Backend::Local(Local::open(terminal).await?),
         })
@@ -93,8 +93,7 @@ impl Backend {
         globals: &Globals,
         terminal: &Terminal,
     ) -> Result<Backend, Failure> {
-        let is_named = globals.server.as_deref().is_some_and(|server| !server.is_empty());
-        match !is_named && needs_no_database(task, input) {
+        match globals.named_server().is_none() && needs_no_database(task, input) {
             true => Ok(Backend::Local(Local::beside().await?)),
             false => Backend::open(globals, terminal).await,
         }

@@ -64,8 +64,26 @@ pub fn check(call: &Call<'_>) -> Result<Exit, Failure> {
 }
 
 pub fn env(call: &Call<'_>) -> Result<Exit, Failure> {
-    call.terminal.print(&KEYS.iter().map(lines).collect::<String>())?;
+    match call.terminal.json {
+        Some(_) => {
+            let rows: Vec<_> = KEYS.iter().map(described).collect();
+            call.terminal.print_json(&json!({ "object": "list", "data": rows, "has_more": false }))?;
+        }
+        None => call.terminal.print(&KEYS.iter().map(lines).collect::<String>())?,
+    }
     Ok(Exit::Ok)
+}
+
+fn described(key: &Key) -> serde_json::Value {
+    let words = match key.form {
+        Form::Choice(words) => json!(words),
+        Form::Bool => json!(["true", "false"]),
+        _ => json!(null),
+    };
+    json!({
+        "key": key.name, "default": key.default, "help": key.help, "words": words, "used": key.used == Use::Now,
+        "secret": key.secrecy == Secrecy::Secret,
+    })
 }
 
 /// A key as a commented line that becomes a setting when the `#` is taken away.

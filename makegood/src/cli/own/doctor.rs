@@ -46,7 +46,7 @@ pub async fn run(
     input: Value,
 ) -> Result<Exit, Failure> {
     let file = matches.get_one::<PathBuf>(BUNDLE);
-    let is_named = globals.server.as_deref().is_some_and(|server| !server.is_empty());
+    let is_named = globals.named_server().is_some();
     let patient = Patient::here().await;
     let rows = match is_named {
         true => asked(terminal, globals, input).await?,

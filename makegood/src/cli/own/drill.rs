@@ -84,7 +84,7 @@ pub async fn run(call: &Call<'_>, arguments: Arguments) -> Result<Exit, Failure>
 async fn record(call: &Call<'_>, all: &[Drilled], on: &str) -> Result<String, String> {
     let operation = shop::OPERATIONS.iter().find(|operation| operation.name == "drills.record");
     let operation = operation.ok_or("there is no such operation")?;
-    let is_remote = call.globals.server.as_deref().is_some_and(|server| !server.is_empty());
+    let is_remote = call.globals.named_server().is_some();
     if !is_remote {
         let config = config().map_err(|why| why.detail)?;
         // A drill on a machine without a shop makes none.

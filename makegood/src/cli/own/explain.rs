@@ -50,7 +50,7 @@ fn json(page: &ErrorPage) -> Value {
 fn text(page: &ErrorPage, look: Look) -> String {
     let wrapped = |text: &str| wrap(text, look.width.unwrap_or(100).min(100)).join("\n");
     let retry = if page.retryable { "The same may succeed later." } else { "Trying again changes nothing." };
-    let codes = format!("{} · HTTP {} · exit code {}", page.code, page.status, Exit::of(page.code) as u8);
+    let codes = format!("{} · {} · exit code {}", page.code, page.said(), Exit::of(page.code) as u8);
     let runbook = page.runbook.map_or(String::new(), |id| format!("\nmakegood runbook show {id}\n"));
     format!(
         "{}\n{}\n\n{}\n\n{}\n{}\n\n{retry}\n{runbook}",

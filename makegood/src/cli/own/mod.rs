@@ -255,7 +255,7 @@ async fn whoami(call: &Call<'_>) -> Result<Exit, Failure> {
 
 fn openapi(call: &Call<'_>) -> Result<Exit, Failure> {
     let document = crate::http::openapi::describe(&config()?.app_url);
-    call.terminal.print(&serde_json::to_string_pretty(&document)?)?;
+    call.terminal.print(&call.terminal.document(&document)?)?;
     Ok(Exit::Ok)
 }
 

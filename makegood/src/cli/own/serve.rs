@@ -3,7 +3,7 @@
 use tracing_subscriber::EnvFilter;
 
 use super::Call;
-use crate::cli::backend::{config, opened};
+use crate::cli::backend::{opened, served_config};
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::terminal::Paint;
@@ -11,7 +11,7 @@ use crate::config::LogFormat;
 use crate::serve::{self, ServeError};
 
 pub async fn run(call: &Call<'_>) -> Result<Exit, Failure> {
-    let config = config()?;
+    let config = served_config()?;
     start_logging(
         config.log_format,
         if call.globals.verbose > 0 { "debug" } else { "info" },

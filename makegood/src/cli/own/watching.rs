@@ -35,7 +35,7 @@ pub fn alerts(call: &Call<'_>, arguments: &AlertsArguments) -> Result<Exit, Fail
     let dashboard = arguments.dashboard.clone().unwrap_or_else(|| format!("{app_url}/_/"));
     let rules = alerts::rules(&app_url, &dashboard);
     let text = match call.terminal.json {
-        Some(_) => serde_json::to_string_pretty(&rules)? + "\n",
+        Some(_) => call.terminal.document(&rules)? + "\n",
         None => format!("# Written by `makegood alerts export`.\n{}", yaml(&rules)),
     };
     written(call, arguments.out.as_deref(), &text)
@@ -62,7 +62,7 @@ pub async fn test(call: &Call<'_>) -> Result<Exit, Failure> {
 }
 
 pub fn dashboards(call: &Call<'_>, arguments: &DashboardsArguments) -> Result<Exit, Failure> {
-    let text = serde_json::to_string_pretty(&dashboard::dashboard())? + "\n";
+    let text = call.terminal.document(&dashboard::dashboard())? + "\n";
     written(call, arguments.out.as_deref(), &text)
 }
 

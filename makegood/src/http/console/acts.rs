@@ -327,7 +327,7 @@ async fn apply(visit: &Visit, form: &Form<'_>, input: Map<String, Value>, plan_i
     let Some(plan_id) = plan_id.filter(|id| !id.is_empty()) else {
         return preview(visit, form, input, StatusCode::OK, None).await;
     };
-    if form.reason.is_empty() || form.reason.len() > 2_000 {
+    if !ops::says_why(&form.reason) {
         let why = Problem::new("reason_required", "Say why, in a few words: the audit log keeps it.");
         return preview(visit, form, input, StatusCode::UNPROCESSABLE_ENTITY, Some(why)).await;
     }

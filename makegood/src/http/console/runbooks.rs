@@ -162,7 +162,7 @@ pub(super) async fn apply(visit: &mut Visit) -> Shown {
         let status = page.look(visit).await?;
         return Ok(html(status, &page));
     }
-    if reason.is_empty() || reason.len() > 2_000 {
+    if !ops::says_why(&reason) {
         page.look(visit).await?;
         page.trouble = "Say why, in a few words: the audit log keeps it.".into();
         return Ok(html(StatusCode::UNPROCESSABLE_ENTITY, &page));
@@ -216,7 +216,7 @@ impl Page {
             }
         });
         let command = match subject.as_str() {
-            "" => format!("makegood runbook detect {}", runbook.id),
+            "" => runbook.detect(),
             subject => format!("makegood runbook apply {} {} --reason WHY", runbook.id, quoted(subject)),
         };
         Ok(Page {

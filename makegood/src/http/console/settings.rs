@@ -164,7 +164,7 @@ pub(super) async fn invite(visit: &mut Visit) -> Shown {
         return Ok(page.answer());
     }
     let role = Role::parse(&page.role).filter(|role| *role > Role::App);
-    if page.reason.is_empty() || page.reason.len() > 2_000 {
+    if !ops::says_why(&page.reason) {
         return Ok(page.trouble("Say why, in a few words: the audit log keeps it."));
     }
     let wanted = people::Wanted { name: page.name.clone(), role, reason: page.reason.clone() };
@@ -196,7 +196,7 @@ pub(super) async fn create_token(visit: &mut Visit) -> Shown {
     if page.name.is_empty() || page.name.len() > 200 {
         return Ok(page.trouble("Whose is it? The audit log names its bearer so."));
     }
-    if page.reason.is_empty() || page.reason.len() > 2_000 {
+    if !ops::says_why(&page.reason) {
         return Ok(page.trouble("Say why, in a few words: the audit log keeps it."));
     }
     let days = match page.days.as_str() {

@@ -7,7 +7,7 @@ use axum::response::Response;
 use db::TxResult;
 use kernel::{Duration, Error, Timestamp};
 use ops::audit::{self, Entry};
-use ops::sessions::{self, Counted, For};
+use ops::sessions::{self, Attempt, Counted, For, Tried};
 use ops::users::{self, User};
 use ops::{Actor, Role, password, token_hash};
 use serde_json::json;
@@ -147,12 +147,13 @@ async fn sign_in(visit: &Visit) -> Result<Ended, Problem> {
     };
     let (app, now) = (&visit.app, visit.now);
     let counted: Vec<Counted> = name.iter().chain([&address]).cloned().collect();
-    let wait = app.shop.db.write("sign_in.attempt", move |tx| sessions::attempt(tx, now, &counted)).await;
-    if let Some(wait) = wait.must_be_looked_up()? {
-        return Ok(Ended::Wait(wait));
-    }
+    let asked = app.shop.db.write("sign_in.attempt", move |tx| sessions::attempt(tx, now, &counted)).await;
+    let tried = match asked.must_be_looked_up()? {
+        Attempt::Wait(wait) => return Ok(Ended::Wait(wait)),
+        Attempt::May(tried) => tried,
+    };
     match known(app, &brought, now).await? {
-        Some(found) => begin(visit, found, name, address).await,
+        Some(found) => begin(visit, found, name, tried).await,
         None => {
             note_failure(visit, &brought).await?;
             Ok(Ended::Wrong)
@@ -219,7 +220,7 @@ async fn begin(
     visit: &Visit,
     found: Found,
     name: Option<Counted>,
-    address: Counted,
+    tried: Vec<Tried>,
 ) -> Result<Ended, Problem> {
     let (app, cx) = (&visit.app, visit.app.shop.cx());
     let browser = visit.head.headers.get(USER_AGENT).and_then(|told| told.to_str().ok()).unwrap_or_default();
@@ -233,7 +234,12 @@ async fn begin(
                 return Ok(None);
             }
         }
-        sessions::succeeded(tx, name.as_ref(), &address)?;
+        for tried in &tried {
+            sessions::succeeded(tx, tried)?;
+        }
+        if let Some(name) = &name {
+            sessions::forgive(tx, name)?;
+        }
         let (id, secret) = sessions::begin(tx, &cx, &found.holder, &from, &browser)?;
         let with = match found.holder {
             For::User(_) => "password",
@@ -341,12 +347,11 @@ pub(super) async fn welcome(visit: &mut Visit) -> Shown {
         Ok(user)
     });
     let user = used.await.must_be_looked_up()?;
-    let address = Counted { who: format!("address {}", visit.origin.address), borne: BORNE_BY_ADDRESS };
     let name = Counted { who: format!("name {}", token_hash(&user.name)), borne: BORNE_BY_NAME };
     let actor = Actor::operator(&user.name);
     let found = Found { holder: For::User(user.id), actor, role: user.role, kept: Some(hash) };
     let mut response = to("/_/");
-    if let Ended::In(secret) = begin(visit, found, Some(name), address).await? {
+    if let Ended::In(secret) = begin(visit, found, Some(name), Vec::new()).await? {
         SESSION.set(&visit.app, &secret, &mut response);
     }
     Ok(response)

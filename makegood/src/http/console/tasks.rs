@@ -135,7 +135,7 @@ async fn run(
 ) -> Result<Ended, Problem> {
     let input = Value::Object(input.clone());
     let task = if looks { asked.def.preview(input) } else { asked.def.read(input) }?;
-    let reason = Some(asked.reason.clone()).filter(|reason| !reason.is_empty() && reason.len() <= 2_000);
+    let reason = Some(asked.reason.clone()).filter(|reason| ops::says_why(reason));
     let mut started = tasks::begin(&visit.app, task, visit.by(reason)?, None).await?;
     let changes = !looks && asked.def.effect.changing().is_some();
     wait(visit, &mut started, changes).await
