@@ -90,6 +90,11 @@ pub const MIGRATIONS: &[Migration] = &[
     },
     ops::MIGRATION_SNOOZES,
     Migration { version: 22, name: "drills", sql: include_str!("../migrations/0013_drills.sql") },
+    Migration {
+        version: 23,
+        name: "events by their object",
+        sql: include_str!("../migrations/0014_events_by_object.sql"),
+    },
 ];
 
 /// Every operation there is. The doors are made from this list.

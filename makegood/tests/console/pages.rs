@@ -14,7 +14,7 @@ use testkit::on_both_engines;
 use crate::browser::{Browser, PASSWORD, encoded, user};
 use crate::doors::{ADMIN_TOKEN, Answer, Server, Wish};
 
-const ROLES: [Role; 5] = [Role::Viewer, Role::Support, Role::Finance, Role::Operator, Role::Admin];
+pub const ROLES: [Role; 5] = [Role::Viewer, Role::Support, Role::Finance, Role::Operator, Role::Admin];
 const NO_ORDER: &str = "ord_0199f3a27b3c7d2e8f1a2b3c4d5e6f70";
 /// What somebody may write who wants to be more than text.
 const EVIL: [&str; 6] = [
@@ -454,7 +454,7 @@ fn hidden(page: &str, name: &str) -> String {
 }
 
 /// The id of an order that was paid and confirmed.
-async fn bought(server: &Server, product: &str) -> String {
+pub async fn bought(server: &Server, product: &str) -> String {
     let basket = json!({ "items": [{ "product": product, "quantity": 1 }], "email": "buyer@example.com" });
     let started: Value = server.post("/api/v1/checkout/sessions", None, &basket).await.body;
     let session = started["id"].as_str().unwrap_or_else(|| panic!("{started}"));

@@ -148,6 +148,10 @@ fn by_object(tx: &mut Tx<'_>, kind: Object, id: &str, found: &mut Found) -> Resu
     found.add(asked_for.as_ref().map(hit::of_refund));
     found.add(inbox::waiting_about(tx, &[id])?.iter().map(hit::of_event));
     found.orders(order);
+    if found.hits.is_empty() {
+        // No order has learnt it, like a charge that failed: what is known of it, its events say.
+        found.add(inbox::about(tx, id)?.iter().map(hit::of_event));
+    }
     Ok(())
 }
 

@@ -67,8 +67,8 @@ impl Object {
     }
 }
 
-/// What a longer text could be is not looked for.
-const LONGEST: usize = 500;
+/// An email may be as long; what a longer text could be is not looked for.
+pub const LONGEST: usize = 500;
 
 impl Key {
     /// Reads a text as people paste it: with quotes around it, or the address of a page that ends with an id.
@@ -138,15 +138,15 @@ impl Key {
         match self {
             Key::Event(_) => "looked among events by their id",
             Key::Object(Object::Session, _) => {
-                "looked among facts, orders by their session, and events that wait"
+                "looked among facts, orders by their session, and events by their object"
             }
             Key::Object(Object::Intent, _) => {
-                "looked among facts, orders by their payment intent, and events that wait"
+                "looked among facts, orders by their payment intent, and events by their object"
             }
             Key::Object(Object::Refund, _) => {
-                "looked among facts, refunds asked for here, and events that wait"
+                "looked among facts, refunds asked for here, and events by their object"
             }
-            Key::Object(..) => "looked among facts and events that wait",
+            Key::Object(..) => "looked among facts, and events by their object",
             Key::Order(_) => "looked among orders by their id",
             Key::Reservation(_) => "looked among reservations by their id",
             Key::Refund(_) => "looked among refunds by their id",

@@ -24,5 +24,7 @@ pub use event::{EventSource, EventStatus, StoredEvent};
 pub use process::{Processed, process, replay};
 pub use receive::{Incoming, Receipt, Receiver};
 pub use rematch::Rematcher;
-pub use store::{Beat, errors_by_kind, find, newest_signed, of_order, oldest_waiting, pulse, waiting_about};
+pub use store::{
+    Beat, about, errors_by_kind, find, newest_signed, of_order, oldest_waiting, pulse, waiting_about,
+};
 pub use unsold::unsold_to;

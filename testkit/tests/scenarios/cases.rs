@@ -132,6 +132,19 @@ testkit::on_both_engines! {
         world.close_with(&["dispute_needs_response"]).await;
     }
 
+    async fn what_no_order_has_learnt_is_found_by_the_events_that_told_of_it(test: TestDb) {
+        let world = World::open(test).await;
+        let started = world.check_out(&[("mug", 1)]).await.unwrap();
+        world.pay(&started, "4000000000000002");
+        world.settle().await;
+        let events = world.view("events.list", json!({})).await.unwrap();
+        let failed = events["data"].as_array().unwrap().iter().find(|event| event["type"] == "charge.failed").unwrap();
+        let (event, charge) = (failed["id"].as_str().unwrap(), failed["object_id"].as_str().unwrap());
+        let found = kinds(&world, charge).await;
+        assert_eq!(found[0], ("event".to_owned(), event.to_owned()), "{found:?}");
+        world.close().await;
+    }
+
     async fn a_refund_is_found_by_its_id_here_and_by_its_id_at_stripe(test: TestDb) {
         let world = World::open(test).await;
         let ada = world.buyer("ada@example.com").await;

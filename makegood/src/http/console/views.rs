@@ -57,7 +57,11 @@ pub(super) fn home_of(resource: &str) -> &str {
     match resource {
         "catalog" | "prices" => "products",
         "reconcile" => "reconciliations",
-        "search" => "orders",
+        "resources" => "courses",
+        // What can be stopped has no list of its own.
+        "checkout" | "downloads" => "switches",
+        "doctor" | "db" => "settings",
+        "case" | "search" => "orders",
         other => other,
     }
 }
