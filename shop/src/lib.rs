@@ -95,6 +95,7 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "events by their object",
         sql: include_str!("../migrations/0014_events_by_object.sql"),
     },
+    ops::MIGRATION_REQUESTS,
 ];
 
 /// Every operation there is. The doors are made from this list.
@@ -162,6 +163,7 @@ pub const VIEWS: &[ViewDef] = &[
     ViewDef::of::<mails::views::Show>(),
     ViewDef::of::<media::views::List>(),
     ViewDef::of::<office::audit::List>(),
+    ViewDef::of::<office::audit::Show>(),
     ViewDef::of::<office::findings::List>(),
     ViewDef::of::<office::findings::Show>(),
     ViewDef::of::<office::jobs::List>(),

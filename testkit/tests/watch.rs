@@ -53,6 +53,9 @@ const LARGE: &[&str] = &[
     "inventory_ledger",
     "checkouts",
     "refunds",
+    "mails",
+    "task_runs",
+    "reconciliation_findings",
 ];
 
 /// Checks that compare one whole room with another: a contradiction may lie in any row, however old. They are run the less
@@ -74,8 +77,16 @@ const HELD: &[&str] = &[
     "prf_0199f3a27b3c7d2e8f1a2b3c4d5e6f70",
     "ent_0199f3a27b3c7d2e8f1a2b3c4d5e6f70",
     "job_0199f3a27b3c7d2e8f1a2b3c4d5e6f70",
+    "mal_0199f3a27b3c7d2e8f1a2b3c4d5e6f70",
+    "aud_0199f3a27b3c7d2e8f1a2b3c4d5e6f70",
+    "run_0199f3a27b3c7d2e8f1a2b3c4d5e6f70",
+    "rec_0199f3a27b3c7d2e8f1a2b3c4d5e6f70",
+    "tok_0199f3a27b3c7d2e8f1a2b3c4d5e6f70",
+    "req_1",
     "0199f3a27b3c7d2e8f1a2b3c4d5e6f70",
     "ada@example.com",
+    "cus_1",
+    "mug",
 ];
 
 /// A query of somebody's, and how the engine would answer it.

@@ -209,7 +209,7 @@ const stories = {
 
   "an operator finds an order, looks at what an operation would do, applies exactly that, and reads the audit log": async () => {
     const page = await signedIn({ javaScriptEnabled: false });
-    await page.getByLabel("Search by any id or email").fill(paid);
+    await page.getByLabel("Search by any id, an email or a name").fill(paid);
     await page.getByRole("button", { name: "Search" }).click();
     await page.waitForURL(`${shop}/_/orders/${paid}`);
     await page.getByRole("link", { name: "Why has the buyer (no) access?" }).click();
@@ -341,7 +341,7 @@ const stories = {
     await page.keyboard.type(password);
     await page.keyboard.press("Enter");
     await page.waitForURL(`${shop}/_/`);
-    await tabTo(page, page.getByLabel("Search by any id or email"));
+    await tabTo(page, page.getByLabel("Search by any id, an email or a name"));
     await page.keyboard.type(paid);
     await page.keyboard.press("Enter");
     await page.waitForURL(`${shop}/_/orders/${paid}`);

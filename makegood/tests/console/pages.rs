@@ -234,6 +234,15 @@ on_both_engines! {
         assert_eq!(server.count("SELECT COUNT(*) FROM audit_logs WHERE event_type = 'order_shipped'").await, 1);
         let log = op.get("/_/audit-logs").await.text;
         assert!(log.contains("the parcel left") && log.contains(">operator<"), "{log}");
+        let (_, rest) = done.text.split_once("href=\"/_/audit-logs/aud_").unwrap();
+        let entry = format!("/_/audit-logs/aud_{}", rest.split('"').next().unwrap());
+        assert!(log.contains(&format!("href=\"{entry}\"")), "{log}");
+        let shown = op.get(&entry).await.text;
+        for word in ["order_shipped", "the parcel left", "orders.ship", "X1", "req_"] {
+            assert!(shown.contains(word), "{word} is not in {shown}");
+        }
+        let found = op.get(&format!("/_/search?q={}", &entry["/_/audit-logs/".len()..])).await;
+        assert_eq!((found.status, found.header("location")), (303, entry.as_str()));
         let refused = op.get(&format!("/_/orders/{order}/cancel")).await;
         assert_eq!(refused.status, 409);
         assert!(refused.text.contains("does not hold") && !refused.text.contains("Apply exactly this"));

@@ -153,7 +153,7 @@ fn is_id(name: &str, text: &str) -> bool {
 }
 
 /// Where our own pages, by what an id begins with. What is Stripe's and has no page here is searched for.
-const PAGES: [(&str, &str); 16] = [
+const PAGES: [(&str, &str); 20] = [
     ("ord_", "/_/orders/"),
     ("evt_", "/_/events/"),
     ("prf_", "/_/people/"),
@@ -161,6 +161,10 @@ const PAGES: [(&str, &str); 16] = [
     ("run_", "/_/runs/"),
     ("rfd_", "/_/refunds/"),
     ("rec_", "/_/reconciliations/"),
+    ("mal_", "/_/mails/"),
+    ("aud_", "/_/audit-logs/"),
+    ("tok_", "/_/search?q="),
+    ("req_", "/_/search?q="),
     ("du_", "/_/disputes/"),
     ("dp_", "/_/disputes/"),
     ("res_", "/_/search?q="),
