@@ -406,6 +406,8 @@ on_both_engines! {
         let stale = finance.post(apply, &[("subject", &order), ("plan_id", "plan_of_yesterday"), ("reason", "x")]).await;
         assert_eq!(stale.status, 409, "{}", stale.text);
         assert!(stale.text.contains("has changed since you looked"), "{}", stale.text);
+        let log = finance.get("/_/audit-logs?type=runbook_applied").await.text;
+        assert!(log.contains("<span class=\"badge bad\">failed</span>"), "what was refused is told apart: {log}");
         let fields = [("subject", order.as_str()), ("plan_id", &plan), ("reason", "the bank was wrong")];
         let done = finance.post(apply, &fields).await;
         assert_eq!(done.status, 200, "{}", done.text);

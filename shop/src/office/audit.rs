@@ -39,7 +39,7 @@ pub struct List {
 impl View for List {
     const NAME: &'static str = "audit-logs.list";
     const SUBJECT: Option<&'static str> = None;
-    const COLUMNS: &'static [&'static str] = &["id", "at", "event_type", "actor", "subject_id", "reason"];
+    const COLUMNS: &'static [&'static str] = &["id", "at", "event_type", "status", "actor", "subject_id", "reason"];
 
     fn read(&self, tx: &mut Tx<'_>, _: &Cx) -> Result<Value> {
         let before = crate::view::after(&self.page, |id: AuditId| audit::is_there(tx, id))?;
@@ -97,5 +97,13 @@ fn shown(row: &Row) -> Result<Value> {
     // SQLite keeps JSON as text; whoever reads it is not to know.
     entry["data"] = row.get("data")?;
     entry["order_id"] = order.map(|id| id.to_string()).into();
+    entry["status"] = status(&entry).into();
     Ok(entry)
+}
+
+/// How the run ended of which an entry tells: one that failed or was refused is called as one that was done. Every other entry
+/// is of what has happened.
+fn status(entry: &Value) -> Option<String> {
+    let of_run = (entry["subject_type"] == "run").then(|| entry["data"]["status"].as_str()).flatten();
+    of_run.map(str::to_owned)
 }
