@@ -12,7 +12,7 @@ use stripe::Fact;
 use super::find;
 use super::hit::{Hit, ORDER};
 use super::key::Key;
-use super::next::{Situation, next};
+use super::next::{Situation, Step, next};
 use crate::ids::OrderId;
 use crate::orders::{self, KnownFact};
 use crate::{checkout, disputes, entitlements, inbox, inventory, refunds};
@@ -76,6 +76,7 @@ fn explain(tx: &mut Tx<'_>, cx: &Cx, id: OrderId) -> Result<Value> {
         refund: refunds.last(),
         now: cx.now,
     });
+    let said: Vec<String> = steps.iter().map(Step::to_string).collect();
     Ok(json!({
         "object": "explanation",
         "order": orders::views::json(&order),
@@ -88,8 +89,9 @@ fn explain(tx: &mut Tx<'_>, cx: &Cx, id: OrderId) -> Result<Value> {
         "provisional": facts.iter().filter(|known| known.fact.provisional().is_some())
             .map(|known| known.fact.object_id()).collect::<Vec<_>>(),
         "checkout_url": checkout.as_ref().and_then(|checkout| checkout.url.clone()),
-        "next": steps.join(" "),
-        "steps": steps,
+        "next": said.join(" "),
+        "steps": said,
+        "to_do": steps,
     }))
 }
 

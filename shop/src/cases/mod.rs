@@ -17,6 +17,6 @@ pub use explain::Explain;
 pub use find::{Find, orders_behind};
 pub use hit::Hit;
 pub use key::{Key, LONGEST, Object};
-pub use next::{Situation, next};
+pub use next::{Situation, Step, next};
 pub use remedy::Remedy;
 pub use verdict::{Account, AtStripe, Evidence, Held, Place, Purchase, Verdict, WaitingEvent, judge};

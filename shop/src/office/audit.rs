@@ -39,7 +39,8 @@ pub struct List {
 impl View for List {
     const NAME: &'static str = "audit-logs.list";
     const SUBJECT: Option<&'static str> = None;
-    const COLUMNS: &'static [&'static str] = &["id", "at", "event_type", "status", "actor", "subject_id", "reason"];
+    const COLUMNS: &'static [&'static str] =
+        &["at", "event_type", "status", "actor", "subject_id", "reason", "id"];
 
     fn read(&self, tx: &mut Tx<'_>, _: &Cx) -> Result<Value> {
         let before = crate::view::after(&self.page, |id: AuditId| audit::is_there(tx, id))?;
