@@ -116,6 +116,9 @@ async fn follow(browser: &mut Browser<'_>, role: Role) -> (usize, Vec<String>) {
         if !is_there {
             dead.push(format!("{} {} from {}", answer.status, way.to, way.from));
         }
+        // On a phone a row is a card, where each cell says what it is.
+        let (cells, named) = ("<td", "<td data-title=\"");
+        assert_eq!(answer.text.matches(cells).count(), answer.text.matches(named).count(), "{}", way.to);
         let mut next = if way.to.starts_with("/_/") { ways(&way.to, &answer.text) } else { Vec::new() };
         let moved = Some(answer.header("location").to_owned()).filter(|place| !place.is_empty());
         next.extend(moved.map(|to| Way { to, from: way.to.clone() }));

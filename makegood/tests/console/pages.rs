@@ -193,6 +193,13 @@ on_both_engines! {
         for word in ["confirmed", "Stripe received", "Payment succeeded", "What comes next", "checkout.session.completed"] {
             assert!(page.contains(word), "{word} is not in {page}");
         }
+        let (_, comes) = page.split_once("What comes next").unwrap();
+        let (comes, _) = comes.split_once("</section>").unwrap();
+        assert!(comes.contains(&format!("<code>makegood orders ship {order} --reason WHY</code>")), "{comes}");
+        assert!(comes.contains(&format!("href=\"/_/orders/{order}/ship\"")), "the button stands beside it: {comes}");
+        let noted = "<dt>As the order expects</dt><dd>yes</dd>";
+        assert!(page.contains(noted) && page.contains("<dt>Payment intent</dt><dd><a href=\"/_/search?q=pi_"), "{page}");
+        assert!(!page.contains("paymentIntentId") && !page.contains("agrees true"), "{page}");
         let (offered, refused) = page.split_once("What does not go now").unwrap();
         assert!(offered.contains(&format!("href=\"/_/orders/{order}/ship\"")), "{page}");
         assert!(offered.contains("/_/refunds/create?order="), "{page}");
@@ -207,7 +214,8 @@ on_both_engines! {
         let ship = format!("/_/orders/{order}/ship");
         let preview = op.get(&ship).await;
         assert_eq!(preview.status, 200);
-        assert!(preview.text.contains("What would change") && preview.text.contains("order_is_confirmed"));
+        let guard = "<span title=\"order_is_confirmed\">order is confirmed</span>";
+        assert!(preview.text.contains("What would change") && preview.text.contains(guard), "{}", preview.text);
         assert_eq!(server.count("SELECT COUNT(*) FROM audit_logs WHERE event_type = 'order_shipped'").await, 0);
         let plan = hidden(&preview.text, "plan_id");
         assert!(preview.text.contains(&format!("makegood orders ship {order} --reason WHY")), "{}", preview.text);
