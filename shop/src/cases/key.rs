@@ -190,7 +190,7 @@ impl Key {
                 "looked among entries of the audit log by their request; what only looks leaves none"
             }
             Key::Bare(_) => "looked among everything that has an id of ours, by that id",
-            Key::Email(_) => "looked among profiles and orders by their email, and among users by their name",
+            Key::Email(_) => "looked among profiles and orders by their email",
             Key::Word(_) => {
                 "it is neither an email nor the id of an event (evt_), session (cs_), payment intent (pi_), charge (ch_), \
                  refund (re_, rfd_), dispute (dp_), order (ord_), reservation (res_), profile (prf_), entitlement (ent_), \
