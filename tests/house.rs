@@ -37,7 +37,8 @@ const NOT_FROM_OUTSIDE: &[(&str, &[&str])] = &[
 /// The rooms of the shop, the highest shelf first. Uses run down, never up, never between neighbours.
 const SHELVES: &[&[&str]] = &[
     &["runbooks"],
-    &["reconcile", "cases", "import", "office"],
+    &["cases"],
+    &["reconcile", "import", "office"],
     &["inbox"],
     &["checkout", "claims", "refunds", "disputes", "privacy", "downloads"],
     &["orders"],
@@ -68,6 +69,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "cases",
         &[
+            "reconcile",
+            "office",
             "inbox",
             "checkout",
             "claims",

@@ -168,6 +168,10 @@ testkit::on_both_engines! {
         let audit = stage.type_in("audit list --type catalog_imported --json").ends(0).json();
         assert_eq!(audit["data"].as_array().unwrap().len(), 1, "{audit}");
         assert_eq!((audit["data"][0]["reason"].as_str(), audit["data"][0]["actor_type"].as_str()), (Some("first"), Some("operator")));
+        let entry = audit["data"][0]["id"].as_str().unwrap();
+        let shown = stage.type_in(&format!("audit show {entry}")).ends(0);
+        assert!(shown.out.contains("catalog.import") && shown.out.contains("first"), "{shown:?}");
+        assert!(stage.type_in(&format!("find {entry}")).ends(0).out.contains(&format!("makegood audit show {entry}")));
     }
 
     async fn what_is_kept_as_json_is_shown_as_json_on_both_engines(test: TestDb) {

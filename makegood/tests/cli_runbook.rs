@@ -221,6 +221,13 @@ testkit::on_both_engines! {
         for event in ["stock_recounted", "runbook_applied"] {
             assert!(kept.contains(&(event, "counted")), "{kept:?}");
         }
+        let path = "/api/v1/admin/audit-logs?type=runbook_applied";
+        let listed = server.get(path, Some(ADMIN_TOKEN)).await.body["data"].as_array().unwrap().clone();
+        let ended: Vec<&str> = listed.iter().map(|row| row["status"].as_str().unwrap()).collect();
+        // The plan of yesterday, and before it support, who may not recount.
+        assert_eq!(ended, ["done", "failed", "failed"], "what was refused is told apart: {listed:?}");
+        let entry = server.get(&format!("/api/v1/admin/audit-logs/{}", listed[1]["id"].as_str().unwrap()), Some(ADMIN_TOKEN)).await;
+        assert_eq!((&entry.body["status"], &entry.body["data"]["error"]["code"]), (&json!("failed"), &json!("stale_plan")));
     }
 
     async fn through_a_server_the_same_plan_is_shown_and_applied(test: TestDb) {

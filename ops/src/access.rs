@@ -249,6 +249,11 @@ pub fn revoke_token(tx: &mut Tx<'_>, cx: &Cx, id: Id<TokenKind>) -> Result<()> {
     if changed == 1 { Ok(()) } else { Err(Error::not_found("live token", id)) }
 }
 
+/// One token, without what is secret.
+pub fn find_token(tx: &mut Tx<'_>, id: Id<TokenKind>) -> Result<Option<ApiToken>> {
+    tx.query_opt("SELECT * FROM api_tokens WHERE id = $1", &[id.into()])?.as_ref().map(read).transpose()
+}
+
 /// All tokens, without what is secret.
 pub fn list_tokens(tx: &mut Tx<'_>) -> Result<Vec<ApiToken>> {
     tx.query("SELECT * FROM api_tokens ORDER BY created_at DESC", &[])?.iter().map(read).collect()

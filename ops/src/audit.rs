@@ -110,6 +110,11 @@ pub fn is_there(tx: &mut Tx<'_>, id: AuditId) -> Result<bool> {
     Ok(tx.query_opt("SELECT id FROM audit_logs WHERE id = $1", &[id.into()])?.is_some())
 }
 
+/// One entry.
+pub fn find(tx: &mut Tx<'_>, id: AuditId) -> Result<Option<Row>> {
+    tx.query_opt("SELECT * FROM audit_logs WHERE id = $1", &[id.into()])
+}
+
 /// Which entries to list.
 #[derive(Debug, Clone, Default)]
 pub struct Filter {
@@ -119,6 +124,8 @@ pub struct Filter {
     pub order_id: Option<Uuid>,
     /// Only about this subject.
     pub subject_id: Option<String>,
+    /// Only what this request wrote.
+    pub request_id: Option<String>,
     /// Only entries before this one (paging).
     pub before: Option<Uuid>,
     /// At most so many.
@@ -138,7 +145,8 @@ pub fn list(tx: &mut Tx<'_>, filter: &Filter) -> Result<Vec<Row>> {
     only("event_type =", filter.event_type.as_ref().map(Value::from));
     only("order_id =", filter.order_id.map(Value::from));
     only("subject_id =", filter.subject_id.as_ref().map(Value::from));
-    let filtered = filter.event_type.is_some() || filter.order_id.is_some() || filter.subject_id.is_some();
+    only("request_id =", filter.request_id.as_ref().map(Value::from));
+    let filtered = conditions.len() > 1;
     let newest = NewestFirst { table: "audit_logs", made_at: "at", filtered };
     if let Some(before) = filter.before {
         params.push(before.into());

@@ -24,8 +24,8 @@ mod view;
 use db::Migration;
 
 pub use access::{
-    Actor, ActorKind, ApiToken, By, Role, TokenKind, authenticate, create_token, list_tokens, note_token_use,
-    revoke_token, says_why, secret, token_hash,
+    Actor, ActorKind, ApiToken, By, Role, TokenKind, authenticate, create_token, find_token, list_tokens,
+    note_token_use, revoke_token, says_why, secret, token_hash,
 };
 pub use check::{Check, Finding, Found, ITSELF, LISTED, Mend, Severity, in_all};
 pub use idempotency::{
@@ -56,6 +56,10 @@ pub const MIGRATION_RESULTS: Migration =
 /// What operators have put off.
 pub const MIGRATION_SNOOZES: Migration =
     Migration { version: 21, name: "snoozed findings", sql: include_str!("snoozes.sql") };
+
+/// The audit log by the request that wrote it.
+pub const MIGRATION_REQUESTS: Migration =
+    Migration { version: 27, name: "audit log by request", sql: include_str!("requests.sql") };
 
 /// The tables of this crate that only grow: a program that runs may add to them, and nothing else.
 pub const ONLY_GROW: [&str; 2] = ["audit_logs", "audit_chain"];

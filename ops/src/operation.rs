@@ -42,6 +42,13 @@ pub struct Guard {
     pub seen: String,
 }
 
+impl Guard {
+    /// Its name as people read it.
+    pub fn in_words(&self) -> String {
+        self.name.replace('_', " ")
+    }
+}
+
 /// What an operation would do now.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {

@@ -100,6 +100,12 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "what only grows is not replaced",
         sql: include_str!("../migrations/0015_only_grow.sql"),
     },
+    Migration {
+        version: 26,
+        name: "events by their object",
+        sql: include_str!("../migrations/0016_events_by_object.sql"),
+    },
+    ops::MIGRATION_REQUESTS,
 ];
 
 /// Every operation there is. The doors are made from this list.
@@ -167,6 +173,7 @@ pub const VIEWS: &[ViewDef] = &[
     ViewDef::of::<mails::views::Show>(),
     ViewDef::of::<media::views::List>(),
     ViewDef::of::<office::audit::List>(),
+    ViewDef::of::<office::audit::Show>(),
     ViewDef::of::<office::findings::List>(),
     ViewDef::of::<office::findings::Show>(),
     ViewDef::of::<office::jobs::List>(),

@@ -109,7 +109,7 @@ fn table() -> String {
         };
         writeln!(text, "\n{name}").expect("a text grows");
         for step in next(&situation) {
-            writeln!(text, "  - {}", named(&step)).expect("a text grows");
+            writeln!(text, "  - {}", named(&step.to_string())).expect("a text grows");
         }
     }
     text

@@ -3,6 +3,7 @@
 /// Commands whose words are not those of the operation's, view's or task's name.
 pub const RENAMED: &[(&str, &[&str])] = &[
     ("audit-logs.list", &["audit", "list"]),
+    ("audit-logs.show", &["audit", "show"]),
     ("audit-logs.verify", &["audit", "verify"]),
     ("search", &["find"]),
     ("drills.list", &["runbook", "history"]),
@@ -61,7 +62,11 @@ pub const GROUPS: &[Group] = &[
         "runbook",
         "What is wrong, why, and what mends it: detect, explain, preview, apply, verify, reply",
     ),
-    group(SHOP, "find", "Anything by its id, Stripe's or ours, or by an email"),
+    group(
+        SHOP,
+        "find",
+        "Anything by its id, Stripe's or ours, by an email, or by the name of a user, product or SKU",
+    ),
     group(SHOP, "orders", "Purchases: where each stands, why, and what to do"),
     group(SHOP, "events", "Stripe's events: received, processed, to be replayed"),
     group(SHOP, "entitlements", "Who may use what, and who said so"),

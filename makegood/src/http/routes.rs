@@ -398,6 +398,11 @@ fn labelled(path: &'static str, mut response: Response<Body>) -> Response<Body> 
     response
 }
 
+/// What stands in a path for one thing; an email is one, too.
+pub(super) fn may_be_an_id(text: &str) -> bool {
+    !text.contains('\0') && text.len() <= shop::cases::LONGEST
+}
+
 async fn answer(
     app: Arc<App>,
     route: &'static Route,
@@ -407,7 +412,7 @@ async fn answer(
     let path = path.map_err(|_| Problem::new("no_such_route", "the path is not UTF-8"))?;
     let mut named = path.iter().map(|(_, id)| id.to_owned());
     let ids = (named.next(), named.next());
-    if [&ids.0, &ids.1].into_iter().flatten().any(|id| id.contains('\0') || id.len() > 255) {
+    if ![&ids.0, &ids.1].into_iter().flatten().all(|id| may_be_an_id(id)) {
         return Err(Problem::new("not_found", "no id is like this"));
     }
     let Some(origin) = request.extensions().get::<Origin>().cloned() else {

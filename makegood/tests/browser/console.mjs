@@ -171,6 +171,7 @@ const PAGES = {
   drills: "/_/drills",
   runs: "/_/runs",
   audit: "/_/audit-logs",
+  "audit-entry": `/_/audit-logs/${(await api("GET", "/api/v1/admin/audit-logs")).data[0].id}`,
   users: "/_/users",
   tokens: "/_/tokens",
   settings: "/_/settings",
@@ -189,7 +190,7 @@ const PAGES = {
 const LOOKS = {
   light: { colorScheme: "light" },
   dark: { colorScheme: "dark" },
-  narrow: { colorScheme: "light", viewport: { width: 390, height: 844 } },
+  narrow: { colorScheme: "light", viewport: { width: 360, height: 800 } },
 };
 
 const stories = {
@@ -209,7 +210,7 @@ const stories = {
 
   "an operator finds an order, looks at what an operation would do, applies exactly that, and reads the audit log": async () => {
     const page = await signedIn({ javaScriptEnabled: false });
-    await page.getByLabel("Search by any id or email").fill(paid);
+    await page.getByLabel("Search by any id, an email or a name").fill(paid);
     await page.getByRole("button", { name: "Search" }).click();
     await page.waitForURL(`${shop}/_/orders/${paid}`);
     await page.getByRole("link", { name: "Why has the buyer (no) access?" }).click();
@@ -341,11 +342,11 @@ const stories = {
     await page.keyboard.type(password);
     await page.keyboard.press("Enter");
     await page.waitForURL(`${shop}/_/`);
-    await tabTo(page, page.getByLabel("Search by any id or email"));
+    await tabTo(page, page.getByLabel("Search by any id, an email or a name"));
     await page.keyboard.type(paid);
     await page.keyboard.press("Enter");
     await page.waitForURL(`${shop}/_/orders/${paid}`);
-    await tabTo(page, page.getByRole("link", { name: "Clear review" }));
+    await tabTo(page, page.getByRole("link", { name: "Clear review", exact: true }));
     await page.keyboard.press("Enter");
     await page.getByRole("heading", { name: "What would change" }).waitFor();
     await tabTo(page, page.getByLabel("Reason"));
@@ -366,6 +367,10 @@ const stories = {
         found.push(...(await faults(page)).map((fault) => `${path} (${look}): ${fault}`));
         const over = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
         if (over > 0) found.push(`${path} (${look}) is ${over} pixels too wide`);
+        if (look !== "narrow") continue;
+        const beside = await page.evaluate(() =>
+          [...document.querySelectorAll("td")].filter((cell) => cell.getBoundingClientRect().right > innerWidth).length);
+        if (beside > 0) found.push(`${path}: ${beside} cells stand beside the screen`);
       }
       await leave(page);
     }

@@ -5,5 +5,6 @@
 mod browser;
 #[path = "../doors/mod.rs"]
 mod doors;
+mod links;
 mod pages;
 mod signing_in;

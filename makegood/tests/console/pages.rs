@@ -14,7 +14,7 @@ use testkit::on_both_engines;
 use crate::browser::{Browser, PASSWORD, encoded, user};
 use crate::doors::{ADMIN_TOKEN, Answer, Server, Wish};
 
-const ROLES: [Role; 5] = [Role::Viewer, Role::Support, Role::Finance, Role::Operator, Role::Admin];
+pub const ROLES: [Role; 5] = [Role::Viewer, Role::Support, Role::Finance, Role::Operator, Role::Admin];
 const NO_ORDER: &str = "ord_0199f3a27b3c7d2e8f1a2b3c4d5e6f70";
 /// What somebody may write who wants to be more than text.
 const EVIL: [&str; 6] = [
@@ -208,6 +208,13 @@ on_both_engines! {
         for word in ["confirmed", "Stripe received", "Payment succeeded", "What comes next", "checkout.session.completed"] {
             assert!(page.contains(word), "{word} is not in {page}");
         }
+        let (_, comes) = page.split_once("What comes next").unwrap();
+        let (comes, _) = comes.split_once("</section>").unwrap();
+        assert!(comes.contains(&format!("<code>makegood orders ship {order} --reason WHY</code>")), "{comes}");
+        assert!(comes.contains(&format!("href=\"/_/orders/{order}/ship\"")), "the button stands beside it: {comes}");
+        let noted = "<dt>As the order expects</dt><dd>yes</dd>";
+        assert!(page.contains(noted) && page.contains("<dt>Payment intent</dt><dd><a href=\"/_/search?q=pi_"), "{page}");
+        assert!(!page.contains("paymentIntentId") && !page.contains("agrees true"), "{page}");
         let (offered, refused) = page.split_once("What does not go now").unwrap();
         assert!(offered.contains(&format!("href=\"/_/orders/{order}/ship\"")), "{page}");
         assert!(offered.contains("/_/refunds/create?order="), "{page}");
@@ -222,7 +229,8 @@ on_both_engines! {
         let ship = format!("/_/orders/{order}/ship");
         let preview = op.get(&ship).await;
         assert_eq!(preview.status, 200);
-        assert!(preview.text.contains("What would change") && preview.text.contains("order_is_confirmed"));
+        let guard = "<span title=\"order_is_confirmed\">order is confirmed</span>";
+        assert!(preview.text.contains("What would change") && preview.text.contains(guard), "{}", preview.text);
         assert_eq!(server.count("SELECT COUNT(*) FROM audit_logs WHERE event_type = 'order_shipped'").await, 0);
         let plan = hidden(&preview.text, "plan_id");
         assert!(preview.text.contains(&format!("makegood orders ship {order} --reason WHY")), "{}", preview.text);
@@ -249,6 +257,15 @@ on_both_engines! {
         assert_eq!(server.count("SELECT COUNT(*) FROM audit_logs WHERE event_type = 'order_shipped'").await, 1);
         let log = op.get("/_/audit-logs").await.text;
         assert!(log.contains("the parcel left") && log.contains(">operator<"), "{log}");
+        let (_, rest) = done.text.split_once("href=\"/_/audit-logs/aud_").unwrap();
+        let entry = format!("/_/audit-logs/aud_{}", rest.split('"').next().unwrap());
+        assert!(log.contains(&format!("href=\"{entry}\"")), "{log}");
+        let shown = op.get(&entry).await.text;
+        for word in ["order_shipped", "the parcel left", "orders.ship", "X1", "req_"] {
+            assert!(shown.contains(word), "{word} is not in {shown}");
+        }
+        let found = op.get(&format!("/_/search?q={}", &entry["/_/audit-logs/".len()..])).await;
+        assert_eq!((found.status, found.header("location")), (303, entry.as_str()));
         let refused = op.get(&format!("/_/orders/{order}/cancel")).await;
         assert_eq!(refused.status, 409);
         assert!(refused.text.contains("does not hold") && !refused.text.contains("Apply exactly this"));
@@ -414,6 +431,8 @@ on_both_engines! {
         let stale = finance.post(apply, &[("subject", &order), ("plan_id", "plan_of_yesterday"), ("reason", "x")]).await;
         assert_eq!(stale.status, 409, "{}", stale.text);
         assert!(stale.text.contains("has changed since you looked"), "{}", stale.text);
+        let log = finance.get("/_/audit-logs?type=runbook_applied").await.text;
+        assert!(log.contains("<span class=\"badge bad\">failed</span>"), "what was refused is told apart: {log}");
         let fields = [("subject", order.as_str()), ("plan_id", &plan), ("reason", "the bank was wrong")];
         let done = finance.post(apply, &fields).await;
         assert_eq!(done.status, 200, "{}", done.text);
@@ -471,7 +490,7 @@ fn hidden(page: &str, name: &str) -> String {
 }
 
 /// The id of an order that was paid and confirmed.
-async fn bought(server: &Server, product: &str) -> String {
+pub async fn bought(server: &Server, product: &str) -> String {
     let basket = json!({ "items": [{ "product": product, "quantity": 1 }], "email": "buyer@example.com" });
     let started: Value = server.post("/api/v1/checkout/sessions", None, &basket).await.body;
     let session = started["id"].as_str().unwrap_or_else(|| panic!("{started}"));

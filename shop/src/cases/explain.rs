@@ -12,7 +12,7 @@ use stripe::Fact;
 use super::find;
 use super::hit::{Hit, ORDER};
 use super::key::Key;
-use super::next::{Situation, next};
+use super::next::{Situation, Step, next};
 use crate::ids::OrderId;
 use crate::orders::{self, KnownFact};
 use crate::{checkout, claims, disputes, entitlements, inbox, inventory, mails, refunds};
@@ -78,6 +78,7 @@ fn explain(tx: &mut Tx<'_>, cx: &Cx, id: OrderId) -> Result<Value> {
         refund: refunds.last(),
         now: cx.now,
     });
+    let said: Vec<String> = steps.iter().map(Step::to_string).collect();
     Ok(json!({
         "object": "explanation",
         "order": orders::views::json(&order),
@@ -92,8 +93,9 @@ fn explain(tx: &mut Tx<'_>, cx: &Cx, id: OrderId) -> Result<Value> {
         "claim": claim,
         "mails": mails.iter().map(mails::views::json).collect::<Value>(),
         "checkout_url": checkout.as_ref().and_then(|checkout| checkout.url.clone()),
-        "next": steps.join(" "),
-        "steps": steps,
+        "next": said.join(" "),
+        "steps": said,
+        "to_do": steps,
     }))
 }
 

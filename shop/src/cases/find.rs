@@ -1,26 +1,29 @@
-//! Finds whatever a person has in hand: an id of Stripe's or of ours, or an email. Only the database is asked.
+//! Finds whatever a person has in hand: an id of Stripe's or of ours, an email, a name. Only the database is asked.
 
 use std::collections::BTreeSet;
 
 use db::Tx;
-use kernel::{Cx, Error, Result};
+use kernel::{Cx, Error, Id, Result};
 use ops::View;
+use ops::audit::AuditId;
+use ops::runs::RunId;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::hit::{self, Hit, ORDER};
 use super::key::{Key, Object};
-use crate::ids::{EntitlementId, OrderId, ProfileId, RefundId, ReservationId};
+use crate::ids::{EntitlementId, MailId, OrderId, ProfileId, ReconciliationId, RefundId, ReservationId};
+use crate::office::audit;
 use crate::orders::Order;
-use crate::{customers, entitlements, inbox, inventory, orders, refunds};
+use crate::{catalog, customers, entitlements, inbox, inventory, mails, orders, reconcile, refunds};
 
-/// Find anything by its id, Stripe's or ours, or by an email, and the orders it leads to
+/// Find anything by its id, Stripe's or ours, by an email or a name, and the orders it leads to
 #[derive(Debug, clap::Args, Serialize, Deserialize, JsonSchema)]
 pub struct Find {
-    /// An email or an id: of an event, session, payment, charge, refund, dispute, order, reservation, profile,
-    /// entitlement or job
-    #[arg(value_name = "ANY_ID|EMAIL")]
+    /// An email, or an id: of an event or any other object of Stripe's, of an order, reservation, refund, profile,
+    /// entitlement, mail, job, run, reconciliation, audit entry, token or request; or the name of a user, a product or a SKU
+    #[arg(value_name = "ANY_ID|EMAIL|NAME")]
     pub q: String,
 }
 
@@ -77,6 +80,14 @@ pub(super) fn look_up(tx: &mut Tx<'_>, key: &Key) -> Result<Vec<Hit>> {
         Key::Profile(id) => by_profile(tx, *id, &mut found)?,
         Key::Entitlement(id) => by_entitlement(tx, *id, &mut found)?,
         Key::Job(id) => by_job(tx, *id, &mut found)?,
+        Key::Mail(id) => found.add(mails::find(tx, *id)?.as_ref().map(hit::of_mail)),
+        Key::Audit(id) => found.add(audit::find(tx, *id)?.as_ref().map(hit::of_entry)),
+        Key::Run(id) => found.add(ops::runs::find(tx, *id)?.as_ref().map(hit::of_run)),
+        Key::Reconciliation(id) => {
+            found.add(reconcile::find(tx, *id)?.as_ref().map(hit::of_reconciliation));
+        }
+        Key::Token(id) => found.add(ops::find_token(tx, *id)?.as_ref().map(hit::of_token)),
+        Key::Request(id) => found.add(audit::of_request(tx, id)?.iter().map(hit::of_entry)),
         Key::Bare(uuid) => {
             for key in [
                 Key::Order(OrderId::from_uuid(*uuid)),
@@ -85,12 +96,17 @@ pub(super) fn look_up(tx: &mut Tx<'_>, key: &Key) -> Result<Vec<Hit>> {
                 Key::Profile(ProfileId::from_uuid(*uuid)),
                 Key::Entitlement(EntitlementId::from_uuid(*uuid)),
                 Key::Job(jobs::JobId::from_uuid(*uuid)),
+                Key::Mail(MailId::from_uuid(*uuid)),
+                Key::Audit(AuditId::from_uuid(*uuid)),
+                Key::Run(RunId::from_uuid(*uuid)),
+                Key::Reconciliation(ReconciliationId::from_uuid(*uuid)),
+                Key::Token(Id::from_uuid(*uuid)),
             ] {
                 found.hits.extend(look_up(tx, &key)?);
             }
         }
         Key::Email(email) => by_email(tx, email, &mut found)?,
-        Key::Unknown(_) => {}
+        Key::Word(word) => by_word(tx, word, &mut found)?,
     }
     found.with_their_orders(tx)
 }
@@ -148,6 +164,10 @@ fn by_object(tx: &mut Tx<'_>, kind: Object, id: &str, found: &mut Found) -> Resu
     found.add(asked_for.as_ref().map(hit::of_refund));
     found.add(inbox::waiting_about(tx, &[id])?.iter().map(hit::of_event));
     found.orders(order);
+    if found.hits.is_empty() {
+        // No order has learnt it, like a charge that failed: what is known of it, its events say.
+        found.add(inbox::about(tx, id)?.iter().map(hit::of_event));
+    }
     Ok(())
 }
 
@@ -202,6 +222,16 @@ fn by_email(tx: &mut Tx<'_>, email: &str, found: &mut Found) -> Result<()> {
         by_profile(tx, profile.id, found)?;
     }
     found.add(inbox::unsold_to(tx, email)?.iter().map(hit::of_event));
+    found.add(ops::users::find(tx, email)?.as_ref().map(hit::of_user));
     found.orders(orders::of_email(tx, email, ORDERS)?);
+    Ok(())
+}
+
+/// One word may name several things; all of them are found.
+fn by_word(tx: &mut Tx<'_>, word: &str, found: &mut Found) -> Result<()> {
+    found.add(ops::users::find(tx, word)?.as_ref().map(hit::of_user));
+    found.add(catalog::find(tx, word)?.as_ref().map(hit::of_product));
+    found.add(inventory::level(tx, word)?.as_ref().map(hit::of_stock));
+    found.add(inbox::about(tx, word)?.iter().map(hit::of_event));
     Ok(())
 }

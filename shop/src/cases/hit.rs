@@ -2,14 +2,20 @@
 
 use db::Tx;
 use kernel::{Money, Result};
+use ops::ApiToken;
+use ops::users::User;
 use serde::Serialize;
+use serde_json::Value;
 use stripe::{ChargeFact, DisputeFact, Fact, IntentFact, SessionFact, SessionPayment, SessionStatus};
 
 use super::key::Object;
+use crate::catalog::Product;
 use crate::customers;
 use crate::entitlements::{self, Entitlement};
 use crate::ids::OrderId;
 use crate::inbox::{EventStatus, StoredEvent};
+use crate::inventory::Level;
+use crate::mails::Mail;
 use crate::orders::{KnownFact, Order};
 use crate::refunds::Refund;
 
@@ -108,6 +114,95 @@ pub(super) fn of_order(order: &Order) -> Hit {
         status: Some(order.state.status().to_owned()),
         what,
         command: format!("makegood orders explain {}", order.id),
+    }
+}
+
+pub(super) fn of_mail(mail: &Mail) -> Hit {
+    let why = mail.last_error.as_deref().map_or(String::new(), |why| format!(": {why}"));
+    Hit {
+        kind: "mail",
+        id: mail.id.to_string(),
+        order: mail.order_id,
+        status: Some(mail.status.as_str().to_owned()),
+        what: format!("{} to {}{why}", mail.subject, mail.to),
+        command: format!("makegood mail show {}", mail.id),
+    }
+}
+
+/// An entry of the audit log, as it is shown.
+pub(super) fn of_entry(entry: &Value) -> Hit {
+    let text = |name: &str| entry[name].as_str().unwrap_or_default();
+    let why = entry["reason"].as_str().map_or(String::new(), |why| format!(": {why}"));
+    Hit {
+        kind: "audit_entry",
+        id: text("id").to_owned(),
+        order: text("order_id").parse().ok(),
+        status: entry["status"].as_str().map(str::to_owned),
+        what: format!("{} by {}{why}", text("event_type"), text("actor")),
+        command: format!("makegood audit show {}", text("id")),
+    }
+}
+
+/// A run of a task, as it is shown.
+pub(super) fn of_run(run: &Value) -> Hit {
+    let text = |name: &str| run[name].as_str().unwrap_or_default();
+    Hit {
+        kind: "run",
+        id: text("id").to_owned(),
+        order: run["input"]["order"].as_str().and_then(|order| order.parse().ok()),
+        status: Some(text("status").to_owned()),
+        what: format!("{} by {}", text("task"), text("actor")),
+        command: format!("makegood runs show {}", text("id")),
+    }
+}
+
+/// A comparison with Stripe, as it is shown.
+pub(super) fn of_reconciliation(run: &Value) -> Hit {
+    let text = |name: &str| run[name].as_str().unwrap_or_default();
+    Hit {
+        kind: "reconciliation",
+        id: text("id").to_owned(),
+        order: None,
+        status: Some(text("status").to_owned()),
+        what: format!("{} findings, by {}", run["remaining"], text("actor")),
+        command: format!("makegood reconciliations show {}", text("id")),
+    }
+}
+
+/// Whose token it is and what it may do, only admins see: they list them.
+pub(super) fn of_token(token: &ApiToken) -> Hit {
+    for_admins("token", token.id.to_string(), "a token of the admin API", "makegood tokens list")
+}
+
+/// The same holds for users.
+pub(super) fn of_user(user: &User) -> Hit {
+    let did = format!("makegood audit list --subject {}", user.name);
+    for_admins("user", user.name.clone(), "somebody who signs in to the console", &did)
+}
+
+fn for_admins(kind: &'static str, id: String, what: &str, command: &str) -> Hit {
+    Hit { kind, id, order: None, status: None, what: what.to_owned(), command: command.to_owned() }
+}
+
+pub(super) fn of_product(product: &Product) -> Hit {
+    Hit {
+        kind: "product",
+        id: product.id.clone(),
+        order: None,
+        status: Some(if product.active { "active" } else { "inactive" }.to_owned()),
+        what: product.name.clone(),
+        command: "makegood products list".into(),
+    }
+}
+
+pub(super) fn of_stock(level: &Level) -> Hit {
+    Hit {
+        kind: "stock",
+        id: level.sku.clone(),
+        order: None,
+        status: None,
+        what: format!("{} pieces, {} can be sold", level.stock_count, level.available),
+        command: "makegood inventory list".into(),
     }
 }
 

@@ -2,10 +2,13 @@
 
 use jobs::JobId;
 use kernel::{Error, Id, IdParseError, Kind, Result};
+use ops::TokenKind;
+use ops::audit::AuditId;
+use ops::runs::RunId;
 use uuid::Uuid;
 
 use crate::customers::is_email;
-use crate::ids::{EntitlementId, OrderId, ProfileId, RefundId, ReservationId};
+use crate::ids::{EntitlementId, MailId, OrderId, ProfileId, ReconciliationId, RefundId, ReservationId};
 
 /// What a person has in hand.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,12 +29,24 @@ pub enum Key {
     Entitlement(EntitlementId),
     /// Background work.
     Job(JobId),
+    /// Something that a buyer was told.
+    Mail(MailId),
+    /// An entry of the audit log.
+    Audit(AuditId),
+    /// A task that runs or has run.
+    Run(RunId),
+    /// A comparison with Stripe.
+    Reconciliation(ReconciliationId),
+    /// A token of the admin API.
+    Token(Id<TokenKind>),
+    /// A request to this server, by the id that it was answered with.
+    Request(String),
     /// An id of ours without its prefix, as SQL shows it: of what, nobody can tell by looking at it.
     Bare(Uuid),
     /// An email.
     Email(String),
-    /// Nothing that is known here.
-    Unknown(String),
+    /// A word: a user's name, a product, a SKU, an object of Stripe's of which only events may tell; or nothing that is known.
+    Word(String),
 }
 
 /// Which kind of object at Stripe.
@@ -68,8 +83,8 @@ impl Object {
     }
 }
 
-/// What a longer text could be is not looked for.
-const LONGEST: usize = 500;
+/// An email may be as long; what a longer text could be is not looked for.
+pub const LONGEST: usize = 500;
 
 impl Key {
     /// Reads a text as people paste it: with quotes around it, or the address of a page that ends with an id. `at` is the field
@@ -86,9 +101,9 @@ impl Key {
             let mut parts = text.rsplit(['/', '?', '&', '=', '#']).filter(|part| !part.is_empty());
             let known = parts.find_map(|part| {
                 let key = Key::one(part).ok()?;
-                (!matches!(key, Key::Unknown(_))).then_some(key)
+                (!matches!(key, Key::Word(_))).then_some(key)
             });
-            return Ok(known.unwrap_or_else(|| Key::Unknown(text.to_owned())));
+            return Ok(known.unwrap_or_else(|| Key::Word(text.to_owned())));
         }
         Key::one(text)
     }
@@ -114,9 +129,15 @@ impl Key {
             "prf" => own(text).map(Key::Profile),
             "ent" => own(text).map(Key::Entitlement),
             "job" => own(text).map(Key::Job),
+            "mal" => own(text).map(Key::Mail),
+            "aud" => own(text).map(Key::Audit),
+            "run" => own(text).map(Key::Run),
+            "rec" => own(text).map(Key::Reconciliation),
+            "tok" => own(text).map(Key::Token),
+            "req" => Ok(Key::Request(owned())),
             _ => Ok(match text.parse::<Uuid>() {
                 Ok(uuid) => Key::Bare(uuid),
-                Err(_) => Key::Unknown(owned()),
+                Err(_) => Key::Word(owned()),
             }),
         }
     }
@@ -124,13 +145,20 @@ impl Key {
     /// As it is shown.
     pub fn shown(&self) -> String {
         match self {
-            Key::Event(id) | Key::Object(_, id) | Key::Email(id) | Key::Unknown(id) => id.clone(),
+            Key::Event(id) | Key::Object(_, id) | Key::Request(id) | Key::Email(id) | Key::Word(id) => {
+                id.clone()
+            }
             Key::Order(id) => id.to_string(),
             Key::Reservation(id) => id.to_string(),
             Key::Refund(id) => id.to_string(),
             Key::Profile(id) => id.to_string(),
             Key::Entitlement(id) => id.to_string(),
             Key::Job(id) => id.to_string(),
+            Key::Mail(id) => id.to_string(),
+            Key::Audit(id) => id.to_string(),
+            Key::Run(id) => id.to_string(),
+            Key::Reconciliation(id) => id.to_string(),
+            Key::Token(id) => id.to_string(),
             Key::Bare(id) => id.to_string(),
         }
     }
@@ -140,29 +168,36 @@ impl Key {
         match self {
             Key::Event(_) => "looked among events by their id",
             Key::Object(Object::Session, _) => {
-                "looked among facts, orders by their session, and events that wait"
+                "looked among facts, orders by their session, and events by their object"
             }
             Key::Object(Object::Intent, _) => {
-                "looked among facts, orders by their payment intent, and events that wait"
+                "looked among facts, orders by their payment intent, and events by their object"
             }
             Key::Object(Object::Refund, _) => {
-                "looked among facts, refunds asked for here, and events that wait"
+                "looked among facts, refunds asked for here, and events by their object"
             }
-            Key::Object(..) => "looked among facts and events that wait",
+            Key::Object(..) => "looked among facts, and events by their object",
             Key::Order(_) => "looked among orders by their id",
             Key::Reservation(_) => "looked among reservations by their id",
             Key::Refund(_) => "looked among refunds by their id",
             Key::Profile(_) => "looked among profiles by their id",
             Key::Entitlement(_) => "looked among entitlements by their id",
             Key::Job(_) => "looked among jobs that wait or have given up; what is done is gone",
-            Key::Bare(_) => {
-                "looked among orders, reservations, refunds, profiles, entitlements and jobs by their id"
+            Key::Mail(_) => "looked among mails by their id",
+            Key::Audit(_) => "looked among entries of the audit log by their id",
+            Key::Run(_) => "looked among runs of tasks of the last 90 days by their id",
+            Key::Reconciliation(_) => "looked among comparisons with Stripe by their id",
+            Key::Token(_) => "looked among tokens by their id",
+            Key::Request(_) => {
+                "looked among entries of the audit log by their request; what only looks leaves none"
             }
+            Key::Bare(_) => "looked among everything that has an id of ours, by that id",
             Key::Email(_) => "looked among profiles and orders by their email",
-            Key::Unknown(_) => {
+            Key::Word(_) => {
                 "it is neither an email nor the id of an event (evt_), session (cs_), payment intent (pi_), charge (ch_), \
-                 refund (re_, rfd_), dispute (dp_), order (ord_), reservation (res_), profile (prf_), entitlement (ent_) or \
-                 job (job_), which are what is looked among"
+                 refund (re_, rfd_), dispute (dp_), order (ord_), reservation (res_), profile (prf_), entitlement (ent_), \
+                 job (job_), mail (mal_), audit entry (aud_), run (run_), reconciliation (rec_), token (tok_) or request \
+                 (req_), nor a user's name, a product or a SKU, which are what is looked among"
             }
         }
     }
@@ -180,7 +215,10 @@ mod tests {
 
     #[test]
     fn what_begins_like_an_id_of_ours_and_is_none_is_said_so() {
-        for wrong in ["ord_1", "prf_", "rfd_zz", "res_0199", "ent_x", "job_12"] {
+        for wrong in [
+            "ord_1", "prf_", "rfd_zz", "res_0199", "ent_x", "job_12", "mal_1", "aud_", "run_x", "rec_1",
+            "tok_1",
+        ] {
             let error = Key::parse("q", wrong).unwrap_err();
             assert_eq!(error.code(), "invalid_input", "{wrong}");
             assert!(error.to_string().contains("32 hex digits"), "{error}");
@@ -191,9 +229,9 @@ mod tests {
     }
 
     #[test]
-    fn what_is_nothing_we_know_stays_what_it_is() {
+    fn what_has_no_form_of_an_id_is_a_word() {
         for text in ["cus_1", "hello", "a b@c", "@", "a@", "@b", "a@b@c", "https://example.com/x"] {
-            assert_eq!(Key::parse("q", text).unwrap(), Key::Unknown(text.into()), "{text}");
+            assert_eq!(Key::parse("q", text).unwrap(), Key::Word(text.into()), "{text}");
         }
     }
 
@@ -212,13 +250,14 @@ mod tests {
             ("du_1", object(Object::Dispute, "du_1")),
             ("issfr_1", object(Object::Warning, "issfr_1")),
             ("prv_1", object(Object::Review, "prv_1")),
+            ("req_1", Key::Request("req_1".into())),
             ("ada@example.com", Key::Email("ada@example.com".into())),
             ("ord_team@example.com", Key::Email("ord_team@example.com".into())),
         ] {
             assert_eq!(Key::parse("q", text).unwrap(), key);
             assert_eq!(key.shown(), text);
         }
-        for prefix in ["ord", "res", "rfd", "prf", "ent", "job"] {
+        for prefix in ["ord", "res", "rfd", "prf", "ent", "job", "mal", "aud", "run", "rec", "tok"] {
             let text = format!("{prefix}_{HEX}");
             assert_eq!(Key::parse("q", &text).unwrap().shown(), text);
         }

@@ -66,6 +66,21 @@ impl Remedy {
         Remedy::of_order("orders.mend", "mend", order)
     }
 
+    /// Says that what was bought is on its way.
+    pub fn ship(order: OrderId) -> Remedy {
+        Remedy::of_order("orders.ship", "ship", order)
+    }
+
+    /// Sends all the money back.
+    pub fn refund(order: OrderId) -> Remedy {
+        Remedy {
+            operation: "refunds.create",
+            input: json!({ "order": order }),
+            command: format!("makegood refunds create {order}"),
+            api: "POST /api/v1/admin/refunds/create".into(),
+        }
+    }
+
     fn of_order(operation: &'static str, verb: &str, order: OrderId) -> Remedy {
         Remedy {
             operation,

@@ -51,6 +51,7 @@ impl View for Log {
                 subject_id: self.subject.clone(),
                 before: before.map(|id| id.uuid()),
                 limit: self.page.fetch(),
+                ..Filter::default()
             };
             rows.extend(audit::list(tx, &filter)?);
         }

@@ -25,6 +25,6 @@ pub use process::{Processed, process, replay};
 pub use receive::{Incoming, Receipt, Receiver};
 pub use rematch::Rematcher;
 pub use store::{
-    Beat, errors_by_kind, find, newest_signed, of_order, oldest_waiting, pulse, waiting, waiting_about,
+    Beat, about, errors_by_kind, find, newest_signed, of_order, oldest_waiting, pulse, waiting, waiting_about,
 };
 pub use unsold::unsold_to;

@@ -318,6 +318,16 @@ pub fn waiting_about(tx: &mut Tx<'_>, objects: &[&str]) -> Result<Vec<StoredEven
     tx.query(&sql, &[Value::array(objects.iter().copied())])?.iter().map(read).collect()
 }
 
+/// The newest events about this object, however they ended.
+pub fn about(tx: &mut Tx<'_>, object: &str) -> Result<Vec<StoredEvent>> {
+    // The first condition is the index's own.
+    let sql = format!(
+        "SELECT {COLUMNS} FROM stripe_events WHERE object_id IS NOT NULL AND object_id = $1
+         ORDER BY received_at DESC, stripe_event_id DESC LIMIT 50"
+    );
+    tx.query(&sql, &[object.into()])?.iter().map(read).collect()
+}
+
 /// Which events to list.
 #[derive(Debug, Default)]
 pub(super) struct Filter {

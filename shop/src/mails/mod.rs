@@ -12,4 +12,4 @@ pub mod views;
 pub use letter::{Bought, ClaimLink, Confirmation, Letter, SignInLink};
 pub use mail::{Mail, MailKind, MailStatus};
 pub use send::{NewMail, SEND, is_written, run, write};
-pub use store::{of_order, of_orders};
+pub use store::{find, of_order, of_orders};

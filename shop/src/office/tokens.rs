@@ -20,8 +20,7 @@ pub struct Revoke {
 }
 
 fn state(tx: &mut Tx<'_>, id: Id<ops::TokenKind>) -> Result<&'static str> {
-    let token = ops::list_tokens(tx)?.into_iter().find(|token| token.id == id);
-    let token = token.ok_or_else(|| Error::not_found("token", id))?;
+    let token = ops::find_token(tx, id)?.ok_or_else(|| Error::not_found("token", id))?;
     Ok(if token.revoked_at.is_some() { "revoked" } else { "live" })
 }
 

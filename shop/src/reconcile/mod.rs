@@ -19,3 +19,4 @@ mod walk;
 pub use cause::Cause;
 pub use finding::{Area, Finding};
 pub use run::{Outcome, Scope, Wish, reconcile};
+pub use store::find;

@@ -216,7 +216,7 @@ const TOTALS: &str = "
     (SELECT COUNT(*) FROM reconciliation_findings f WHERE f.reconciliation_id = r.id AND NOT f.applied) AS remaining";
 
 /// One run with its totals.
-pub(super) fn find(tx: &mut Tx<'_>, id: ReconciliationId) -> Result<Option<serde_json::Value>> {
+pub fn find(tx: &mut Tx<'_>, id: ReconciliationId) -> Result<Option<serde_json::Value>> {
     let sql = format!("SELECT r.*, {TOTALS} FROM reconciliations r WHERE r.id = $1");
     tx.query_opt(&sql, &[id.into()])?.as_ref().map(shown).transpose()
 }

@@ -1,6 +1,6 @@
 //! The facts by which the cause of a fault is picked. This file decides nothing but how they are shown; plain values only.
 
-use kernel::Timestamp;
+use kernel::{Money, Timestamp};
 use ops::{ApiToken, Finding, Mend};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -310,16 +310,10 @@ impl Lines {
     fn of_order(&mut self, facts: &Facts) {
         let Some(order) = &facts.order else { return };
         self.add("order", facts.standing());
-        let back = order.refunded_amount;
-        let paid = order.paid_amount.map_or("nothing".to_owned(), |paid| paid.to_string());
-        let currency = order.amounts.currency;
-        self.add(
-            "money",
-            format!(
-                "expects {}, got {paid}, gave back {back} (minor units, {currency})",
-                order.amounts.total()
-            ),
-        );
+        let money = |minor: i64| Money::new(minor, order.amounts.currency).to_string();
+        let paid = order.paid_amount.map_or("nothing".to_owned(), money);
+        let (total, back) = (order.amounts.total(), money(order.refunded_amount));
+        self.add("money", format!("expects {total}, got {paid}, gave back {back}"));
         for review in order.reviews.iter().filter(|review| review.is_open()) {
             self.add("review", format!("{}: {}", review.kind.as_str(), review.detail));
         }

@@ -166,7 +166,9 @@ async fn rows<C: On>(
             facts.switch = switches::all(tx)?.into_iter().find(|position| position.name.as_str() == asked);
             facts.findings = findings(tx, runbook, &facts)?;
             facts.picture = media::newest(tx, &subject_of(&facts, &asked))?;
-            facts.token = ops::list_tokens(tx)?.into_iter().find(|token| token.id.to_string() == asked);
+            if let Key::Token(id) = &key {
+                facts.token = ops::find_token(tx, *id)?;
+            }
             if facts.order.is_none() {
                 let named =
                     facts.findings.iter().find_map(|found| found.mend.as_ref()?.input["order"].as_str());

@@ -83,7 +83,7 @@ testkit::on_both_engines! {
         let nobody = world.shop.cx().id::<shop::ids::OrderKind>().to_string();
         for (text, tried) in [("pi_nobody", "payment intent"), ("evt_nobody", "events"), ("re_nobody", "refunds"),
                               ("nobody@example.com", "profiles and orders"), (nobody.as_str(), "orders by their id"),
-                              ("cus_1", "it is neither an email nor the id of an event (evt_)"), ("zzz", "which are what is looked among")] {
+                              ("req_nobody", "by their request"), ("cus_1", "it is neither an email nor the id of an event (evt_)"), ("zzz", "which are what is looked among")] {
             let error = world.view("search", json!({ "q": text })).await.unwrap_err();
             assert_eq!(error.code(), "not_found", "{text}: {error}");
             assert!(error.to_string().contains(tried), "{text}: {error}");
@@ -130,6 +130,60 @@ testkit::on_both_engines! {
         let page = format!("https://dashboard.stripe.com/test/payments/{intent}");
         assert_eq!(kinds(&world, &page).await[0], ("payment_intent".to_owned(), intent));
         world.close_with(&["dispute_needs_response"]).await;
+    }
+
+    async fn what_no_order_has_learnt_is_found_by_the_events_that_told_of_it(test: TestDb) {
+        let world = World::open(test).await;
+        let started = world.check_out(&[("mug", 1)]).await.unwrap();
+        world.pay(&started, "4000000000000002");
+        world.settle().await;
+        let events = world.view("events.list", json!({})).await.unwrap();
+        let failed = events["data"].as_array().unwrap().iter().find(|event| event["type"] == "charge.failed").unwrap();
+        let (event, charge) = (failed["id"].as_str().unwrap(), failed["object_id"].as_str().unwrap());
+        let found = kinds(&world, charge).await;
+        assert_eq!(found[0], ("event".to_owned(), event.to_owned()), "{found:?}");
+        world.close().await;
+    }
+
+    async fn mails_entries_requests_names_and_goods_are_found_as_well(test: TestDb) {
+        let world = World::open_with_mail(test).await;
+        let ada = world.buyer("ada@example.com").await;
+        let order = bought(&world, ada, &[("mug", 1)]).await;
+        world.operate("orders.review.flag", json!({ "order": order })).await.unwrap();
+        world.task("reconcile", json!({})).await.unwrap();
+        let first = async |view: &str| world.view(view, json!({})).await.unwrap()["data"][0].clone();
+        let cx = world.shop.cx();
+        let token = world.shop.db.write("test", move |tx| {
+            ops::users::invite(tx, &cx, "Ada", Some(ops::Role::Viewer), &ops::Actor::operator("tests"))?;
+            let mut entry = ops::audit::Entry::new("order_noted", ops::Actor::operator("tests"), "order", order).order(order);
+            entry.request_id = Some("req_1".into());
+            ops::audit::record(tx, &cx, vec![entry])?;
+            ops::create_token(tx, &cx, "shop", ops::Role::App, None)
+        });
+        let token = token.await.unwrap().0.to_string();
+        let (mail, compared) = (first("mails.list").await, first("reconciliations.list").await);
+        let (entry, id) = (first("audit-logs.list").await, |row: &Value| row["id"].as_str().unwrap().to_owned());
+        let pair = |kind: &str, id: &str| (kind.to_owned(), id.to_owned());
+        let its_order = pair("order", &order.to_string());
+        for (text, kind, found, leads) in [
+            (id(&mail), "mail", id(&mail), true),
+            (id(&entry), "audit_entry", id(&entry), true),
+            ("req_1".into(), "audit_entry", id(&entry), true),
+            (id(&compared), "reconciliation", id(&compared), false),
+            (token.clone(), "token", token, false),
+            ("ADA".into(), "user", "ada".into(), false),
+            ("mug".into(), "product", "mug".into(), false),
+            ("MUG".into(), "stock", "MUG".into(), false),
+        ] {
+            let expected: Vec<_> = [pair(kind, &found)].into_iter().chain(leads.then(|| its_order.clone())).collect();
+            assert_eq!(kinds(&world, &text).await, expected, "{text}");
+        }
+        // Who users are and what tokens may do, admins see; whoever searches may be anybody.
+        for text in ["ada", &id(&entry)[4..]] {
+            let found = find(&world, text).await;
+            assert!(!found.is_empty() && !found[0].to_string().contains("viewer"), "{found:?}");
+        }
+        world.close_with(&["orders_in_review"]).await;
     }
 
     async fn a_refund_is_found_by_its_id_here_and_by_its_id_at_stripe(test: TestDb) {

@@ -134,7 +134,7 @@ fn stands_against(planned: Result<ops::Plan, kernel::Error>) -> Result<Option<St
     use kernel::Error::{Invalid, NotFound, Refused};
     match planned {
         Ok(plan) => Ok(match plan.guards.iter().find(|guard| !guard.holds) {
-            Some(guard) => Some(format!("{} does not hold: {}", guard.name.replace('_', " "), guard.seen)),
+            Some(guard) => Some(format!("{} does not hold: {}", guard.in_words(), guard.seen)),
             None if plan.is_already() => Some("nothing would change".to_owned()),
             None => None,
         }),

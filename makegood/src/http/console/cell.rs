@@ -13,6 +13,8 @@ use crate::cli::terminal::Tone;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Shape {
     Text,
+    /// One word that is too long for a row: it is cut, and its title has the whole.
+    Long,
     Dim,
     /// A number or a sum, at the right end of its column.
     Number,
@@ -28,7 +30,7 @@ pub(super) enum Shape {
 #[derive(Debug, Clone, PartialEq, Eq, Template)]
 #[template(
     ext = "html",
-    source = r#"{% if let Some(href) = href %}<a href="{{ href }}">{% endif %}{% match shape %}{% when Shape::Text %}{{ text }}{% when Shape::Dim %}<span class="quiet">{{ text }}</span>{% when Shape::Number %}<span class="sum">{{ text }}</span>{% when Shape::Badge(tone) %}<span class="badge {{ tone }}">{{ text }}</span>{% when Shape::Time(at, exact) %}<time datetime="{{ at }}" title="{{ exact }}">{{ text }}</time>{% when Shape::Id %}<span class="id" title="{{ text }}">{{ text }}</span>{% endmatch %}{% if href.is_some() %}</a>{% endif %}"#
+    source = r#"{% if let Some(href) = href %}<a href="{{ href }}">{% endif %}{% match shape %}{% when Shape::Text %}{{ text }}{% when Shape::Long %}<span class="cut" title="{{ text }}">{{ text }}</span>{% when Shape::Dim %}<span class="quiet">{{ text }}</span>{% when Shape::Number %}<span class="sum">{{ text }}</span>{% when Shape::Badge(tone) %}<span class="badge {{ tone }}">{{ text }}</span>{% when Shape::Time(at, exact) %}<time datetime="{{ at }}" title="{{ exact }}">{{ text }}</time>{% when Shape::Id %}<span class="id" title="{{ text }}">{{ text }}</span>{% endmatch %}{% if href.is_some() %}</a>{% endif %}"#
 )]
 pub(super) struct Cell {
     pub(super) text: String,
@@ -89,8 +91,10 @@ impl Cell {
     pub(super) fn class(&self) -> &'static str {
         match &self.shape {
             Shape::Number => "number",
-            Shape::Badge(_) | Shape::Time(..) | Shape::Id => "short",
-            Shape::Text | Shape::Dim if self.text.len() > 40 => "long",
+            Shape::Badge(_) | Shape::Time(..) | Shape::Id | Shape::Long => "short",
+            Shape::Text | Shape::Dim if self.text.len() > LONG => "long",
+            // On a phone it has a line of its own.
+            Shape::Text | Shape::Dim if self.text.len() > WIDE => "wide",
             Shape::Text | Shape::Dim => "",
         }
     }
@@ -113,10 +117,18 @@ fn of_text(name: &str, text: &str, object: &Value, now: Timestamp) -> Cell {
     }
     let cell = match is_id(name, text) {
         true => Cell::new(text, Shape::Id),
+        false if text.len() > LONG && !text.contains(char::is_whitespace) => {
+            Cell::new(one_line(text), Shape::Long)
+        }
         false => Cell::text(one_line(text)),
     };
     Cell { href: leads_to(name, text), ..cell }
 }
+
+/// Longer words are cut where they stand in a row.
+const LONG: usize = 40;
+/// What is longer does not fit into half of a phone.
+const WIDE: usize = 16;
 
 fn class(tone: Option<Tone>) -> &'static str {
     match tone {
@@ -153,7 +165,7 @@ fn is_id(name: &str, text: &str) -> bool {
 }
 
 /// Where our own pages, by what an id begins with. What is Stripe's and has no page here is searched for.
-const PAGES: [(&str, &str); 16] = [
+const PAGES: [(&str, &str); 20] = [
     ("ord_", "/_/orders/"),
     ("evt_", "/_/events/"),
     ("prf_", "/_/people/"),
@@ -161,6 +173,10 @@ const PAGES: [(&str, &str); 16] = [
     ("run_", "/_/runs/"),
     ("rfd_", "/_/refunds/"),
     ("rec_", "/_/reconciliations/"),
+    ("mal_", "/_/mails/"),
+    ("aud_", "/_/audit-logs/"),
+    ("tok_", "/_/search?q="),
+    ("req_", "/_/search?q="),
     ("du_", "/_/disputes/"),
     ("dp_", "/_/disputes/"),
     ("res_", "/_/search?q="),
@@ -228,6 +244,16 @@ mod tests {
         let html = shown("created_at", json!({ "created_at": NOW }));
         let exact = "datetime=\"2026-09-21T14:13:20.000000Z\" title=\"2026-09-21 14:13:20 UTC\"";
         assert!(html.contains(exact) && html.contains(">just now<"), "{html}");
+    }
+
+    #[test]
+    fn a_long_word_is_cut_and_its_title_has_the_whole() {
+        let email = format!("{}@example.com", "e".repeat(60));
+        let cell = Cell::of("email", &json!({ "email": email }), NOW);
+        assert_eq!((&cell.shape, cell.class()), (&Shape::Long, "short"));
+        assert!(cell.render().unwrap().contains(&format!("<span class=\"cut\" title=\"{email}\">{email}<")));
+        let words = "many words, which wrap where they stand in a row";
+        assert_eq!(Cell::of("what", &json!({ "what": words }), NOW).class(), "long");
     }
 
     #[test]

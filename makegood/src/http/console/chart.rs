@@ -125,8 +125,10 @@ struct Span {
 
 impl HtmlSafe for Spans {}
 
-/// Which shares are shown: half of all, all but one of twenty, all but one of a hundred.
-const SHARES: [(&str, f64, &str); 3] = [("p50", 0.5, "good"), ("p95", 0.95, "accent"), ("p99", 0.99, "heed")];
+/// Which shares are shown: half of all, all but one of twenty, all but one of a hundred. One hue, lighter the fewer they are:
+/// how long is too long, a bar does not know.
+const SHARES: [(&str, f64, &str); 3] =
+    [("p50", 0.5, "half"), ("p95", 0.95, "most"), ("p99", 0.99, "nearly-all")];
 /// The scale ends here; what took longer ends there too, and its figure says the rest.
 const TICKS: [(f64, &str); 6] =
     [(0.001, "1 ms"), (0.01, "10 ms"), (0.1, "0.1 s"), (1.0, "1 s"), (10.0, "10 s"), (100.0, "100 s")];
@@ -335,6 +337,9 @@ mod tests {
         );
         let svg = spans.render().unwrap();
         assert!(!svg.contains("style=") && svg.matches("<rect").count() == 6, "{svg}");
+        for judging in ["good", "heed", "bad"] {
+            assert!(!svg.contains(&format!("class=\"{judging}\"")), "a bar does not judge: {svg}");
+        }
         let nothing = Spans::of(&crate::metrics::Recent::default().seen(NOW), &[], 2_000).render().unwrap();
         assert!(nothing.contains("no request") && nothing.contains("No event came"), "{nothing}");
         let few = Spans::of(&recent.seen(NOW), &events, 101);

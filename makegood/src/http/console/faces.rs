@@ -71,6 +71,14 @@ impl Face {
             Takes::Both => &[Method::GET, Method::POST],
         }
     }
+
+    /// Whether whoever looks may come in.
+    pub(super) fn is_open_to(&self, visit: &Visit) -> bool {
+        match self.need {
+            Need::Nothing => true,
+            Need::Role(least) => visit.may(least),
+        }
+    }
 }
 
 /// A page as the table holds it.

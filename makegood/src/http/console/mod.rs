@@ -42,7 +42,7 @@ use self::frame::Message;
 use self::visit::Visit;
 use super::Origin;
 use super::problem::Problem;
-use super::routes::RouteLabel;
+use super::routes::{RouteLabel, may_be_an_id};
 use crate::app::App;
 pub use frame::ROOMS;
 
@@ -110,7 +110,7 @@ async fn shown(visit: &mut Visit) -> Shown {
         let allowed: Vec<&str> = visit.face.methods().iter().map(Method::as_str).collect();
         return Err(Problem::method_not_allowed(&allowed.join(", ")));
     }
-    if visit.id.as_ref().is_some_and(|id| id.contains('\0') || id.len() > 255) {
+    if visit.id.as_deref().is_some_and(|id| !may_be_an_id(id)) {
         return Err(Problem::new("not_found", "no id is like this"));
     }
     visit.session = door::session(&visit.app, &visit.head.headers).await?;

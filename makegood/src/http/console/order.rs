@@ -1,5 +1,7 @@
 //! An order: where it stands, its money, what it holds, everything that happened, and what comes next.
 
+use std::collections::BTreeMap;
+
 use askama::Template;
 use axum::http::{Method, StatusCode};
 use kernel::{Money, Timestamp};
@@ -25,6 +27,8 @@ pub(super) struct Line {
     pub(super) cause: String,
     pub(super) cause_leads: Option<String>,
     pub(super) detail: String,
+    /// What the order noted besides, by name.
+    pub(super) noted: Vec<(String, Cell)>,
     pub(super) class: &'static str,
     pub(super) source: String,
 }
@@ -37,7 +41,7 @@ struct Order {
     status: Cell,
     payment: Cell,
     warnings: Vec<String>,
-    steps: Vec<String>,
+    steps: Vec<Step>,
     facts: Part,
     sums: Vec<(String, String, bool)>,
     lines: Table,
@@ -47,6 +51,27 @@ struct Order {
     other_acts: Vec<Act>,
     refused_acts: Vec<(Act, String)>,
     twins: Twins,
+}
+
+/// What should happen next; where somebody has to do it, the command, and the way to its form for those who may.
+struct Step {
+    says: String,
+    command: String,
+    then: String,
+    act: Option<Act>,
+}
+
+impl Step {
+    fn of(visit: &Visit, told: &Value) -> Step {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let command = text(&told["mend"]["command"]);
+        Step {
+            says: text(&told["says"]),
+            then: text(&told["then"]),
+            act: super::people::remedy(visit, &told["mend"]),
+            command: if command.is_empty() { command } else { format!("{command} --reason WHY") },
+        }
+    }
 }
 
 /// `/_/orders/{id}`
@@ -74,7 +99,12 @@ pub(super) async fn page(visit: &Visit, explanation: &Value) -> Shown {
         status: Cell::of("status", order, now),
         payment: Cell::of("payment_status", order, now),
         warnings: warnings(order),
-        steps: texts(&explanation["steps"]),
+        steps: explanation["to_do"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(|told| Step::of(visit, told))
+            .collect(),
         facts: Part { title: String::new(), kind: Kind::Facts(facts(order, explanation, now)) },
         sums: sums(order),
         lines: lines(order, now),
@@ -87,10 +117,6 @@ pub(super) async fn page(visit: &Visit, explanation: &Value) -> Shown {
         id,
     };
     Ok(html(StatusCode::OK, &page))
-}
-
-fn texts(value: &Value) -> Vec<String> {
-    value.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
 /// What a person should see first.
@@ -223,19 +249,25 @@ fn holds(explanation: &Value, now: Timestamp) -> Vec<Part> {
 }
 
 /// Everything that happened, from the first to the last.
-pub(super) fn story(explanation: &Value, _: Timestamp) -> Vec<Line> {
+pub(super) fn story(explanation: &Value, now: Timestamp) -> Vec<Line> {
     let mut before: Option<Timestamp> = None;
     let all = explanation["story"].as_array().into_iter().flatten();
     all.map(|told| {
         let at: Option<Timestamp> = told["at"].as_str().and_then(|at| at.parse().ok());
-        let line = line(told, at, before, &explanation["order"]["id"]);
+        let line = line(told, at, before, &explanation["order"]["id"], now);
         before = at.or(before);
         line
     })
     .collect()
 }
 
-fn line(told: &Value, at: Option<Timestamp>, before: Option<Timestamp>, order: &Value) -> Line {
+fn line(
+    told: &Value,
+    at: Option<Timestamp>,
+    before: Option<Timestamp>,
+    order: &Value,
+    now: Timestamp,
+) -> Line {
     let text = |name: &str| told[name].as_str().unwrap_or_default().to_owned();
     let (source, cause, detail) = (text("source"), text("cause"), &told["detail"]);
     let after = match (at, before) {
@@ -257,6 +289,7 @@ fn line(told: &Value, at: Option<Timestamp>, before: Option<Timestamp>, order: &
         after,
         cause_leads: leads_to("id", named),
         detail: told_detail(&source, detail, order),
+        noted: if source == "order" { noted(detail, now) } else { Vec::new() },
         class: match (is_bad, source.as_str()) {
             (true, _) => "bad",
             (_, "order") => "order",
@@ -282,6 +315,40 @@ fn told_detail(source: &str, detail: &Value, order: &Value) -> String {
             (None, Some(subject)) if detail["subject"] != *order => subject.to_owned(),
             _ => String::new(),
         },
-        _ => short(detail).trim_matches('–').to_owned(),
+        _ => String::new(),
+    }
+}
+
+/// Who and when, which the line itself says.
+const SAID: [&str; 4] = ["actor", "actorId", "actorType", "at"];
+
+/// What an order's own line has noted, as names and values.
+fn noted(detail: &Value, now: Timestamp) -> Vec<(String, Cell)> {
+    let fields: BTreeMap<&String, &Value> = detail.as_object().into_iter().flatten().collect();
+    let says = |name: &str, value: &Value| !SAID.contains(&name) && !value.is_null() && *value != "";
+    let fields = fields.into_iter().filter(|(name, value)| says(name, value));
+    fields.map(|(name, value)| (noted_as(name), noted_value(name, value, detail, now))).collect()
+}
+
+fn noted_as(name: &str) -> String {
+    let spaced: String = name
+        .chars()
+        .flat_map(|c| c.is_uppercase().then_some('_').into_iter().chain(c.to_lowercase()))
+        .collect();
+    match spaced.as_str() {
+        "agrees" => "As the order expects".to_owned(),
+        name => heading(name.trim_end_matches("_id")),
+    }
+}
+
+fn noted_value(name: &str, value: &Value, detail: &Value, now: Timestamp) -> Cell {
+    let is_sum = value["amount"].is_i64() && value["currency"].is_string();
+    match value {
+        Value::Object(_) if is_sum => Cell::of("amount", value, now),
+        Value::Array(words) => {
+            let words = words.iter().map(|word| titled(&short(word)));
+            Cell::text(words.collect::<Vec<_>>().join(", "))
+        }
+        _ => Cell::of(name, detail, now),
     }
 }

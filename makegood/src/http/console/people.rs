@@ -187,6 +187,24 @@ pub(super) async fn search(visit: &mut Visit) -> Shown {
     if let Some(place) = exact.or(only) {
         return Ok(super::to(&place));
     }
-    page.table = Some(Table::of(&["kind", "id", "status", "what", "order"], &hits, visit.now));
+    let mut table = Table::of(&["kind", "id", "status", "what", "order"], &hits, visit.now);
+    for (row, hit) in table.rows.iter_mut().zip(&hits) {
+        if let (Some(room), Some(id)) = (room_of(hit), row.cells.get_mut(1)) {
+            id.href = Some(room);
+        }
+    }
+    page.table = Some(table);
     Ok(html(StatusCode::OK, &page))
+}
+
+/// Where a thing is seen that has no page of its own.
+fn room_of(hit: &Value) -> Option<String> {
+    let id = encoded(hit["id"].as_str()?);
+    match hit["kind"].as_str()? {
+        "product" => Some("/_/products".into()),
+        "stock" => Some("/_/inventory".into()),
+        // Who they are, admins list; what was done with them, everybody may see.
+        "user" | "token" => Some(format!("/_/audit-logs?subject={id}")),
+        _ => None,
+    }
 }

@@ -13,6 +13,7 @@ use shop::runbooks::{Runbook, find};
 use super::Shown;
 use super::acts::Act;
 use super::cell::{Cell, Shape, leads_to};
+use super::faces::FACES;
 use super::frame::{Frame, html};
 use super::parts::{Part, parts};
 use super::twins::quoted;
@@ -64,6 +65,8 @@ pub(super) async fn list(visit: &mut Visit) -> Shown {
 struct Page {
     frame: Frame,
     runbook: &'static Runbook,
+    /// What it uses, and the page of each that whoever looks may open.
+    used: Vec<(&'static str, Option<&'static str>)>,
     findings: Vec<Found>,
     last_drill: Option<LastDrill>,
     may_run: bool,
@@ -222,6 +225,7 @@ impl Page {
         Ok(Page {
             frame: Frame::of(visit, runbook.title),
             runbook,
+            used: runbook.operations.iter().map(|name| (*name, way(visit, name))).collect(),
             findings: findings.collect(),
             last_drill: LastDrill::of(visit, &shown["last_drill"]),
             may_run: visit.may(Role::Support),
@@ -285,11 +289,12 @@ impl Page {
     fn mends(&self, mend: &[&str]) -> String {
         mend.join(", ")
     }
+}
 
-    /// Where the page of this operation or task is, when it needs no subject.
-    fn way(&self, name: &str) -> String {
-        super::faces::path_of(name).filter(|path| !path.contains('{')).unwrap_or_default().to_owned()
-    }
+/// The page of this operation, view or task, where it needs no subject and whoever looks may open it.
+fn way(visit: &Visit, name: &str) -> Option<&'static str> {
+    let face = FACES.iter().find(|face| face.name == name && !face.path.contains('{'))?;
+    face.is_open_to(visit).then_some(face.path)
 }
 
 impl LastDrill {

@@ -57,7 +57,11 @@ pub(super) fn home_of(resource: &str) -> &str {
     match resource {
         "catalog" | "prices" => "products",
         "reconcile" => "reconciliations",
-        "search" => "orders",
+        "resources" => "courses",
+        // What can be stopped has no list of its own.
+        "checkout" | "downloads" => "switches",
+        "doctor" | "db" => "settings",
+        "case" | "search" => "orders",
         other => other,
     }
 }
@@ -187,7 +191,12 @@ fn list(
     let mut table = rows.filter(|rows| !rows.is_empty()).map(|rows| Table::of(def.columns, rows, visit.now));
     if let (Some(table), Some(rows)) = (&mut table, rows) {
         for (row, shown) in table.rows.iter_mut().zip(rows) {
-            let leads_on = shown["id"].as_str().is_some_and(|id| super::cell::leads_to("id", id).is_some());
+            let page = shown["id"].as_str().and_then(|id| super::cell::leads_to("id", id));
+            let leads_on = page.is_some();
+            // Where the id stands last, the page is reached from what stands first as well.
+            if let Some(first) = row.cells.first_mut().filter(|first| first.href.is_none()) {
+                first.href = page;
+            }
             // What has a page of its own has its buttons there.
             row.acts = if leads_on && resource != "reservations" {
                 Vec::new()
