@@ -22,6 +22,7 @@ use stripe::{ApiKey, Secret};
 
 use crate::http::buyer::jwks::SignIn;
 
+pub(crate) use keys::check_signing_secret;
 pub use keys::{Form, KEYS, Key, Secrecy, Use};
 pub use mailing::Mailing;
 pub use network::Network;

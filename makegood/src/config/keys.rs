@@ -327,15 +327,28 @@ fn check_stripe_key(value: &str) -> Result<(), String> {
     ApiKey::new(value).map(drop).map_err(|e| e.to_string())
 }
 
-fn check_signing_secret(value: &str) -> Result<(), String> {
-    if value.starts_with("sk_") || value.starts_with("pk_") {
+/// What a copy wrapped in quotes or brackets, a line of `.env`, or an invisible mark makes of a secret matches no signature:
+/// taken, it would turn every webhook away.
+pub(crate) fn check_signing_secret(value: &str) -> Result<(), String> {
+    if ["sk_", "pk_", "rk_"].iter().any(|kind| value.starts_with(kind)) {
         return Err("is an API key; expected the signing secret of the webhook endpoint, whsec_…".into());
     }
-    match Secret::new(value) {
-        Ok(secret) if secret.has_surrounding_whitespace() => {
-            Err("has a secret with spaces around it; no signature would ever match".into())
+    let secret = Secret::new(value).map_err(|error| error.to_string())?;
+    if secret.has_surrounding_whitespace() {
+        return Err("has a secret with spaces around it; no signature would ever match".into());
+    }
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-+/=".contains(c);
+    match value.strip_prefix("whsec_") {
+        Some(rest) if !rest.is_empty() && rest.chars().all(is_plain) && !rest.contains("whsec_") => Ok(()),
+        Some(_) => {
+            Err("has a signing secret that was cut off or joined with something; expected whsec_ and \
+            then letters and digits; of two, a comma between"
+                .into())
         }
-        Ok(_) => Ok(()),
-        Err(error) => Err(error.to_string()),
+        None => Err(
+            "has something before whsec_, or is no signing secret; expected whsec_… alone, without quotes, \
+            brackets, a name or an invisible mark"
+                .into(),
+        ),
     }
 }
