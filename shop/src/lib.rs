@@ -90,6 +90,11 @@ pub const MIGRATIONS: &[Migration] = &[
     },
     ops::MIGRATION_SNOOZES,
     Migration { version: 22, name: "drills", sql: include_str!("../migrations/0013_drills.sql") },
+    Migration {
+        version: 25,
+        name: "links asked from somewhere",
+        sql: include_str!("../migrations/0014_links_asked_from.sql"),
+    },
 ];
 
 /// Every operation there is. The doors are made from this list.
