@@ -363,6 +363,58 @@ on_both_engines! {
         let (counted, first, second) = (reads.clone(), old.jwks("old"), new.jwks("new"));
         let answer = move || {
             let n = counted.fetch_add(1, Ordering::SeqCst);
+    /// A sign-in that takes connections and never answers.
+    async fn nobody_waits_in_line_for_keys_that_cannot_be_read(test: TestDb) {
+        let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/jwks.json", silent.local_addr().unwrap());
+        let (server, _) = open(&test, trusting("BUYER_JWKS_URL", url)).await;
+        let made_up = SignIn::new().token("made-up", "prf_0199f3a27b3c7d2e8f1a2b3c4d5e6f70");
+        // One who asks and goes away at once leaves nobody without an answer.
+        let gone = server.http.get(format!("{}/api/v1/my", server.url)).bearer_auth(&made_up);
+        gone.timeout(std::time::Duration::from_millis(100)).send().await.unwrap_err();
+        let began = std::time::Instant::now();
+        let asked = (0..12).map(|_| server.get("/api/v1/my", Some(&made_up)));
+        for answer in futures_util::future::join_all(asked).await {
+            assert_eq!((answer.status, answer.body["code"].as_str()), (503, Some("busy")), "{}", answer.text);
+        }
+        assert!(began.elapsed().as_secs_f32() < 9.0, "they waited for one reading: {:?}", began.elapsed());
+        let began = std::time::Instant::now();
+        let later = server.get("/api/v1/my", Some(&made_up)).await;
+        assert!((1..=30).contains(&later.header("retry-after").parse().unwrap()), "{}", later.text);
+        assert!(later.status == 503 && began.elapsed().as_secs_f32() < 2.0, "{:?}", began.elapsed());
+        server.stop().await;
+    }
+
+    /// All of them come before the first key was ever read.
+    async fn many_who_come_at_once_get_in_by_one_reading(test: TestDb) {
+        let key = SignIn::new();
+        let reads = Arc::new(AtomicUsize::new(0));
+        let (counted, text) = (reads.clone(), key.jwks("one"));
+        let answer = move || {
+            counted.fetch_add(1, Ordering::SeqCst);
+            let text = text.clone();
+            async move {
+                tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+                text
+            }
+        };
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/jwks.json", listener.local_addr().unwrap());
+        let id = axum::Router::new().route("/jwks.json", axum::routing::get(answer));
+        let serving = tokio::spawn(async move { drop(axum::serve(listener, id).await) });
+        let (server, _) = open(&test, trusting("BUYER_JWKS_URL", url)).await;
+        let ada = format!("prf_{}", server.app.shop.cx().uuid().simple());
+        let made = json!({ "id": ada, "email": ADA, "reason": "signed up" });
+        server.post("/api/v1/admin/customers/create", Some(ADMIN_TOKEN), &made).await;
+        let token = key.token("one", &ada);
+        let asked = (0..12).map(|_| server.get("/api/v1/my", Some(&token)));
+        let answers = futures_util::future::join_all(asked).await;
+        assert!(answers.iter().all(|answer| answer.status == 200), "{:?}", answers[0].text);
+        assert_eq!(reads.load(Ordering::SeqCst), 1);
+        serving.abort();
+        server.stop().await;
+    }
+
             let text = if n == 0 { first.clone() } else { second.clone() };
             std::future::ready(text)
         };
