@@ -99,6 +99,13 @@ on_both_engines! {
         assert_eq!((again.status, &again.body["id"]), (201, &asset["id"]));
         assert_eq!((server.count(ROWS).await, files_in(folder.path())), (1, 1));
         assert_eq!(server.count("SELECT COUNT(*) FROM audit_logs WHERE event_type = 'media_uploaded'").await, 1);
+        // Its file is lost; sending it again brings it back to the same address.
+        let lost = folder.path().join("media").join(url.rsplit('/').next().unwrap());
+        std::fs::remove_file(&lost).unwrap();
+        let back = upload(&server, "image/png", png(40, 30)).await;
+        assert_eq!((back.status, &back.body["url"]), (201, &asset["url"]), "{}", back.text);
+        assert_eq!(server.http.get(url).send().await.unwrap().status().as_u16(), 200);
+        assert_eq!(server.count("SELECT COUNT(*) FROM audit_logs WHERE event_type = 'media_uploaded'").await, 1);
         let kinds = [("image/jpeg", jpeg(20, 10)), ("image/gif", gif(3, 4)), ("image/webp", webp(7, 5)), ("image/avif", avif(9, 8)),
             ("application/pdf", pdf()), ("video/mp4", mp4()), ("", png(2, 2)), ("application/octet-stream", jpeg(1, 1)), ("image/jpg", jpeg(2, 1))];
         for (kind, bytes) in kinds {
