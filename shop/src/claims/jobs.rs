@@ -1,10 +1,10 @@
-//! The background steps: telling a buyer that their order is confirmed, and sending a guest a new link.
+//! The background steps: telling a buyer that their order is confirmed, sending a guest a new link, and links to sign in.
 
 use ::jobs::{Claimed as Job, Fate};
 use db::TxResult;
 use kernel::{Error, Result};
 
-use super::tell;
+use super::{sign_in, tell};
 use crate::ids::OrderId;
 use crate::orders;
 use crate::seam::Seam;
@@ -16,6 +16,7 @@ pub const LINK: &str = "claims.link";
 pub(crate) async fn run(seam: &Seam, job: &Job) -> Option<Result<Fate>> {
     match job.kind.as_str() {
         orders::CONFIRMED | LINK => Some(told(seam, job).await),
+        sign_in::SIGN_IN => Some(sign_in::sent(seam, job).await),
         _ => None,
     }
 }

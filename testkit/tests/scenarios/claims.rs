@@ -321,6 +321,25 @@ testkit::on_both_engines! {
         world.close().await;
     }
 
+    /// What the request does is the same for both, so neither its answer nor its time tells who is known.
+    async fn whether_an_email_is_known_is_looked_up_when_nobody_waits_for_it(test: TestDb) {
+        let world = World::open_with_mail(test).await;
+        world.buyer("ada@example.com").await;
+        for (email, jobs) in [("ada@example.com", 1), ("nobody@example.com", 2)] {
+            assert_eq!(send_link(&world.shop, email, "192.0.2.1").await.unwrap(), None);
+            assert_eq!(world.count("SELECT COUNT(*) FROM jobs WHERE kind = 'claims.sign_in'").await, jobs);
+            assert_eq!(world.count("SELECT COUNT(*) FROM profile_links").await, 0);
+            assert_eq!(world.count("SELECT COUNT(*) FROM mails").await, 0);
+        }
+        world.settle().await;
+        assert_eq!(world.mailbox.all().len(), 1);
+        send_link(&world.shop, "ada@example.com", "192.0.2.1").await.unwrap();
+        world.advance(Duration::from_secs(15 * 60));
+        world.settle().await;
+        assert_eq!(world.mailbox.all().len(), 1, "it came too late to be of use");
+        world.close().await;
+    }
+
     async fn nobodys_mailbox_is_flooded(test: TestDb) {
         let world = World::open_with_mail(test).await;
         world.buyer("ada@example.com").await;
