@@ -208,6 +208,12 @@ on_both_engines! {
             assert!(!paused.text.contains("a file leaked"), "{}", paused.text);
         }
         server.post("/api/v1/admin/downloads/enable", Some(ADMIN_TOKEN), &off).await;
+        let hidden = json!({ "content": { "course": [{ "id": "rust-course", "published": false, "module": [module] }] }, "reason": "a mistake" });
+        assert_eq!(server.post("/api/v1/admin/courses/import", Some(ADMIN_TOKEN), &hidden).await.status, 200);
+        assert_eq!(ada.get("/my/courses/rust-course").await.status, 200);
+        let unseen = ada.get("/my/courses/rust-course/hello").await;
+        assert!(unseen.status == 404 && !unseen.text.contains("payment"), "{}", unseen.text);
+        assert_eq!(server.post("/api/v1/admin/courses/import", Some(ADMIN_TOKEN), &body).await.status, 200);
         server.disk.lose("rust/slides.pdf");
         let gone = ada.get(&save).await;
         assert!(gone.status == 404 && gone.text.contains("we will see to it"), "{}", gone.text);
