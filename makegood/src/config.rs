@@ -511,6 +511,10 @@ impl Reading {
             None => (Some(key.default).filter(|text| !text.is_empty()), Source::Default),
         };
         let shown = value.map(|value| match key.secrecy {
+            // What follows may be a key, as in the address of a set of keys.
+            Secrecy::Open if matches!(key.form, Form::Url | Form::Base) => {
+                value.split_once('?').map_or(value.to_owned(), |(place, _)| format!("{place}?…"))
+            }
             Secrecy::Open => value.to_owned(),
             Secrecy::Secret => redacted(key, value),
         });

@@ -268,6 +268,9 @@ fn the_runbook_of_a_wrong_database_goes_its_loop_without_one() {
     assert_eq!(std::fs::read_dir(right.folder()).unwrap().count(), 0, "a database was made");
 }
 
+            .with("BUYER_JWKS_URL", "http://127.0.0.1:9/keys?key=Planted")
+            .with("BUYER_JWT_ISSUER", "https://id.example")
+            .with("BUYER_JWT_AUDIENCE", "shop")
 #[test]
 fn a_mongo_uri_is_explained_and_a_database_that_is_not_there_is_not_made() {
     let stage = Stage::bare().with("MONGO_URI", "mongodb://shop:Planted@db/shop");

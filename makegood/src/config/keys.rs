@@ -34,6 +34,8 @@ pub enum Form {
     Text,
     /// `https://…` or `http://…`.
     Url,
+    /// The same, and others are made by writing behind it.
+    Base,
     /// A connection string of a database.
     Database,
     /// `true` or `false`.
@@ -103,7 +105,7 @@ const fn secret(name: &'static str, form: Form, help: &'static str) -> Key {
 
 /// All keys, in the order in which `config show` prints them.
 pub const KEYS: &[Key] = &[
-    key("APP_URL", Form::Url, "http://127.0.0.1:3001", "where buyers and operators reach this shop"),
+    key("APP_URL", Form::Base, "http://127.0.0.1:3001", "where buyers and operators reach this shop"),
     secret("DATABASE_URL", Form::Database, "postgres://user:password@host/name or sqlite:path/to/file"),
     key("DB_CONNECTION", Form::Choice(&["sqlite", "pgsql"]), "", "instead of DATABASE_URL: which engine"),
     key("DB_HOST", Form::Text, "127.0.0.1", "with DB_CONNECTION=pgsql: where the server is"),
@@ -284,6 +286,11 @@ impl Form {
             Form::Bool => one_of(value, &["true", "false"]),
             Form::Choice(words) => one_of(value, words),
             Form::Number(least, most) => match value.parse::<u64>() {
+            Form::Base if value.contains(['?', '#']) => {
+                Err("has a query or a fragment, behind which no path can be written; expected https://host"
+                    .into())
+            }
+            Form::Base => check_url(value),
                 Ok(number) if (least..=most).contains(&number) => Ok(()),
                 _ => Err(format!("`{value}` is not a whole number from {least} to {most}")),
             },
@@ -304,12 +311,13 @@ impl Form {
 }
 
 fn check_url(value: &str) -> Result<(), String> {
-    let host = value.strip_prefix("https://").or_else(|| value.strip_prefix("http://"));
-    match host {
-        Some(host) if !host.is_empty() && !host.starts_with('/') && !value.contains(char::is_whitespace) => {
-            Ok(())
-        }
-        _ => Err(format!("`{value}` is not an address; expected https://host")),
+    let host = value.strip_prefix("https://").or_else(|| value.strip_prefix("http://")).unwrap_or_default();
+    let url = reqwest::Url::parse(value).ok().filter(|_| !host.is_empty() && !host.starts_with('/'));
+    match url.filter(|_| !value.contains(char::is_whitespace)) {
+        Some(url) if url.username().is_empty() && url.password().is_none() => Ok(()),
+        Some(_) => Err("has a user name or a password before its host; take them out".into()),
+        None if value.contains('@') => Err("is not an address; expected https://host".into()),
+        None => Err(format!("`{value}` is not an address; expected https://host")),
     }
 }
 
