@@ -13,7 +13,7 @@ use std::path::Path;
 use doors::{ADMIN_TOKEN, Answer, Server, Wish, answered};
 use fakes::{API_KEY, API_SECRET, CLOUD, Cloud};
 use ops::Role;
-use pictures::{avif, gif, jpeg, mp4, pdf, png, webp};
+use pictures::{avif, avif_of, gif, gif_with_frame, jpeg, mp4, pdf, png, webp};
 use testkit::on_both_engines;
 
 const UPLOAD: &str = "/api/v1/admin/media/upload";
@@ -156,6 +156,14 @@ on_both_engines! {
         }
         for (width, height) in [(16_385, 1), (1, 16_385), (16_000, 16_000), (u32::MAX, u32::MAX)] {
             let bomb = upload(&server, "image/png", png(width, height)).await;
+            assert_eq!((bomb.status, bomb.code()), (413, "media_too_large"), "{}", bomb.text);
+        }
+        // The size that is told first is small; another one is not.
+        for (kind, bomb) in [
+            ("image/gif", gif_with_frame((1, 1), (65_535, 65_535))), ("image/gif", gif_with_frame((1, 1), (1, 16_385))),
+            ("image/avif", avif_of(&[(4_000, 4_000), (100_000, 1)])), ("image/avif", avif_of(&[(1, 1), (9_000, 9_000)])),
+        ] {
+            let bomb = upload(&server, kind, bomb).await;
             assert_eq!((bomb.status, bomb.code()), (413, "media_too_large"), "{}", bomb.text);
         }
         assert_eq!(upload(&server, "image/png", png(0, 5)).await.status, 415);
