@@ -8,7 +8,7 @@ use stripe::{Secret, sign};
 use testkit::on_both_engines;
 use tokio::sync::watch;
 
-use crate::doors::{Server, answered, event, now};
+use crate::doors::{Server, Wish, answered, event, now};
 use crate::manager::Fake;
 use crate::{Lies, came_of, listed, refreshed, served, until};
 
@@ -148,6 +148,21 @@ on_both_engines! {
             let answer = answered(server.webhook_request(body).header("Stripe-Signature", signature)).await;
             assert_eq!(answer.status, status, "{by}");
         }
+        server.stop().await;
+    }
+
+    /// It was remembered at the door a moment ago.
+    async fn an_admins_token_that_was_rolled_counts_no_longer(test: TestDb) {
+        let (one, two) = ("the-first-one-of-two-tokens", "the-other-one-of-two-tokens");
+        let token = Lies::with("token", one);
+        let environment = vec![("ADMIN_TOKEN", String::new()), ("ADMIN_TOKEN_FILE", token.shown())];
+        let server = Server::start_as(&test, Wish { environment, newest_key: true, ..Wish::default() }).await;
+        let who = async |token: &str| server.get("/api/v1/admin/secrets", Some(token)).await.status;
+        assert_eq!((who(one).await, who(two).await), (200, 401));
+        token.write(two);
+        let body = serde_json::json!({ "reason": "a roll" });
+        assert_eq!(server.post("/api/v1/admin/secrets/refresh", Some(one), &body).await.status, 200);
+        assert_eq!((who(one).await, who(two).await), (401, 200));
         server.stop().await;
     }
 
