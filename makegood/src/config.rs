@@ -23,7 +23,7 @@ use stripe::{ApiKey, Secret};
 use crate::http::buyer::jwks::SignIn;
 
 pub(crate) use keys::check_signing_secret;
-pub use keys::{Form, KEYS, Key, Secrecy, Use};
+pub use keys::{Form, KEYS, Key, MEDIA_MOST, Secrecy, Use};
 pub use mailing::Mailing;
 pub use network::Network;
 pub use places::{Manager, Place, Secret as SecretKey, SecretPlace};

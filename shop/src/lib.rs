@@ -14,6 +14,7 @@ pub mod disputes;
 pub mod downloads;
 pub mod entitlements;
 pub mod fetch;
+pub mod given;
 pub mod ids;
 pub mod import;
 pub mod inbox;

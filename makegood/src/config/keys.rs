@@ -103,6 +103,9 @@ const fn secret(name: &'static str, form: Form, help: &'static str) -> Key {
     Key { name, help, default: "", form, secrecy: Secrecy::Secret, used: Use::Now }
 }
 
+/// No shop takes a larger picture, whatever it is set to.
+pub const MEDIA_MOST: u64 = 104_857_600;
+
 /// All keys, in the order in which `config show` prints them.
 pub const KEYS: &[Key] = &[
     key("APP_URL", Form::Base, "http://127.0.0.1:3001", "where buyers and operators reach this shop"),
@@ -260,7 +263,7 @@ pub const KEYS: &[Key] = &[
         "local",
         "where pictures of the shop lie",
     ),
-    key("MEDIA_MAX_BYTES", Form::Number(1_024, 104_857_600), "10485760", "the largest picture that is taken"),
+    key("MEDIA_MAX_BYTES", Form::Number(1_024, MEDIA_MOST), "10485760", "the largest picture that is taken"),
     key("MEDIA_BUCKET", Form::Text, "", "with MEDIA_DISK=s3: its bucket, when it is not AWS_BUCKET"),
     key("MEDIA_URL", Form::Url, "", "with MEDIA_DISK=s3: where everybody reads it, when it is not AWS_URL"),
     key("CLOUDINARY_CLOUD_NAME", Form::Text, "", "the cloud at Cloudinary"),
@@ -283,14 +286,14 @@ impl Form {
             _ if value.trim() != value => Err("has spaces or line breaks around it; remove them".into()),
             Form::Text | Form::Folder => Ok(()),
             Form::Url => check_url(value),
-            Form::Bool => one_of(value, &["true", "false"]),
-            Form::Choice(words) => one_of(value, words),
-            Form::Number(least, most) => match value.parse::<u64>() {
             Form::Base if value.contains(['?', '#']) => {
                 Err("has a query or a fragment, behind which no path can be written; expected https://host"
                     .into())
             }
             Form::Base => check_url(value),
+            Form::Bool => one_of(value, &["true", "false"]),
+            Form::Choice(words) => one_of(value, words),
+            Form::Number(least, most) => match value.parse::<u64>() {
                 Ok(number) if (least..=most).contains(&number) => Ok(()),
                 _ => Err(format!("`{value}` is not a whole number from {least} to {most}")),
             },
@@ -310,6 +313,7 @@ impl Form {
     }
 }
 
+/// An address is shown in many places; a password in it would be, too.
 fn check_url(value: &str) -> Result<(), String> {
     let host = value.strip_prefix("https://").or_else(|| value.strip_prefix("http://")).unwrap_or_default();
     let url = reqwest::Url::parse(value).ok().filter(|_| !host.is_empty() && !host.starts_with('/'));
