@@ -363,12 +363,48 @@ on_both_engines! {
         server.stop().await;
     }
 
-    async fn a_new_key_of_the_sign_in_is_read_once_and_not_for_everybody_who_makes_one_up(test: TestDb) {
-        let (old, new) = (SignIn::new(), SignIn::new());
-        let reads = Arc::new(AtomicUsize::new(0));
-        let (counted, first, second) = (reads.clone(), old.jwks("old"), new.jwks("new"));
-        let answer = move || {
-            let n = counted.fetch_add(1, Ordering::SeqCst);
+    async fn older_orders_stand_on_further_pages_and_anothers_are_no_place_to_begin(test: TestDb) {
+        let (server, mailbox) = open(&test, Vec::new()).await;
+        buy(&server, ADA).await;
+        let bobs = buy(&server, BOB).await;
+        let mut ada = Browser::of(&server);
+        ada.sign_in(&mailbox, ADA).await;
+        ada.submit("/my", "/my/claim", &[]).await;
+        let columns = "profile_id, email, status, payment_status, requires_review, currency, subtotal_amount, discount_amount, tax_amount,
+            shipping_amount, total_amount, paid_amount, webhook_processed_at, confirmed_at, completed_at, created_at, updated_at";
+        let copies: &'static str = Box::leak(format!(
+            "INSERT INTO orders (id, {columns}) SELECT $1, {columns} FROM orders WHERE profile_id IS NOT NULL LIMIT 1").into_boxed_str());
+        let app = server.app.clone();
+        for _ in 0..52 {
+            let id = app.shop.cx().uuid();
+            app.shop.db.write("test.orders", move |tx| tx.execute(copies, &[id.into()])).await.unwrap();
+        }
+        let (mut seen, mut path) = (std::collections::BTreeSet::new(), "/api/v1/my?limit=20".to_owned());
+        for (count, more) in [(20, true), (20, true), (13, false)] {
+            let page = ada.get(&path).await;
+            let orders = page.body["orders"].as_array().unwrap().clone();
+            assert_eq!((orders.len(), &page.body["has_more"]), (count, &json!(more)), "{}", page.text);
+            seen.extend(orders.iter().map(|order| order["id"].as_str().unwrap().to_owned()));
+            path = format!("/api/v1/my?limit=20&starting_after={}", orders[count - 1]["id"].as_str().unwrap());
+        }
+        assert_eq!(seen.len(), 53);
+        let links = |text: &str| text.matches("href=\"/my/orders/").count();
+        let first = ada.get("/my").await;
+        assert_eq!(links(&first.text), 50, "{}", first.text);
+        let stem = "href=\"/my?starting_after=";
+        let at = first.text.find(stem).unwrap() + "href=\"".len();
+        let next: String = first.text[at..].chars().take_while(|c| *c != '"').collect();
+        let second = ada.get(&next).await;
+        assert!(links(&second.text) == 3 && !second.text.contains(stem) && second.text.contains("href=\"/my\""), "{}", second.text);
+        for path in ["/my", "/api/v1/my"] {
+            let foreign = ada.get(&format!("{path}?starting_after={bobs}")).await;
+            let nobodys = ada.get(&format!("{path}?starting_after=ord_0199f3a27b3c7d2e8f1a2b3c4d5e6f70")).await;
+            assert_eq!((foreign.status, nobodys.status), (404, 404), "{path}");
+        }
+        assert_eq!(ada.get("/api/v1/my?limit=101").await.status, 422);
+        server.stop().await;
+    }
+
     /// A sign-in that takes connections and never answers.
     async fn nobody_waits_in_line_for_keys_that_cannot_be_read(test: TestDb) {
         let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -421,6 +457,12 @@ on_both_engines! {
         server.stop().await;
     }
 
+    async fn a_new_key_of_the_sign_in_is_read_once_and_not_for_everybody_who_makes_one_up(test: TestDb) {
+        let (old, new) = (SignIn::new(), SignIn::new());
+        let reads = Arc::new(AtomicUsize::new(0));
+        let (counted, first, second) = (reads.clone(), old.jwks("old"), new.jwks("new"));
+        let answer = move || {
+            let n = counted.fetch_add(1, Ordering::SeqCst);
             let text = if n == 0 { first.clone() } else { second.clone() };
             std::future::ready(text)
         };
