@@ -99,7 +99,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 ];
 
 /// Files of the shop that are no room: words that all rooms share.
-const GROUND: &[&str] = &["around", "ids", "seam", "view"];
+const GROUND: &[&str] = &["around", "given", "ids", "seam", "view"];
 
 /// The shop as a whole, which holds the rooms; no room asks it.
 const WHOLE: &str = "shop";

@@ -24,7 +24,8 @@ use stripe::{ApiKey, Secret};
 use crate::http::buyer::jwks::SignIn;
 
 pub use dev_file::DEV_FILE;
-pub use keys::{Form, KEYS, Key, Secrecy, Use};
+pub(crate) use keys::check_signing_secret;
+pub use keys::{Form, KEYS, Key, MEDIA_MOST, Secrecy, Use};
 pub use mailing::Mailing;
 pub use network::Network;
 pub use places::{Manager, Place, Secret as SecretKey, SecretPlace};
@@ -556,6 +557,10 @@ impl Reading {
             None => (Some(key.default).filter(|text| !text.is_empty()), Source::Default),
         };
         let shown = value.map(|value| match key.secrecy {
+            // What follows may be a key, as in the address of a set of keys.
+            Secrecy::Open if matches!(key.form, Form::Url | Form::Base) => {
+                value.split_once('?').map_or(value.to_owned(), |(place, _)| format!("{place}?…"))
+            }
             Secrecy::Open => value.to_owned(),
             Secrecy::Secret => redacted(key, value),
         });

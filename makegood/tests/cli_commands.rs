@@ -415,6 +415,25 @@ fn secrets_of_the_configuration_are_never_shown() {
     assert!(shown.out.contains("STRIPE_SECRET") && shown.out.contains("environment"), "{shown:?}");
 }
 
+/// Opening a pipe waits for ever, and a file of a terabyte fits nowhere.
+#[cfg(unix)]
+#[test]
+fn what_is_no_file_or_too_long_is_refused_before_it_is_read() {
+    let stage = Stage::bare();
+    let made = std::process::Command::new("mkfifo").arg(stage.folder().join("pipe.toml")).status().unwrap();
+    assert!(made.success());
+    std::fs::File::create(stage.folder().join("long.toml")).unwrap().set_len(1 << 40).unwrap();
+    std::fs::write(stage.folder().join("latin.csv"), b"course\nStra\xdfe\n").unwrap();
+    for command in ["courses import", "catalog import", "media add"] {
+        for (file, words) in [("pipe.toml", "it is no file"), ("long.toml", "1099511627776 bytes; at most")] {
+            let said = stage.type_in(&format!("{command} {file} --dry-run")).ends(2);
+            assert!(said.err.contains(words) && said.err.contains(file), "{command} {file}: {said:?}");
+        }
+    }
+    let said = stage.type_in("courses import latin.csv --dry-run").ends(2);
+    assert!(said.err.contains("latin.csv: it is not UTF-8"), "{said:?}");
+}
+
 #[test]
 fn help_needs_no_database_and_goes_to_stdout() {
     let stage = Stage::bare().with("DATABASE_URL", "nonsense");

@@ -15,6 +15,7 @@ use ops::Role;
 use serde_json::Value;
 use stripe::{Secret, sign};
 use testkit::on_both_engines;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt};
 
 /// What doctor says of one thing.
 #[track_caller]
@@ -61,6 +62,31 @@ async fn sends(server: &Server, id: &str, secret: &str) -> u16 {
     let body = event(id).to_string().into_bytes();
     let signature = sign(&body, &Secret::new(secret).unwrap(), now());
     answered(server.webhook_request(body).header("Stripe-Signature", signature)).await.status
+}
+
+/// A mail server that says this to whoever signs in; its port.
+async fn a_mail_server(verdict: &'static str) -> u16 {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let (reading, mut writing) = stream.into_split();
+                let mut lines = tokio::io::BufReader::new(reading).lines();
+                writing.write_all(b"220 post\r\n").await.ok()?;
+                while let Some(line) = lines.next_line().await.ok()? {
+                    let said = match line.split(' ').next().unwrap_or_default() {
+                        "EHLO" => "250-post\r\n250 AUTH PLAIN",
+                        "AUTH" => verdict,
+                        _ => "250 fine",
+                    };
+                    writing.write_all(format!("{said}\r\n").as_bytes()).await.ok()?;
+                }
+                Some(())
+            });
+        }
+    });
+    port
 }
 
 async fn do_sql(server: &Server, sql: &'static str) {
@@ -154,6 +180,63 @@ on_both_engines! {
         server.stop().await;
     }
 
+    /// Everything is configured, and nothing of it works.
+    async fn what_a_shop_cannot_deliver_with_is_named_before_a_buyer_finds_it(test: TestDb) {
+        let folder = tempfile::tempdir().unwrap();
+        // Files where folders should be: nothing can be put there, whoever runs the test.
+        std::fs::write(folder.path().join("files"), "").unwrap();
+        std::fs::write(folder.path().join("media"), "").unwrap();
+        let post = a_mail_server("535 5.7.8 no").await;
+        let environment = vec![
+            ("DATA_DIR", folder.path().display().to_string()),
+            ("MAIL_HOST", "127.0.0.1".into()),
+            ("MAIL_PORT", post.to_string()),
+            ("MAIL_USERNAME", "shop".into()),
+            ("MAIL_PASSWORD", "Planted".into()),
+            ("MAIL_FROM_ADDRESS", "shop@shop.example".into()),
+            ("BUYER_JWKS_URL", "http://127.0.0.1:9/keys?key=Planted".into()),
+            ("BUYER_JWT_ISSUER", "https://id.example".into()),
+            ("BUYER_JWT_AUDIENCE", "shop".into()),
+        ];
+        let wish = |environment| Wish { environment, ..Wish::default() };
+        let server = Server::start_as(&test, wish(environment.clone())).await;
+        let report = asked(&server, "").await;
+        says(&report, "storage.disk", "error", "refuses us");
+        says(&report, "storage.media", "error", "refuses us");
+        says(&report, "mail.server", "error", "signing in");
+        says(&report, "buyers.sign_in", "error", "cannot be read");
+        assert!(!report.to_string().contains("Planted"), "{report:#}");
+        server.stop().await;
+
+        let right = a_mail_server("235 2.7.0 yes").await;
+        let port = vec![("MAIL_PORT", right.to_string())];
+        let server = Server::start_as(&test, wish([environment.clone(), port].concat())).await;
+        says(&asked(&server, "").await, "mail.server", "ok", "takes mails");
+        server.stop().await;
+    }
+
+    /// A host may be left over from a time when mails were sent.
+    async fn a_mailer_that_sends_nothing_asks_no_server_and_is_a_finding_where_money_is_real(test: TestDb) {
+        let nobody = TcpListener::bind("127.0.0.1:0").unwrap();
+        nobody.set_nonblocking(true).unwrap();
+        for (mailer, words) in [("log", "into the log"), ("none", "not sent")] {
+            for (key, severity) in [("sk_test_of_the_doors", "info"), ("sk_live_of_the_doors", "warning")] {
+                let environment = vec![
+                    ("STRIPE_SECRET", key.to_owned()),
+                    ("MAIL_MAILER", mailer.to_owned()),
+                    ("MAIL_HOST", "127.0.0.1".to_owned()),
+                    ("MAIL_PORT", nobody.local_addr().unwrap().port().to_string()),
+                ];
+                // Nobody answers there; a live key goes over https only.
+                let stripe = Some("https://127.0.0.1:9".to_owned());
+                let server = Server::start_as(&test, Wish { environment, stripe, ..Wish::default() }).await;
+                says(&asked(&server, "").await, "mail.server", severity, words);
+                server.stop().await;
+            }
+        }
+        assert_eq!(nobody.accept().unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
+    }
+
     async fn a_price_that_is_another_at_stripe_is_named(test: TestDb) {
         let (server, _watch) = well(&test).await;
         let make = |form: &str| {
@@ -185,6 +268,9 @@ on_both_engines! {
             .with("APP_URL", "http://127.0.0.1:9")
             .with("ADMIN_TOKEN", "PlantedPlantedPlanted")
             .with("MAIL_FROM_ADDRESS", "planted@example.com")
+            .with("BUYER_JWKS_URL", "http://127.0.0.1:9/keys?key=Planted")
+            .with("BUYER_JWT_ISSUER", "https://id.example")
+            .with("BUYER_JWT_AUDIENCE", "shop")
             .with("DB_POOL_MAX", "4");
         stage.file("hook", "whsec_Planted");
         let made = stage.type_in("customers create prf_01890000000070008000000000000001 planted-buyer@example.com --reason test --yes");

@@ -166,7 +166,7 @@ fn row(key: &Key) -> String {
 fn form(form: Form) -> String {
     match form {
         Form::Text => "a text".into(),
-        Form::Url => "`https://…`".into(),
+        Form::Url | Form::Base => "`https://…`".into(),
         Form::Database => "a connection string".into(),
         Form::Bool => "`true` or `false`".into(),
         Form::Number(least, most) => format!("{least} to {most}"),

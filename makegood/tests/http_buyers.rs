@@ -208,6 +208,12 @@ on_both_engines! {
             assert!(!paused.text.contains("a file leaked"), "{}", paused.text);
         }
         server.post("/api/v1/admin/downloads/enable", Some(ADMIN_TOKEN), &off).await;
+        let hidden = json!({ "content": { "course": [{ "id": "rust-course", "published": false, "module": [module] }] }, "reason": "a mistake" });
+        assert_eq!(server.post("/api/v1/admin/courses/import", Some(ADMIN_TOKEN), &hidden).await.status, 200);
+        assert_eq!(ada.get("/my/courses/rust-course").await.status, 200);
+        let unseen = ada.get("/my/courses/rust-course/hello").await;
+        assert!(unseen.status == 404 && !unseen.text.contains("payment"), "{}", unseen.text);
+        assert_eq!(server.post("/api/v1/admin/courses/import", Some(ADMIN_TOKEN), &body).await.status, 200);
         server.disk.lose("rust/slides.pdf");
         let gone = ada.get(&save).await;
         assert!(gone.status == 404 && gone.text.contains("we will see to it"), "{}", gone.text);
@@ -354,6 +360,100 @@ on_both_engines! {
         for wrong in [other.token("one", &buyers[0].1), key.token("two", &buyers[0].1), format!("{}x", key.token("one", &buyers[0].1))] {
             assert_eq!(server.get("/api/v1/my", Some(&wrong)).await.status, 401);
         }
+        server.stop().await;
+    }
+
+    async fn older_orders_stand_on_further_pages_and_anothers_are_no_place_to_begin(test: TestDb) {
+        let (server, mailbox) = open(&test, Vec::new()).await;
+        buy(&server, ADA).await;
+        let bobs = buy(&server, BOB).await;
+        let mut ada = Browser::of(&server);
+        ada.sign_in(&mailbox, ADA).await;
+        ada.submit("/my", "/my/claim", &[]).await;
+        let columns = "profile_id, email, status, payment_status, requires_review, currency, subtotal_amount, discount_amount, tax_amount,
+            shipping_amount, total_amount, paid_amount, webhook_processed_at, confirmed_at, completed_at, created_at, updated_at";
+        let copies: &'static str = Box::leak(format!(
+            "INSERT INTO orders (id, {columns}) SELECT $1, {columns} FROM orders WHERE profile_id IS NOT NULL LIMIT 1").into_boxed_str());
+        let app = server.app.clone();
+        for _ in 0..52 {
+            let id = app.shop.cx().uuid();
+            app.shop.db.write("test.orders", move |tx| tx.execute(copies, &[id.into()])).await.unwrap();
+        }
+        let (mut seen, mut path) = (std::collections::BTreeSet::new(), "/api/v1/my?limit=20".to_owned());
+        for (count, more) in [(20, true), (20, true), (13, false)] {
+            let page = ada.get(&path).await;
+            let orders = page.body["orders"].as_array().unwrap().clone();
+            assert_eq!((orders.len(), &page.body["has_more"]), (count, &json!(more)), "{}", page.text);
+            seen.extend(orders.iter().map(|order| order["id"].as_str().unwrap().to_owned()));
+            path = format!("/api/v1/my?limit=20&starting_after={}", orders[count - 1]["id"].as_str().unwrap());
+        }
+        assert_eq!(seen.len(), 53);
+        let links = |text: &str| text.matches("href=\"/my/orders/").count();
+        let first = ada.get("/my").await;
+        assert_eq!(links(&first.text), 50, "{}", first.text);
+        let stem = "href=\"/my?starting_after=";
+        let at = first.text.find(stem).unwrap() + "href=\"".len();
+        let next: String = first.text[at..].chars().take_while(|c| *c != '"').collect();
+        let second = ada.get(&next).await;
+        assert!(links(&second.text) == 3 && !second.text.contains(stem) && second.text.contains("href=\"/my\""), "{}", second.text);
+        for path in ["/my", "/api/v1/my"] {
+            let foreign = ada.get(&format!("{path}?starting_after={bobs}")).await;
+            let nobodys = ada.get(&format!("{path}?starting_after=ord_0199f3a27b3c7d2e8f1a2b3c4d5e6f70")).await;
+            assert_eq!((foreign.status, nobodys.status), (404, 404), "{path}");
+        }
+        assert_eq!(ada.get("/api/v1/my?limit=101").await.status, 422);
+        server.stop().await;
+    }
+
+    /// A sign-in that takes connections and never answers.
+    async fn nobody_waits_in_line_for_keys_that_cannot_be_read(test: TestDb) {
+        let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/jwks.json", silent.local_addr().unwrap());
+        let (server, _) = open(&test, trusting("BUYER_JWKS_URL", url)).await;
+        let made_up = SignIn::new().token("made-up", "prf_0199f3a27b3c7d2e8f1a2b3c4d5e6f70");
+        // One who asks and goes away at once leaves nobody without an answer.
+        let gone = server.http.get(format!("{}/api/v1/my", server.url)).bearer_auth(&made_up);
+        gone.timeout(std::time::Duration::from_millis(100)).send().await.unwrap_err();
+        let began = std::time::Instant::now();
+        let asked = (0..12).map(|_| server.get("/api/v1/my", Some(&made_up)));
+        for answer in futures_util::future::join_all(asked).await {
+            assert_eq!((answer.status, answer.body["code"].as_str()), (503, Some("busy")), "{}", answer.text);
+        }
+        assert!(began.elapsed().as_secs_f32() < 9.0, "they waited for one reading: {:?}", began.elapsed());
+        let began = std::time::Instant::now();
+        let later = server.get("/api/v1/my", Some(&made_up)).await;
+        assert!((1..=30).contains(&later.header("retry-after").parse().unwrap()), "{}", later.text);
+        assert!(later.status == 503 && began.elapsed().as_secs_f32() < 2.0, "{:?}", began.elapsed());
+        server.stop().await;
+    }
+
+    /// All of them come before the first key was ever read.
+    async fn many_who_come_at_once_get_in_by_one_reading(test: TestDb) {
+        let key = SignIn::new();
+        let reads = Arc::new(AtomicUsize::new(0));
+        let (counted, text) = (reads.clone(), key.jwks("one"));
+        let answer = move || {
+            counted.fetch_add(1, Ordering::SeqCst);
+            let text = text.clone();
+            async move {
+                tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+                text
+            }
+        };
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/jwks.json", listener.local_addr().unwrap());
+        let id = axum::Router::new().route("/jwks.json", axum::routing::get(answer));
+        let serving = tokio::spawn(async move { drop(axum::serve(listener, id).await) });
+        let (server, _) = open(&test, trusting("BUYER_JWKS_URL", url)).await;
+        let ada = format!("prf_{}", server.app.shop.cx().uuid().simple());
+        let made = json!({ "id": ada, "email": ADA, "reason": "signed up" });
+        server.post("/api/v1/admin/customers/create", Some(ADMIN_TOKEN), &made).await;
+        let token = key.token("one", &ada);
+        let asked = (0..12).map(|_| server.get("/api/v1/my", Some(&token)));
+        let answers = futures_util::future::join_all(asked).await;
+        assert!(answers.iter().all(|answer| answer.status == 200), "{:?}", answers[0].text);
+        assert_eq!(reads.load(Ordering::SeqCst), 1);
+        serving.abort();
         server.stop().await;
     }
 

@@ -147,6 +147,7 @@ on_both_engines! {
         }
         let behind = fetch(&server, &path, &[("range", "bytes=36-")]).await;
         assert_eq!((behind.status, behind.code(), behind.header("content-range")), (416, "range_not_satisfiable", "bytes */36"));
+        assert_eq!((behind.header("content-disposition"), behind.header("content-type")), ("", "application/problem+json"));
         for range in ["bytes=0-1,4-5", "lines=1-2", "bytes=x"] {
             let all = fetch(&server, &path, &[("range", range)]).await;
             assert_eq!((all.status, all.text.as_str()), (200, TEXT), "{range}");
@@ -155,8 +156,11 @@ on_both_engines! {
             let on = fetch(&server, &path, &[("range", "bytes=30-"), ("if-range", known)]).await;
             assert_eq!((on.status, on.text.as_str()), (206, "uvwxyz"), "{known}");
         }
-        let had = fetch(&server, &path, &[("if-none-match", &tag)]).await;
-        assert_eq!((had.status, had.text.as_str()), (304, ""));
+        for known in [tag.clone(), format!("W/{tag}"), "*".to_owned(), format!("\"other\", W/{tag}")] {
+            let had = fetch(&server, &path, &[("if-none-match", &known)]).await;
+            assert_eq!((had.status, had.text.as_str()), (304, ""), "{known}");
+        }
+        assert_eq!(fetch(&server, &path, &[("if-none-match", "W/\"other\"")]).await.status, 200);
         let disk = server.app.shop.disk.clone();
         disk.put(&Key::new("courses/rust/notes.pdf").unwrap(), "application/pdf", Bytes::from(TEXT.to_uppercase())).await.unwrap();
         let anew = fetch(&server, &path, &[("range", "bytes=30-"), ("if-range", &tag)]).await;

@@ -13,7 +13,7 @@ use std::path::Path;
 use doors::{ADMIN_TOKEN, Answer, Server, Wish, answered};
 use fakes::{API_KEY, API_SECRET, CLOUD, Cloud};
 use ops::Role;
-use pictures::{avif, gif, jpeg, mp4, pdf, png, webp};
+use pictures::{avif, avif_of, gif, gif_with_frame, jpeg, mp4, pdf, png, webp};
 use testkit::on_both_engines;
 
 const UPLOAD: &str = "/api/v1/admin/media/upload";
@@ -99,6 +99,13 @@ on_both_engines! {
         assert_eq!((again.status, &again.body["id"]), (201, &asset["id"]));
         assert_eq!((server.count(ROWS).await, files_in(folder.path())), (1, 1));
         assert_eq!(server.count("SELECT COUNT(*) FROM audit_logs WHERE event_type = 'media_uploaded'").await, 1);
+        // Its file is lost; sending it again brings it back to the same address.
+        let lost = folder.path().join("media").join(url.rsplit('/').next().unwrap());
+        std::fs::remove_file(&lost).unwrap();
+        let back = upload(&server, "image/png", png(40, 30)).await;
+        assert_eq!((back.status, &back.body["url"]), (201, &asset["url"]), "{}", back.text);
+        assert_eq!(server.http.get(url).send().await.unwrap().status().as_u16(), 200);
+        assert_eq!(server.count("SELECT COUNT(*) FROM audit_logs WHERE event_type = 'media_uploaded'").await, 1);
         let kinds = [("image/jpeg", jpeg(20, 10)), ("image/gif", gif(3, 4)), ("image/webp", webp(7, 5)), ("image/avif", avif(9, 8)),
             ("application/pdf", pdf()), ("video/mp4", mp4()), ("", png(2, 2)), ("application/octet-stream", jpeg(1, 1)), ("image/jpg", jpeg(2, 1))];
         for (kind, bytes) in kinds {
@@ -149,6 +156,14 @@ on_both_engines! {
         }
         for (width, height) in [(16_385, 1), (1, 16_385), (16_000, 16_000), (u32::MAX, u32::MAX)] {
             let bomb = upload(&server, "image/png", png(width, height)).await;
+            assert_eq!((bomb.status, bomb.code()), (413, "media_too_large"), "{}", bomb.text);
+        }
+        // The size that is told first is small; another one is not.
+        for (kind, bomb) in [
+            ("image/gif", gif_with_frame((1, 1), (65_535, 65_535))), ("image/gif", gif_with_frame((1, 1), (1, 16_385))),
+            ("image/avif", avif_of(&[(4_000, 4_000), (100_000, 1)])), ("image/avif", avif_of(&[(1, 1), (9_000, 9_000)])),
+        ] {
+            let bomb = upload(&server, kind, bomb).await;
             assert_eq!((bomb.status, bomb.code()), (413, "media_too_large"), "{}", bomb.text);
         }
         assert_eq!(upload(&server, "image/png", png(0, 5)).await.status, 415);

@@ -296,13 +296,20 @@ pub fn succeeded(tx: &mut Tx<'_>, tried: &Tried) -> Result<()> {
             now.last_at.into(),
         ],
     )?;
-    if undone == 0 {
-        tx.execute(
-            "UPDATE sign_in_attempts SET failures = failures - 1 WHERE who = $1 AND failures > 0",
-            &[who.clone().into()],
-        )?;
+    match undone {
+        0 => one_less(tx, who),
+        _ => Ok(()),
     }
-    Ok(())
+}
+
+/// One attempt of theirs was none to be held against them, as was seen later.
+pub fn take_one_back(tx: &mut Tx<'_>, counted: &Counted) -> Result<()> {
+    one_less(tx, &counted.who)
+}
+
+fn one_less(tx: &mut Tx<'_>, who: &str) -> Result<()> {
+    let sql = "UPDATE sign_in_attempts SET failures = failures - 1 WHERE who = $1 AND failures > 0";
+    tx.execute(sql, &[who.into()]).map(drop)
 }
 
 /// Whoever proved that this name is theirs is forgiven everything.

@@ -14,6 +14,7 @@ pub mod disputes;
 pub mod downloads;
 pub mod entitlements;
 pub mod fetch;
+pub mod given;
 pub mod ids;
 pub mod import;
 pub mod inbox;
@@ -99,6 +100,11 @@ pub const MIGRATIONS: &[Migration] = &[
         version: 24,
         name: "what only grows is not replaced",
         sql: include_str!("../migrations/0015_only_grow.sql"),
+    },
+    Migration {
+        version: 25,
+        name: "links asked from somewhere",
+        sql: include_str!("../migrations/0017_links_asked_from.sql"),
     },
     Migration {
         version: 26,

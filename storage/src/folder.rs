@@ -1,5 +1,6 @@
 //! A folder of this machine, and nothing outside of it: whole files by checked names.
 
+use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -113,12 +114,24 @@ impl Folder {
         }
     }
 
-    /// Fails where no file could be put.
+    /// Fails where no file could be put. A folder that is not there yet is not made: what it would be made in is looked at.
     pub(crate) fn is_writable(&self) -> io::Result<()> {
-        fs::create_dir_all(&self.root)?;
-        let (part, file) = a_part(&self.root)?;
+        let there = self.root.ancestors().find(|folder| folder.exists());
+        let (part, file) = a_part(there.unwrap_or(Path::new(".")))?;
         drop(file);
         fs::remove_file(part)
+    }
+
+    /// The same, asked on a thread that may block.
+    pub(crate) fn check(&self) -> Asking<'_, ()> {
+        Box::pin(async move {
+            let folder = self.clone();
+            let told = |error: io::Error| failed(&self.root.display(), &error);
+            match tokio::task::spawn_blocking(move || folder.is_writable()).await {
+                Ok(seen) => seen.map_err(told),
+                Err(error) => Err(StorageError::Unavailable(error.to_string())),
+            }
+        })
     }
 
     /// Does `what` on a thread that may block.
@@ -161,12 +174,13 @@ fn is_absent(error: &io::Error) -> bool {
     matches!(error.kind(), NotFound | NotADirectory | InvalidFilename)
 }
 
-fn failed(key: &Key, error: &io::Error) -> StorageError {
-    let text = format!("{key}: {error}");
+fn failed(what: &dyn fmt::Display, error: &io::Error) -> StorageError {
+    let text = format!("{what}: {error}");
     match error.kind() {
-        io::ErrorKind::PermissionDenied | io::ErrorKind::IsADirectory | io::ErrorKind::NotADirectory => {
-            StorageError::Refused(text)
-        }
+        io::ErrorKind::PermissionDenied
+        | io::ErrorKind::ReadOnlyFilesystem
+        | io::ErrorKind::IsADirectory
+        | io::ErrorKind::NotADirectory => StorageError::Refused(text),
         _ => StorageError::Unavailable(text),
     }
 }

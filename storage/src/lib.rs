@@ -76,12 +76,22 @@ pub trait Disk: Send + Sync {
     fn put<'a>(&'a self, key: &'a Key, content_type: &'a str, bytes: Bytes) -> Asking<'a, ()>;
     /// Takes it away; one that is not there is no error.
     fn delete<'a>(&'a self, key: &'a Key) -> Asking<'a, ()>;
+    /// Asks whether it would take a file and give it back, as far as that can be seen without leaving anything there.
+    fn check(&self) -> Asking<'_, ()> {
+        Box::pin(async move {
+            let nothing = Key::new(PROBE).map_err(|error| StorageError::Refused(error.to_string()))?;
+            self.head(&nothing).await.map(drop)
+        })
+    }
     /// A link that works for a while. It is made without asking: it does not prove that the file is there.
     ///
     /// # Errors
     /// When the disk is not configured, or cannot sign.
     fn link(&self, key: &Key, link: &Link, now: Timestamp) -> Result<String, StorageError>;
 }
+
+/// Nothing is ever put there.
+const PROBE: &str = "makegood-check";
 
 /// Where a film is played.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -50,6 +50,10 @@ impl Disk for LocalDisk {
         self.folder.blocking(key, |folder, key| folder.remove(key))
     }
 
+    fn check(&self) -> Asking<'_, ()> {
+        self.folder.check()
+    }
+
     fn link(&self, key: &Key, link: &Link, now: Timestamp) -> Result<String, StorageError> {
         let query = self.signer.query(key, link, now)?;
         Ok(format!("{}/files/{}?{query}", self.app_url, percent_encoded(key.as_str(), b"/")))

@@ -8,7 +8,7 @@ use kernel::Timestamp;
 
 use crate::cloudinary::Diagnosis;
 use crate::http::percent_encoded;
-use crate::{Disk, Folder, Key, S3Disk, StorageError};
+use crate::{Disk, Folder, Key, PROBE, S3Disk, StorageError};
 
 /// The answer to come.
 pub type Placing<'a, T> = Pin<Box<dyn Future<Output = Result<T, MediaError>> + Send + 'a>>;
@@ -74,8 +74,7 @@ impl MediaStore for LocalMedia {
 
     fn check(&self, _: Timestamp) -> Placing<'_, String> {
         Box::pin(async move {
-            let probe = Key::new(PROBE).map_err(|error| StorageError::Refused(error.to_string()))?;
-            self.folder.blocking(&probe, |folder, _| folder.is_writable()).await?;
+            self.folder.check().await?;
             Ok(format!("the folder {} can be written to", self.folder.root().display()))
         })
     }
@@ -88,8 +87,6 @@ pub struct S3Media {
     public_url: String,
 }
 
-/// Nothing is ever put there.
-const PROBE: &str = "makegood-check";
 /// Before every key, so that a bucket may hold other things too.
 const FOLDER: &str = "media";
 

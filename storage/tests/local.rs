@@ -28,6 +28,19 @@ fn a_link(file_name: &str) -> Link {
     Link { ttl: TTL, file_name: file_name.into(), content_type: None }
 }
 
+#[tokio::test]
+async fn whether_files_can_be_put_there_is_seen_without_leaving_anything() {
+    let folder = tempfile::tempdir().unwrap();
+    disk(&folder.path().join("not/there/yet")).check().await.unwrap();
+    disk(folder.path()).check().await.unwrap();
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    let file = folder.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    for root in [file.clone(), file.join("below")] {
+        assert!(matches!(disk(&root).check().await, Err(StorageError::Refused(_))), "{root:?}");
+    }
+}
+
 /// Names that somebody who wants out would try.
 fn hostile_names() -> BTreeSet<String> {
     let mut names = BTreeSet::new();

@@ -34,6 +34,8 @@ pub enum Form {
     Text,
     /// `https://…` or `http://…`.
     Url,
+    /// The same, and others are made by writing behind it.
+    Base,
     /// A connection string of a database.
     Database,
     /// `true` or `false`.
@@ -101,9 +103,12 @@ const fn secret(name: &'static str, form: Form, help: &'static str) -> Key {
     Key { name, help, default: "", form, secrecy: Secrecy::Secret, used: Use::Now }
 }
 
+/// No shop takes a larger picture, whatever it is set to.
+pub const MEDIA_MOST: u64 = 104_857_600;
+
 /// All keys, in the order in which `config show` prints them.
 pub const KEYS: &[Key] = &[
-    key("APP_URL", Form::Url, "http://127.0.0.1:3001", "where buyers and operators reach this shop"),
+    key("APP_URL", Form::Base, "http://127.0.0.1:3001", "where buyers and operators reach this shop"),
     secret("DATABASE_URL", Form::Database, "postgres://user:password@host/name or sqlite:path/to/file"),
     key("DB_CONNECTION", Form::Choice(&["sqlite", "pgsql"]), "", "instead of DATABASE_URL: which engine"),
     key("DB_HOST", Form::Text, "127.0.0.1", "with DB_CONNECTION=pgsql: where the server is"),
@@ -264,7 +269,7 @@ pub const KEYS: &[Key] = &[
         "local",
         "where pictures of the shop lie",
     ),
-    key("MEDIA_MAX_BYTES", Form::Number(1_024, 104_857_600), "10485760", "the largest picture that is taken"),
+    key("MEDIA_MAX_BYTES", Form::Number(1_024, MEDIA_MOST), "10485760", "the largest picture that is taken"),
     key("MEDIA_BUCKET", Form::Text, "", "with MEDIA_DISK=s3: its bucket, when it is not AWS_BUCKET"),
     key("MEDIA_URL", Form::Url, "", "with MEDIA_DISK=s3: where everybody reads it, when it is not AWS_URL"),
     key("CLOUDINARY_CLOUD_NAME", Form::Text, "", "the cloud at Cloudinary"),
@@ -287,6 +292,11 @@ impl Form {
             _ if value.trim() != value => Err("has spaces or line breaks around it; remove them".into()),
             Form::Text | Form::Folder => Ok(()),
             Form::Url => check_url(value),
+            Form::Base if value.contains(['?', '#']) => {
+                Err("has a query or a fragment, behind which no path can be written; expected https://host"
+                    .into())
+            }
+            Form::Base => check_url(value),
             Form::Bool => one_of(value, &["true", "false"]),
             Form::Choice(words) => one_of(value, words),
             Form::Number(least, most) => match value.parse::<u64>() {
@@ -309,13 +319,15 @@ impl Form {
     }
 }
 
+/// An address is shown in many places; a password in it would be, too.
 fn check_url(value: &str) -> Result<(), String> {
-    let host = value.strip_prefix("https://").or_else(|| value.strip_prefix("http://"));
-    match host {
-        Some(host) if !host.is_empty() && !host.starts_with('/') && !value.contains(char::is_whitespace) => {
-            Ok(())
-        }
-        _ => Err(format!("`{value}` is not an address; expected https://host")),
+    let host = value.strip_prefix("https://").or_else(|| value.strip_prefix("http://")).unwrap_or_default();
+    let url = reqwest::Url::parse(value).ok().filter(|_| !host.is_empty() && !host.starts_with('/'));
+    match url.filter(|_| !value.contains(char::is_whitespace)) {
+        Some(url) if url.username().is_empty() && url.password().is_none() => Ok(()),
+        Some(_) => Err("has a user name or a password before its host; take them out".into()),
+        None if value.contains('@') => Err("is not an address; expected https://host".into()),
+        None => Err(format!("`{value}` is not an address; expected https://host")),
     }
 }
 
@@ -333,15 +345,28 @@ fn check_stripe_key(value: &str) -> Result<(), String> {
     ApiKey::new(value).map(drop).map_err(|e| e.to_string())
 }
 
-fn check_signing_secret(value: &str) -> Result<(), String> {
-    if value.starts_with("sk_") || value.starts_with("pk_") {
+/// What a copy wrapped in quotes or brackets, a line of `.env`, or an invisible mark makes of a secret matches no signature:
+/// taken, it would turn every webhook away.
+pub(crate) fn check_signing_secret(value: &str) -> Result<(), String> {
+    if ["sk_", "pk_", "rk_"].iter().any(|kind| value.starts_with(kind)) {
         return Err("is an API key; expected the signing secret of the webhook endpoint, whsec_…".into());
     }
-    match Secret::new(value) {
-        Ok(secret) if secret.has_surrounding_whitespace() => {
-            Err("has a secret with spaces around it; no signature would ever match".into())
+    let secret = Secret::new(value).map_err(|error| error.to_string())?;
+    if secret.has_surrounding_whitespace() {
+        return Err("has a secret with spaces around it; no signature would ever match".into());
+    }
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-+/=".contains(c);
+    match value.strip_prefix("whsec_") {
+        Some(rest) if !rest.is_empty() && rest.chars().all(is_plain) && !rest.contains("whsec_") => Ok(()),
+        Some(_) => {
+            Err("has a signing secret that was cut off or joined with something; expected whsec_ and \
+            then letters and digits; of two, a comma between"
+                .into())
         }
-        Ok(_) => Ok(()),
-        Err(error) => Err(error.to_string()),
+        None => Err(
+            "has something before whsec_, or is no signing secret; expected whsec_… alone, without quotes, \
+            brackets, a name or an invisible mark"
+                .into(),
+        ),
     }
 }

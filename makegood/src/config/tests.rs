@@ -228,6 +228,31 @@ fn parts_make_a_database_url() {
     );
 }
 
+/// What stands in an address is shown in many places.
+#[test]
+fn no_address_may_hold_a_password_and_what_is_asked_there_is_not_shown() {
+    let urls = super::KEYS.iter().filter(|key| matches!(key.form, super::Form::Url | super::Form::Base));
+    for key in urls {
+        for value in
+            ["https://u:hush@x.example", "http://hush@x.example/y", "u:hush@x.example", "https://u:hush@x:y"]
+        {
+            let told = explain(&load(&[(key.name, value)]).unwrap_err());
+            assert!(told.contains(key.name) && !told.contains("hush"), "{told}");
+        }
+    }
+    for value in ["https://shop.example/?x=1", "https://shop.example#top"] {
+        assert!(told(&[("APP_URL", value)]).contains("APP_URL has a query or a fragment"), "{value}");
+    }
+    let keys = [
+        ("BUYER_JWKS_URL", "https://id.example/keys?key=hush"),
+        ("BUYER_JWT_ISSUER", "i"),
+        ("BUYER_JWT_AUDIENCE", "a"),
+    ];
+    let config = load(&keys).unwrap();
+    let shown = config.settings().iter().find(|setting| setting.key.name == "BUYER_JWKS_URL").unwrap();
+    assert_eq!(shown.shown.as_deref(), Some("https://id.example/keys?…"));
+}
+
 #[test]
 fn no_secret_is_ever_shown() {
     let config = load(&[

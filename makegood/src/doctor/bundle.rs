@@ -11,7 +11,7 @@ use crate::config::{Form, Secrecy, Setting};
 
 /// The document, with the rows that doctor gave.
 pub async fn bundle(patient: &Patient, rows: &[Value]) -> Value {
-    json!({
+    let mut document = json!({
         "object": "support_bundle",
         "made_at": patient.clock.now(),
         "versions": {
@@ -22,7 +22,33 @@ pub async fn bundle(patient: &Patient, rows: &[Value]) -> Value {
         "doctor": { "findings": count(rows), "rows": rows },
         "secrets": secrets(patient),
         "database": database(patient).await,
-    })
+    });
+    cut_addresses(&mut document);
+    document
+}
+
+/// No address says who signs in there, nor what is asked: either may hold a password.
+fn cut_addresses(value: &mut Value) {
+    match value {
+        Value::String(text) if text.contains("://") => *text = with_plain_addresses(text),
+        Value::Array(all) => all.iter_mut().for_each(cut_addresses),
+        Value::Object(fields) => fields.values_mut().for_each(cut_addresses),
+        _ => {}
+    }
+}
+
+fn with_plain_addresses(text: &str) -> String {
+    let (mut out, mut rest) = (String::new(), text);
+    while let Some(at) = rest.find("://") {
+        let (before, behind) = rest.split_at(at + 3);
+        let ends = |c: char| c.is_whitespace() || "\"'`<>()".contains(c);
+        let (address, after) = behind.split_at(behind.find(ends).unwrap_or(behind.len()));
+        let (place, asked) = address.split_once('?').map_or((address, ""), |(place, _)| (place, "?…"));
+        let host = place.rsplit_once('@').map_or(place, |(_, host)| host);
+        out = format!("{out}{before}{host}{asked}");
+        rest = after;
+    }
+    out + rest
 }
 
 fn settings(patient: &Patient) -> Value {
@@ -97,4 +123,23 @@ async fn database(patient: &Patient) -> Value {
     seen["engine"] = format!("{:?}", db.dialect()).into();
     seen["migrations"] = migrations.into();
     seen
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_keeps_its_place_and_nothing_that_may_be_a_password() {
+        for (text, plain) in [
+            ("https://shop.example/base", "https://shop.example/base"),
+            ("https://u:p@w@shop.example/x?key=k", "https://shop.example/x?…"),
+            ("`http://u:pw@h` is none, postgres://u:p/w@db/x; ok", "`http://h` is none, postgres://db/x; ok"),
+            ("nothing", "nothing"),
+        ] {
+            let mut value = json!({ "rows": [{ "seen": text }] });
+            cut_addresses(&mut value);
+            assert_eq!(value["rows"][0]["seen"], plain);
+        }
+    }
 }

@@ -173,8 +173,16 @@ pub const PROBES: &[Probe] = &[
     probe!("webhook.endpoint", "Stripe has an endpoint that leads here", Stripe, webhook::endpoint, Prelaunch; 2),
     probe!("webhook.reachable", "the endpoint answers at APP_URL, and only to POST", World, webhook::reachable, Prelaunch, Security; 2),
     probe!("webhook.secret", "what Stripe signs matches a secret", Others, webhook::secret, Prelaunch, Security; 2),
-    probe!("mail.server", "the mail server answers", World, outside::mail),
-    probe!("storage.disk", "the disk of resources takes our credentials", Others, outside::disk, Prelaunch, Content; 4),
+    probe!("mail.server", "the mail server takes mails from us", World, outside::mail),
+    probe!("buyers.sign_in", "the keys of the shop's own sign-in can be read", World, outside::sign_in),
+    probe!("storage.disk", "the disk of resources takes our credentials, and files", Others, outside::disk, Prelaunch, Content; 4),
+    probe!(
+        "storage.media",
+        "the place of pictures takes our credentials, and pictures",
+        Others,
+        outside::media,
+        Content
+    ),
     probe!("stream.films", "the place of films takes our credentials", Others, outside::streams, Prelaunch, Content; 4),
     probe!("content.for_sale", "something is for sale", Database, content::for_sale, Prelaunch, Content; 1),
     probe!("content.prices", "every course that can be bought has a Stripe price", Database, content::prices, Prelaunch, Content; 6),

@@ -91,6 +91,9 @@ async fn resource(
     let opened = opened?.ok_or_else(missing)?;
     let kind = if claim.content_type.is_empty() { by_ending(key.file_name()) } else { &claim.content_type };
     let mut response = sent(opened, headers).await?;
+    if response.status() == StatusCode::RANGE_NOT_SATISFIABLE {
+        return Ok(response);
+    }
     let about = response.headers_mut();
     set(about, CONTENT_TYPE, kind);
     set(about, CONTENT_DISPOSITION, &storage::attachment(&claim.file_name));
@@ -108,6 +111,9 @@ async fn public(app: &Arc<App>, key: Result<Path<String>, PathRejection>, header
     .await?;
     let opened = opened.map_err(unreadable)?.ok_or_else(missing)?;
     let mut response = sent(opened, headers).await?;
+    if response.status() == StatusCode::RANGE_NOT_SATISFIABLE {
+        return Ok(response);
+    }
     let about = response.headers_mut();
     set(about, CONTENT_TYPE, by_ending(key.file_name()));
     about.insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=31536000, immutable"));
@@ -169,11 +175,12 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
     tokio::task::spawn_blocking(work).await.map_err(|error| kernel::Error::Bug(Box::new(error)).into())
 }
 
-/// The file, or the part of it that is asked for, or that the reader has it already.
+/// The file, or the part of it that is asked for, or that the reader has it already; else that no such part is there, which is
+/// no file and wears nothing of one.
 async fn sent(opened: Opened, headers: &HeaderMap) -> Result<Response<Body>, Problem> {
     let version = Version::of(&opened);
     let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
-    if text(IF_NONE_MATCH).is_some_and(|known| known.split(',').any(|tag| tag.trim() == version.tag)) {
+    if version.is_known(headers) {
         let mut response = Response::new(Body::empty());
         *response.status_mut() = StatusCode::NOT_MODIFIED;
         version.note(response.headers_mut());
@@ -241,6 +248,14 @@ impl Version {
         });
         let tag = format!("\"{:x}-{:x}\"", opened.bytes, since.map_or(0, |since| since.as_nanos()));
         Version { tag, modified }
+    }
+
+    /// Whether `If-None-Match` names it. Whether a tag is weak makes no difference there (RFC 9110, 13.1.2), and any version
+    /// will do for `*`.
+    fn is_known(&self, headers: &HeaderMap) -> bool {
+        let lines = headers.get_all(IF_NONE_MATCH).iter().filter_map(|line| line.to_str().ok());
+        let mut tags = lines.flat_map(|line| line.split(',')).map(str::trim);
+        tags.any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == self.tag)
     }
 
     /// Whether `If-Range` names it, by its tag or by the very same date.

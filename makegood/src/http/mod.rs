@@ -133,6 +133,10 @@ impl Front {
         let status = response.status().as_u16();
         if let Some(problem) = response.extensions_mut().remove::<Problem>() {
             let instance = webhook.unwrap_or(&instance);
+            let problem = match label.is_some_and(routes::is_for_operators) {
+                true => problem,
+                false => problem.for_others(&request_id),
+            };
             let mut told = problem.render(&self.app.config.app_url, instance, &request_id);
             // What the route said beside the problem, like an `Idempotency-Hit`, stays said.
             let beside = response.headers().iter().filter(|(name, _)| **name != CONTENT_LENGTH);

@@ -28,6 +28,9 @@ pub struct Problem {
     pub retry_after: Option<u64>,
     /// Which methods are allowed.
     pub allow: Option<String>,
+    /// Whether its words are those of the database, a disk or a service: nothing for those who do not run the shop.
+    #[serde(default)]
+    pub from_within: bool,
 }
 
 /// One place of the input that is not right.
@@ -49,6 +52,7 @@ impl Problem {
             errors: Vec::new(),
             retry_after: None,
             allow: None,
+            from_within: false,
         }
     }
 
@@ -68,6 +72,23 @@ impl Problem {
     /// Not now; again in so many seconds.
     pub fn busy(detail: impl Into<String>, seconds: u64) -> Self {
         Problem { retry_after: Some(seconds), ..Problem::new("busy", detail) }
+    }
+
+    /// The same for those who do not run the shop. What they are not told stands in the log.
+    pub fn for_others(self, request_id: &str) -> Self {
+        if !self.from_within {
+            return self;
+        }
+        tracing::warn!(request_id, code = %self.code, detail = self.detail, "told without its cause");
+        let (detail, hint) = match self.code.as_ref() {
+            "outcome_unknown" => (
+                "the answer was lost: it may or may not have been done",
+                "send the same request with the same `Idempotency-Key`",
+            ),
+            "busy" => ("the shop cannot answer at the moment", "try again after the time in `Retry-After`"),
+            _ => ("files and films cannot be reached at the moment", "try again later, or write to the shop"),
+        };
+        Problem { detail: detail.to_owned(), hint: hint.to_owned(), from_within: false, ..self }
     }
 
     fn page(&self) -> Option<&'static ErrorPage> {
@@ -132,11 +153,14 @@ impl IntoResponse for Problem {
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {
         match error {
-            Error::Refused(Refusal { code, why, fix }) => Problem { hint: fix, ..Problem::new(code, why) },
+            Error::Refused(Refusal { code, why, fix }) => {
+                let from_within = matches!(code, "storage_refused" | "storage_not_configured");
+                Problem { hint: fix, from_within, ..Problem::new(code, why) }
+            }
             Error::NotFound { what, id } => Problem::new("not_found", format!("no {what} {id}")),
             Error::Invalid { at, why } => Problem::invalid(at, why),
-            Error::Busy(why) => Problem::busy(why, 2),
-            Error::Unknown(why) => Problem::new("outcome_unknown", why),
+            Error::Busy(why) => Problem { from_within: true, ..Problem::busy(why, 2) },
+            Error::Unknown(why) => Problem { from_within: true, ..Problem::new("outcome_unknown", why) },
             Error::Bug(source) => match source.downcast_ref::<DbFailure>() {
                 Some(failure @ (DbFailure::ConnectionLost(_) | DbFailure::Conflict(_))) => {
                     tracing::warn!(error = %failure, "the database is away");
@@ -148,6 +172,36 @@ impl From<Error> for Problem {
                     Problem::new("internal_error", "see the log for this request's id")
                 }
             },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_words_of_what_lies_within_are_kept_from_others() {
+        let inside = "rust/link.txt: it leads out of the folder";
+        for error in [
+            Error::Busy(inside.into()),
+            Error::Unknown(inside.into()),
+            Refusal::new("storage_refused", inside).into(),
+            Refusal::new("storage_not_configured", inside).into(),
+        ] {
+            let told = Problem::from(error);
+            assert_eq!(told.detail, inside, "whoever runs the shop reads it");
+            let other = told.clone().for_others("req_1");
+            assert!(!other.detail.contains("link.txt") && !other.hint.contains("makegood"), "{other:?}");
+            assert_eq!((other.status(), other.retry_after), (told.status(), told.retry_after));
+        }
+        let plain = [
+            Problem::busy("the answer took too long", 5),
+            Problem::from(Error::not_found("order", "ord_1")),
+            Problem::from(Error::from(Refusal::new("out_of_stock", "3 of MUG"))),
+        ];
+        for problem in plain {
+            assert_eq!(problem.clone().for_others("req_1"), problem);
         }
     }
 }

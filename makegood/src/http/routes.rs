@@ -352,6 +352,13 @@ fn written_by_hand() -> Vec<Route> {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct RouteLabel(pub(super) &'static str);
 
+/// Whether only those who run the shop come to what stands at this path.
+pub(super) fn is_for_operators(path: &str) -> bool {
+    let mut here = ROUTES.iter().filter(|route| route.path == path).peekable();
+    here.peek().is_some()
+        && here.all(|route| matches!(route.access, Access::Role(least) if least > Role::App))
+}
+
 /// The router of all routes whose path is `wanted`.
 pub(super) fn router(app: &Arc<App>, wanted: impl Fn(&str) -> bool) -> Router {
     mount(app, ROUTES.iter().filter(|route| wanted(route.path)))
@@ -421,7 +428,9 @@ async fn answer(
     let caller = match route.access {
         Access::Anyone => None,
         Access::Role(least) => {
-            let caller = auth::authenticate(&app, request.headers(), origin.address).await?;
+            let caller = auth::authenticate(&app, request.headers(), origin.address).await;
+            // Until it is known who asks, it may be anybody.
+            let caller = caller.map_err(|problem| problem.for_others(&origin.request_id))?;
             caller.must_be(least, route.name)?;
             Some(caller)
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use kernel::{Clock, Timestamp};
-use stripe::{ApiKey, Call, CallError, KeyFault, Secret, Stripe};
+use stripe::{ApiKey, Call, CallError, KeyFault, Stripe};
 
 use super::manager::{Manager, ManagerError, Stage};
 use super::value::{self, Refused};
@@ -199,10 +199,9 @@ impl Secrets {
 
     fn take_signing_secrets(&self, held: &Held) -> Result<Option<Option<String>>, Refused> {
         let current = value::signing_secrets(&held.text)?;
-        // An old version that is no signing secret is not worth to refuse the new one.
-        let previous = held.previous.as_deref().and_then(|text| value::signing_secrets(text).ok());
+        let previous = value::previous_secrets(held.previous.as_deref());
         let before = self.roll();
-        let next = before.next(current, previous.unwrap_or_default(), self.clock.now(), self.overlap);
+        let next = before.next(current, previous, self.clock.now(), self.overlap);
         let differs = next.differs_from(&before);
         let fingerprint = next.all.first().map(|newest| newest.fingerprint.clone());
         if differs {
@@ -355,10 +354,10 @@ pub(super) async fn fetch_managed(config: &mut Config, clock: &dyn Clock) -> Res
                 config.stripe_secret = Some(read);
             }
             SecretKey::WebhookSecret => {
-                let texts = [Some(held.text), held.previous];
-                let secrets: Result<Vec<Vec<Secret>>, Refused> =
-                    texts.iter().flatten().map(|text| value::signing_secrets(text)).collect();
-                config.webhook_secrets = secrets.map_err(|e| wrong(name, e.told().to_owned()))?.concat();
+                let current = value::signing_secrets(&held.text);
+                let current = current.map_err(|refused| wrong(name, refused.told().to_owned()))?;
+                let previous = value::previous_secrets(held.previous.as_deref());
+                config.webhook_secrets = [current, previous].concat();
             }
             SecretKey::AdminToken => config.admin_token = Some(Hidden::new(held.text)),
         }

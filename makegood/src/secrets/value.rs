@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use kernel::{Duration, Timestamp};
 use stripe::{ApiKey, Secret};
 
+use crate::config::check_signing_secret;
+
 /// More than a careful roll ever has at once; a signature is compared with each.
 const MOST: usize = 8;
 
@@ -165,7 +167,16 @@ impl Roll {
 
 /// The signing secrets of a text, with commas between.
 pub(super) fn signing_secrets(text: &str) -> Result<Vec<Secret>, Refused> {
-    text.split(',').map(|one| Secret::new(one).map_err(|error| Refused::Wrong(error.to_string()))).collect()
+    let one = |text: &str| {
+        check_signing_secret(text).map_err(Refused::Wrong)?;
+        Secret::new(text).map_err(|error| Refused::Wrong(error.to_string()))
+    };
+    text.split(',').map(one).collect()
+}
+
+/// Those of the version before the newest. One that is no signing secret is not worth to refuse the new one.
+pub(super) fn previous_secrets(text: Option<&str>) -> Vec<Secret> {
+    text.and_then(|text| signing_secrets(text).ok()).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -216,6 +227,34 @@ mod tests {
         assert!(!again.differs_from(&second) && second.differs_from(&first));
         assert!(again.without_the_old(later + DAY / 2).is_none());
         assert_eq!(counts(&again.without_the_old(later + DAY).unwrap()), [(0, Stands::Current)]);
+    }
+
+    #[test]
+    fn a_mangled_text_is_no_signing_secret_and_is_never_repeated() {
+        for text in [
+            "\"whsec_a1B2\"",
+            "'whsec_a1B2'",
+            "[\"whsec_a1B2\"]",
+            "\u{feff}whsec_a1B2",
+            "STRIPE_WEBHOOK_SECRET=whsec_a1B2",
+            "whsec_a1B2\nwhsec_c3D4",
+            "whsec_a1B2;whsec_c3D4",
+            "whsec_a1B2whsec_c3D4",
+            "whsec_a1B2,\"whsec_c3D4\"",
+            "whsec_a1B2,",
+            "whsec_a1 B2",
+            "whsec_…",
+            "whsec_",
+            "a1B2",
+            "rk_test_a1B2",
+        ] {
+            let told = signing_secrets(text).unwrap_err().told().to_owned();
+            assert!(!told.contains("a1") && !told.contains("c3"), "{text}: {told}");
+            assert!(previous_secrets(Some(text)).is_empty(), "{text}");
+        }
+        for text in ["whsec_a1B2", "whsec_a1B2,whsec_c3D4", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw+/=="] {
+            assert!(signing_secrets(text).is_ok(), "{text}");
+        }
     }
 
     #[test]

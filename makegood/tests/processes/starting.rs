@@ -64,6 +64,7 @@ fn without_what_serving_needs_it_stops_and_names_it() {
     for (name, value, sentence) in [
         ("STRIPE_WEBHOOK_SECRET", "sk_test_s3cret", "whsec_"),
         ("STRIPE_WEBHOOK_SECRET", "whsec_s3cret ", "spaces"),
+        ("STRIPE_WEBHOOK_SECRET", "\"whsec_s3cret\"", "without quotes"),
         ("STRIPE_SECRET", "pk_test_s3cret", "publishable"),
         ("LISTEN", "everywhere", "127.0.0.1:3001"),
         ("WORKERS", "many", "whole number"),

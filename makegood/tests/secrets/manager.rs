@@ -163,6 +163,21 @@ on_both_engines! {
         server.stop().await;
     }
 
+    /// The version before was a slip, and the next one is too.
+    async fn a_version_that_is_no_secret_neither_counts_nor_stops_the_start(test: TestDb) {
+        let fake = Fake::start().await;
+        fake.put("shop/hook", "\"whsec_slip\"");
+        fake.put("shop/hook", "whsec_first");
+        let (server, _watch) = fake.served(&test, &[HOOK]).await;
+        assert_eq!(listed(&server, "STRIPE_WEBHOOK_SECRET").await.len(), 1);
+        fake.put("shop/hook", "[\"whsec_slip\"]");
+        assert_eq!(came_of(&refreshed(&server).await, "STRIPE_WEBHOOK_SECRET")["outcome"], "refused");
+        let rows = listed(&server, "STRIPE_WEBHOOK_SECRET").await;
+        assert_eq!((rows.len(), &rows[0]["fingerprint"]), (1, &json!(stripe::Secret::new("whsec_first").unwrap().fingerprint())));
+        assert!(rows[0]["trouble"].is_string(), "{rows:?}");
+        server.stop().await;
+    }
+
     async fn a_manager_that_refuses_or_is_away_leaves_the_last_good_value(test: TestDb) {
         let fake = Fake::start().await;
         fake.put("shop/hook", "whsec_first");

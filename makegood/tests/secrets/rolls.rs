@@ -8,7 +8,7 @@ use stripe::{Secret, sign};
 use testkit::on_both_engines;
 use tokio::sync::watch;
 
-use crate::doors::{Server, answered, event, now};
+use crate::doors::{Server, Wish, answered, event, now};
 use crate::manager::Fake;
 use crate::{Lies, came_of, listed, refreshed, served, until};
 
@@ -151,6 +151,21 @@ on_both_engines! {
         server.stop().await;
     }
 
+    /// It was remembered at the door a moment ago.
+    async fn an_admins_token_that_was_rolled_counts_no_longer(test: TestDb) {
+        let (one, two) = ("the-first-one-of-two-tokens", "the-other-one-of-two-tokens");
+        let token = Lies::with("token", one);
+        let environment = vec![("ADMIN_TOKEN", String::new()), ("ADMIN_TOKEN_FILE", token.shown())];
+        let server = Server::start_as(&test, Wish { environment, newest_key: true, ..Wish::default() }).await;
+        let who = async |token: &str| server.get("/api/v1/admin/secrets", Some(token)).await.status;
+        assert_eq!((who(one).await, who(two).await), (200, 401));
+        token.write(two);
+        let body = serde_json::json!({ "reason": "a roll" });
+        assert_eq!(server.post("/api/v1/admin/secrets/refresh", Some(one), &body).await.status, 200);
+        assert_eq!((who(one).await, who(two).await), (401, 200));
+        server.stop().await;
+    }
+
     /// Half a file, an empty one, none at all: the last good value counts, and everything says so.
     async fn what_cannot_be_read_again_leaves_the_last_good_value_and_is_told(test: TestDb) {
         let hook = Lies::with("hook", "whsec_good");
@@ -160,6 +175,11 @@ on_both_engines! {
             ("{\"webhookSecret\":", "begins like JSON"),
             ("sk_test_by_mistake", "is an API key"),
             (" whsec_with_a_space", "spaces"),
+            ("\"whsec_by_mistake\"", "without quotes"),
+            ("[\"whsec_by_mistake\"]", "without quotes"),
+            ("\u{feff}whsec_by_mistake", "invisible mark"),
+            ("STRIPE_WEBHOOK_SECRET=whsec_by_mistake", "a name"),
+            ("whsec_by_mistake\nwhsec_by_mistake_2", "a comma between"),
         ] {
             hook.write(text);
             let answer = refreshed(&server).await;

@@ -1,10 +1,10 @@
-//! The background steps: telling a buyer that their order is confirmed, and sending a guest a new link.
+//! The background steps: telling a buyer that their order is confirmed, sending a guest a new link, and links to sign in.
 
 use ::jobs::{Claimed as Job, Fate, NewJob};
 use db::TxResult;
 use kernel::{Error, Result, Timestamp};
 
-use super::tell;
+use super::{sign_in, tell};
 use crate::ids::OrderId;
 use crate::orders;
 use crate::seam::Seam;
@@ -27,6 +27,7 @@ pub(super) fn link_key(order: OrderId, number: i64) -> String {
 pub(crate) async fn run(seam: &Seam, job: &Job) -> Option<Result<Fate>> {
     match job.kind.as_str() {
         orders::CONFIRMED | LINK => Some(told(seam, job).await),
+        sign_in::SIGN_IN => Some(sign_in::sent(seam, job).await),
         _ => None,
     }
 }

@@ -11,5 +11,5 @@ pub(crate) mod store;
 mod tell;
 
 pub use claim::{ClaimError, Claimed, claim_all, claim_by_link, waiting_for};
-pub use sign_in::send_link;
+pub use sign_in::{follow_link, send_link};
 pub use store::{How, PurchaseClaim, Standing, of_link, of_order};

@@ -357,24 +357,36 @@ fn from_csv(text: &str) -> Result<(ContentFile, Lines), String> {
     Ok((sheet.file, sheet.lines))
 }
 
+/// One line that lies in a module, or is one.
+struct Row<'a> {
+    line: usize,
+    fields: &'a BTreeMap<&'a str, String>,
+    published: bool,
+    resource: Option<ResourceEntry>,
+}
+
 #[derive(Default)]
 struct Sheet {
     file: ContentFile,
     lines: Lines,
+    /// On which line each course, module and lesson has its own row.
+    own: Lines,
+    /// What was said of each by whatever row, and on which line.
+    said: BTreeMap<(Place, &'static str), (String, usize)>,
 }
 
 impl Sheet {
     fn line(&mut self, line: usize, fields: &BTreeMap<&str, String>) -> Result<(), String> {
         let text = |name: &str| fields.get(name).cloned();
-        let published = match fields.get("published").map(String::as_str) {
+        let published = match text("published").map(|word| word.to_ascii_lowercase()).as_deref() {
             None | Some("true" | "yes" | "1") => true,
             Some("false" | "no" | "0") => false,
-            Some(other) => return Err(format!("published is `{other}`; expected true or false")),
+            Some(other) => return Err(format!("published is `{other}`; expected true or false, yes or no")),
         };
         let bytes = text("bytes")
             .map(|bytes| bytes.parse().map_err(|_| format!("bytes is `{bytes}`; expected a number")));
         let bytes = bytes.transpose()?;
-        let course = text("course").ok_or("the column course is empty")?;
+        let id = text("course").ok_or("the column course is empty")?;
         let resource = text("resource").map(|id| ResourceEntry {
             title: text("resource_title").unwrap_or_else(|| id.clone()),
             id,
@@ -384,78 +396,100 @@ impl Sheet {
             content_type: text("content_type"),
             bytes,
         });
-        let is = |this: bool| if this { published } else { true };
-        let (has_module, has_lesson, is_resource) =
-            (fields.contains_key("module"), fields.contains_key("lesson"), resource.is_some());
-        let at = found(
-            &mut self.file.courses,
-            |one| one.id == course,
-            || CourseEntry {
-                id: course.clone(),
-                published: is(!has_module && !is_resource),
-                ..CourseEntry::default()
-            },
-        );
-        let mut place = format!("course/{at}");
+        let make = || CourseEntry { id: id.clone(), published: true, ..CourseEntry::default() };
+        let at = found(&mut self.file.courses, |one| one.id == id, make);
+        let place = format!("course/{at}");
         self.lines.entry(place.clone()).or_insert(line);
-        let course = &mut self.file.courses[at];
         let Some(module) = text("module") else {
-            return match (has_lesson, resource) {
-                (true, _) => Err("a lesson lies in a module; the column module is empty".into()),
-                (false, Some(resource)) => {
-                    self.lines.insert(format!("{place}/resource/{}", course.resources.len()), line);
-                    course.resources.push(resource);
+            if fields.contains_key("lesson") {
+                return Err("a lesson lies in a module; the column module is empty".into());
+            }
+            return match resource {
+                Some(resource) => {
+                    let there = &mut self.file.courses[at].resources;
+                    self.lines.insert(format!("{place}/resource/{}", there.len()), line);
+                    there.push(resource);
                     Ok(())
                 }
-                (false, None) => {
-                    course.published = published;
+                None => {
+                    self.own_row(place, &format!("the course `{id}`"), line)?;
+                    self.file.courses[at].published = published;
                     Ok(())
                 }
             };
         };
-        let at = found(
-            &mut course.modules,
-            |one| one.id == module,
-            || ModuleEntry {
-                title: text("module_title").unwrap_or_else(|| module.clone()),
-                id: module.clone(),
-                published: is(!has_lesson),
-                ..ModuleEntry::default()
-            },
-        );
-        place = format!("{place}/module/{at}");
-        self.lines.entry(place.clone()).or_insert(line);
-        let module = &mut course.modules[at];
-        let Some(lesson) = text("lesson") else {
-            return if is_resource {
-                Err("a file lies in a lesson or in the course, not in a module".into())
-            } else {
+        self.in_module(at, &module, Row { line, fields, published, resource })
+    }
+
+    fn in_module(&mut self, course: usize, id: &str, row: Row<'_>) -> Result<(), String> {
+        let new = || ModuleEntry {
+            id: id.to_owned(),
+            title: id.to_owned(),
+            published: true,
+            ..ModuleEntry::default()
+        };
+        let at = found(&mut self.file.courses[course].modules, |one| one.id == id, new);
+        let place = format!("course/{course}/module/{at}");
+        self.lines.entry(place.clone()).or_insert(row.line);
+        let title = self.told(&place, "module_title", &row)?;
+        let module = &mut self.file.courses[course].modules[at];
+        title.into_iter().for_each(|title| module.title = title);
+        let Some(lesson) = row.fields.get("lesson") else {
+            if row.resource.is_some() {
+                return Err("a file lies in a lesson or in the course, not in a module".into());
+            }
+            module.published = row.published;
+            return self.own_row(place, &format!("the module `{id}`"), row.line);
+        };
+        let new = || LessonEntry {
+            id: lesson.clone(),
+            title: lesson.clone(),
+            published: true,
+            ..LessonEntry::default()
+        };
+        let within = found(&mut module.lessons, |one| one.id == *lesson, new);
+        let place = format!("{place}/lesson/{within}");
+        self.lines.entry(place.clone()).or_insert(row.line);
+        let title = self.told(&place, "lesson_title", &row)?;
+        let film = self.told(&place, "stream_video_id", &row)?;
+        let there = &mut self.file.courses[course].modules[at].lessons[within];
+        title.into_iter().for_each(|title| there.title = title);
+        there.stream_video_id = film.or(there.stream_video_id.take());
+        match row.resource {
+            Some(resource) => {
+                self.lines.insert(format!("{place}/resource/{}", there.resources.len()), row.line);
+                there.resources.push(resource);
                 Ok(())
-            };
-        };
-        let known = module.lessons.iter().any(|one| one.id == lesson);
-        if known && !is_resource {
-            return Err(format!("the lesson `{lesson}` stands there twice"));
+            }
+            None => {
+                there.published = row.published;
+                self.own_row(place, &format!("the lesson `{lesson}`"), row.line)
+            }
         }
-        let at = found(
-            &mut module.lessons,
-            |one| one.id == lesson,
-            || LessonEntry {
-                title: text("lesson_title").unwrap_or_else(|| lesson.clone()),
-                id: lesson.clone(),
-                published: is(!is_resource),
-                stream_video_id: text("stream_video_id"),
-                ..LessonEntry::default()
-            },
-        );
-        place = format!("{place}/lesson/{at}");
-        self.lines.entry(place.clone()).or_insert(line);
-        if let Some(resource) = resource {
-            let lesson = &mut module.lessons[at];
-            self.lines.insert(format!("{place}/resource/{}", lesson.resources.len()), line);
-            lesson.resources.push(resource);
+    }
+
+    /// What has a row of its own has one, before or behind the rows of what lies in it.
+    fn own_row(&mut self, place: Place, what: &str, line: usize) -> Result<(), String> {
+        if let Some(before) = self.own.insert(place.clone(), line) {
+            return Err(format!("{what} stands there twice, on line {before} too"));
         }
+        self.lines.insert(place, line);
         Ok(())
+    }
+
+    /// What this row is the first to say; every other one leaves it out or says the same.
+    fn told(&mut self, place: &str, column: &'static str, row: &Row<'_>) -> Result<Option<String>, String> {
+        let Some(text) = row.fields.get(column) else { return Ok(None) };
+        match self.said.get(&(place.to_owned(), column)) {
+            Some((other, before)) if other != text => {
+                Err(format!("{column} is `{text}`, and `{other}` on line {before}"))
+            }
+            Some(_) => Ok(None),
+            None => {
+                self.said.insert((place.to_owned(), column), (text.clone(), row.line));
+                Ok(Some(text.clone()))
+            }
+        }
     }
 }
 
@@ -565,6 +599,46 @@ rust,,,,,,all,Everything,rust/all.zip,Rust.zip
             assert!(said.contains(says), "{says}: {said}");
         }
         assert!(told("a.csv", "").contains("it is empty"));
+    }
+
+    /// Only the row of a module says that it is hidden, and it may stand anywhere.
+    #[test]
+    fn a_row_of_its_own_counts_wherever_it_stands_in_a_table() {
+        let rows = [
+            "rust,one,,hello,,,notes,,rust/notes.pdf,",
+            "rust,one,One,,,,,,,false",
+            "rust,one,,hello,Hello,abc,,,,FALSE",
+            "rust,,,,,,,,,no",
+        ];
+        let header = "course,module,module_title,lesson,lesson_title,stream_video_id,resource,resource_title,object_key,published";
+        let read = |rows: Vec<&str>| ContentFile::parse("a.csv", &format!("{header}\n{}\n", rows.join("\n")));
+        let (forth, back) =
+            (read(rows.to_vec()).unwrap(), read(rows.iter().rev().copied().collect()).unwrap());
+        assert_eq!(forth, back);
+        let course = &forth.courses[0];
+        let (module, lesson) = (&course.modules[0], &course.modules[0].lessons[0]);
+        assert_eq!((course.published, module.published, lesson.published), (false, false, false));
+        assert_eq!((module.title.as_str(), lesson.title.as_str()), ("One", "Hello"));
+        assert_eq!(lesson.stream_video_id.as_deref(), Some("abc"));
+        assert!(lesson.resources[0].published);
+        for (more, says) in [
+            ("rust,one,,,,,,,,true", "line 6: the module `one` stands there twice, on line 3 too"),
+            ("rust,one,,hello,,,,,,true", "line 6: the lesson `hello` stands there twice, on line 4 too"),
+            ("rust,,,,,,,,,true", "line 6: the course `rust` stands there twice, on line 5 too"),
+            ("rust,one,Uno,more,,,,,,", "line 6: module_title is `Uno`, and `One` on line 3"),
+            ("rust,one,,hello,,def,x,,x.pdf,", "line 6: stream_video_id is `def`, and `abc` on line 4"),
+        ] {
+            let told = read([&rows[..], &[more]].concat()).unwrap_err().to_string();
+            assert!(told.contains(says), "{says}: {told}");
+        }
+    }
+
+    #[test]
+    fn a_table_with_semicolons_is_the_same_table() {
+        let semicolons = CSV.replace(',', ";").replace("Hello", "\"Hello, you; there\"");
+        let read = ContentFile::parse("a.csv", &semicolons).unwrap();
+        assert_eq!(read.courses[0].modules[0].lessons[0].title, "Hello, you; there");
+        assert_eq!(read.courses[0].resources[0].saved_as(), "Rust.zip");
     }
 
     #[test]

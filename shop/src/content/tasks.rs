@@ -13,6 +13,7 @@ use serde_json::json;
 use super::bring::{self, Change};
 use super::file::Form;
 use super::{ContentFile, CourseEntry, look};
+use crate::given;
 use crate::seam::Seam;
 
 /// Import what courses and downloads hold from a file or a folder; what stands there already is not changed
@@ -60,8 +61,7 @@ fn read_path(path: &str) -> Result<ContentFile, String> {
 
 fn read_file(path: &Path) -> Result<ContentFile, String> {
     let name = path.display().to_string();
-    let text = std::fs::read_to_string(path).map_err(|error| format!("{name}: {error}"))?;
-    ContentFile::parse(&name, &text).map_err(|error| error.to_string())
+    ContentFile::parse(&name, &given::text(path)?).map_err(|error| error.to_string())
 }
 
 impl<C: Deref<Target = Seam> + Send + Sync + 'static> Task<C> for Import {

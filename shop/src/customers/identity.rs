@@ -20,21 +20,32 @@ pub fn folded(email: &str) -> String {
     email.trim().to_ascii_lowercase()
 }
 
-/// Makes a link with which the reader of this mailbox signs in, and gives its secret, this one time.
+/// Makes a link with which the reader of this mailbox signs in, and gives its secret, this one time. `asked_from` is told
+/// again when it is used.
 ///
 /// # Errors
 /// Whatever the database says.
-pub fn make_link(tx: &mut Tx<'_>, cx: &Cx, email: &str) -> Result<String> {
+pub fn make_link(tx: &mut Tx<'_>, cx: &Cx, email: &str, asked_from: &str) -> Result<String> {
     let secret = secret(cx);
-    store::insert_link(tx, cx, &token_hash(&secret), &folded(email), cx.now + LINK_LASTS)?;
+    let link = Link { email: folded(email), asked_from: Some(asked_from.to_owned()) };
+    store::insert_link(tx, cx, &token_hash(&secret), &link, cx.now + LINK_LASTS)?;
     Ok(secret)
 }
 
-/// For which email this link is, while it leads somewhere. Looking at it changes nothing.
+/// For whom a link to sign in is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Link {
+    /// Whose mailbox it proves.
+    pub email: String,
+    /// From where it was asked for, in the words of whoever made it; unknown of links of older versions.
+    pub asked_from: Option<String>,
+}
+
+/// For whom this link is, while it leads somewhere. Looking at it changes nothing.
 ///
 /// # Errors
 /// Whatever the database says.
-pub fn of_link(tx: &mut Tx<'_>, now: Timestamp, secret: &str) -> Result<Option<String>> {
+pub fn of_link(tx: &mut Tx<'_>, now: Timestamp, secret: &str) -> Result<Option<Link>> {
     store::link(tx, now, &token_hash(secret))
 }
 
@@ -42,10 +53,10 @@ pub fn of_link(tx: &mut Tx<'_>, now: Timestamp, secret: &str) -> Result<Option<S
 ///
 /// # Errors
 /// Whatever the database says.
-pub fn use_link(tx: &mut Tx<'_>, cx: &Cx, secret: &str) -> Result<Option<Profile>> {
-    let Some(email) = of_link(tx, cx.now, secret)? else { return Ok(None) };
-    match store::use_link(tx, &token_hash(secret), &email)? {
-        true => of_proved_email(tx, cx, &email).map(Some),
+pub fn use_link(tx: &mut Tx<'_>, cx: &Cx, secret: &str) -> Result<Option<(Profile, Link)>> {
+    let Some(link) = of_link(tx, cx.now, secret)? else { return Ok(None) };
+    match store::use_link(tx, &token_hash(secret), &link.email)? {
+        true => Ok(Some((of_proved_email(tx, cx, &link.email)?, link))),
         false => Ok(None),
     }
 }

@@ -4,6 +4,7 @@ use db::{Row, Tx};
 use kernel::{Cx, Result, Timestamp};
 use serde::Serialize;
 
+use super::identity::Link;
 use crate::ids::ProfileId;
 
 /// A buyer.
@@ -73,21 +74,28 @@ pub(super) fn insert_link(
     tx: &mut Tx<'_>,
     cx: &Cx,
     hash: &str,
-    email: &str,
+    link: &Link,
     expires_at: Timestamp,
 ) -> Result<()> {
     tx.execute("DELETE FROM profile_links WHERE expires_at < $1", &[cx.now.into()])?;
     tx.execute(
-        "INSERT INTO profile_links (hash, email, created_at, expires_at) VALUES ($1, $2, $3, $4)",
-        &[hash.into(), email.into(), cx.now.into(), expires_at.into()],
+        "INSERT INTO profile_links (hash, email, asked_from, created_at, expires_at) VALUES ($1, $2, $3, $4, $5)",
+        &[
+            hash.into(),
+            link.email.clone().into(),
+            link.asked_from.clone().into(),
+            cx.now.into(),
+            expires_at.into(),
+        ],
     )?;
     Ok(())
 }
 
-/// For which email a link is, while it leads somewhere.
-pub(super) fn link(tx: &mut Tx<'_>, now: Timestamp, hash: &str) -> Result<Option<String>> {
-    let sql = "SELECT email FROM profile_links WHERE hash = $1 AND expires_at > $2";
-    tx.query_opt(sql, &[hash.into(), now.into()])?.map(|row| row.get("email")).transpose()
+/// For whom a link is, while it leads somewhere.
+pub(super) fn link(tx: &mut Tx<'_>, now: Timestamp, hash: &str) -> Result<Option<Link>> {
+    let sql = "SELECT email, asked_from FROM profile_links WHERE hash = $1 AND expires_at > $2";
+    let row = tx.query_opt(sql, &[hash.into(), now.into()])?;
+    row.map(|row| Ok(Link { email: row.get("email")?, asked_from: row.get("asked_from")? })).transpose()
 }
 
 /// Uses a link up, with every other link for the same email; false when somebody else has just done so.

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{CatalogFile, ProductEntry};
 use crate::catalog::{self, Mapping, Price};
+use crate::given;
 use crate::inventory;
 
 /// Import products, prices and first stock from a catalog file
@@ -19,8 +20,7 @@ pub struct Import {
 }
 
 fn read_file(path: &str) -> Result<CatalogFile, String> {
-    let text = std::fs::read_to_string(path).map_err(|e| format!("{path}: {e}"))?;
-    CatalogFile::parse(&text).map_err(|e| format!("{path}: {e}"))
+    CatalogFile::parse(&given::text(path.as_ref())?).map_err(|e| format!("{path}: {e}"))
 }
 
 impl Operation for Import {

@@ -41,8 +41,12 @@ fn line(text: &str) -> String {
         c.is_control()
             || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}')
     };
-    let text: String = text.chars().map(|c| if unseen(c) { ' ' } else { c }).take(200).collect();
-    text.replace(MARK, "")
+    let mut text: String = text.chars().map(|c| if unseen(c) { ' ' } else { c }).take(200).collect();
+    // What is left may be another one, put together of its two halves.
+    while text.contains(MARK) {
+        text = text.replace(MARK, "");
+    }
+    text
 }
 
 /// One line of an order.
@@ -213,6 +217,9 @@ mod tests {
         assert!(line.contains("alert(1)"), "it did not break out of its line: {line}");
         assert!(!letter.text.contains('\u{202e}'));
         assert_eq!(letter.text.matches(MARK).count(), 1, "{}", letter.text);
+        let nested = confirmation("A [one-time[one-time [one-time link]link] link]", None);
+        let marks = |letter: &Letter| (letter.text.matches(MARK).count(), letter.html.matches(MARK).count());
+        assert_eq!(marks(&nested), marks(&confirmation("A", None)), "{}", nested.text);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use super::{Mail, MailKind, MailStatus, NewMail};
 use crate::ids::{MailId, OrderId};
 
 pub(super) fn insert(tx: &mut Tx<'_>, cx: &Cx, id: MailId, new: &NewMail) -> Result<bool> {
+    forget_what_ended(tx, cx.now)?;
     let written = tx.execute(
         "INSERT INTO mails (id, kind, unique_key, recipient, subject, body_text, body_html, secret, has_secret, status,
            attempts, order_id, profile_id, useless_after, created_at, updated_at)
@@ -29,6 +30,14 @@ pub(super) fn insert(tx: &mut Tx<'_>, cx: &Cx, id: MailId, new: &NewMail) -> Res
         ],
     )?;
     Ok(written == 1)
+}
+
+/// A link that leads nowhere any more is kept for nobody: its mail is not sent again.
+fn forget_what_ended(tx: &mut Tx<'_>, now: Timestamp) -> Result<()> {
+    let sql = "UPDATE mails SET secret = NULL
+               WHERE secret IS NOT NULL AND useless_after <= $1 AND status IN ('failed', 'unknown')";
+    tx.execute(sql, &[now.into()])?;
+    Ok(())
 }
 
 pub(super) fn is_written(tx: &mut Tx<'_>, key: &str) -> Result<bool> {
@@ -60,7 +69,7 @@ pub(super) enum Ended {
     Unknown(String),
 }
 
-/// What was sent is sent, whoever says something else afterwards.
+/// What was sent is sent, whoever says something else afterwards. The link in it is kept only as long as it may still be sent.
 pub(super) fn end(tx: &mut Tx<'_>, now: Timestamp, id: MailId, ended: &Ended) -> Result<()> {
     let (status, error, sent_at) = match ended {
         Ended::Sent => ("sent", None, Some(now)),
@@ -70,7 +79,7 @@ pub(super) fn end(tx: &mut Tx<'_>, now: Timestamp, id: MailId, ended: &Ended) ->
     };
     tx.execute(
         "UPDATE mails SET status = $1, last_error = $2, sent_at = $3, updated_at = $4,
-           secret = CASE WHEN $1 = 'sent' THEN NULL ELSE secret END
+           secret = CASE WHEN $1 = 'sent' OR ($1 <> 'queued' AND useless_after <= $4) THEN NULL ELSE secret END
          WHERE id = $5 AND status IN ('queued', 'sending')",
         &[status.into(), error.into(), sent_at.into(), now.into(), id.into()],
     )?;

@@ -86,33 +86,37 @@ pub fn judge(bytes: &[u8], declared: Option<&str>) -> Result<Picture> {
             declared.escape_debug()
         )));
     }
-    let pixels = match kind {
-        Kind::Png => png(bytes).map(Some),
-        Kind::Jpeg => jpeg(bytes).map(Some),
-        Kind::Gif => gif(bytes).map(Some),
-        Kind::Webp => webp(bytes).map(Some),
-        Kind::Avif => avif(bytes).map(Some),
-        Kind::Pdf => pdf(bytes).map(|()| None),
-        Kind::Mp4 => mp4(bytes).map(|()| None),
+    let sizes = match kind {
+        Kind::Png => png(bytes).map(|size| vec![size]),
+        Kind::Jpeg => jpeg(bytes).map(|size| vec![size]),
+        Kind::Gif => gif(bytes),
+        Kind::Webp => webp(bytes).map(|size| vec![size]),
+        Kind::Avif => avif(bytes),
+        Kind::Pdf => pdf(bytes).map(|()| Vec::new()),
+        Kind::Mp4 => mp4(bytes).map(|()| Vec::new()),
     };
-    let pixels = pixels.ok_or_else(|| {
+    let sizes = sizes.ok_or_else(|| {
         refuse(format!(
             "the file begins like {} and does not go on like one, or is cut off",
             kind.content_type()
         ))
     })?;
-    match pixels {
-        Some((width, height)) if width == 0 || height == 0 => Err(refuse("the picture has no pixels".into())),
-        Some((width, height))
-            if width.max(height) > LONGEST_SIDE || u64::from(width) * u64::from(height) > MOST_PIXELS =>
-        {
-            let why = format!(
-                "the picture has {width} × {height} pixels; taken are {LONGEST_SIDE} on a side and {MOST_PIXELS} in all"
-            );
-            Err(Refusal::new("media_too_large", why).into())
-        }
-        pixels => Ok(Picture { kind, pixels }),
+    let pixels = sizes.first().copied();
+    if pixels.is_some_and(|(width, height)| width == 0 || height == 0) {
+        return Err(refuse("the picture has no pixels".into()));
     }
+    // A browser makes room for each size that the file names, whichever it shows.
+    if let Some((width, height)) = sizes.into_iter().find(|size| is_too_large(*size)) {
+        let why = format!(
+            "the picture has {width} × {height} pixels; taken are {LONGEST_SIDE} on a side and {MOST_PIXELS} in all"
+        );
+        return Err(Refusal::new("media_too_large", why).into());
+    }
+    Ok(Picture { kind, pixels })
+}
+
+fn is_too_large((width, height): (u32, u32)) -> bool {
+    width.max(height) > LONGEST_SIDE || u64::from(width) * u64::from(height) > MOST_PIXELS
 }
 
 /// What the sender says that it is; a sender that does not know says nothing.
@@ -195,9 +199,36 @@ fn jpeg(bytes: &[u8]) -> Option<(u32, u32)> {
     }
 }
 
-fn gif(bytes: &[u8]) -> Option<(u32, u32)> {
+/// Its screen, and each of its frames, up to an end.
+fn gif(bytes: &[u8]) -> Option<Vec<(u32, u32)>> {
     let little = |at: usize| Some(u32::from(*bytes.get(at)?) | u32::from(*bytes.get(at + 1)?) << 8);
-    bytes.ends_with(b";").then_some((little(6)?, little(8)?)).filter(|_| bytes.len() > 13)
+    let colours = |at: usize| {
+        let flags = *bytes.get(at)?;
+        Some(if flags & 0x80 == 0 { 0 } else { 3 << ((flags & 7) + 1) })
+    };
+    let mut sizes = vec![(little(6)?, little(8)?)];
+    let mut at = 13 + colours(10)?;
+    loop {
+        at = match bytes.get(at)? {
+            b'!' => behind_blocks(bytes, at + 2)?,
+            b',' => {
+                sizes.push((little(at + 5)?, little(at + 7)?));
+                behind_blocks(bytes, at + 11 + colours(at + 9)?)?
+            }
+            b';' if bytes.ends_with(b";") => return Some(sizes),
+            _ => return None,
+        };
+    }
+}
+
+/// Where a GIF goes on behind the blocks that begin here: each says how long it is, and the last one that it is empty.
+fn behind_blocks(bytes: &[u8], mut at: usize) -> Option<usize> {
+    loop {
+        match usize::from(*bytes.get(at)?) {
+            0 => return Some(at + 1),
+            length => at += 1 + length,
+        }
+    }
 }
 
 fn webp(bytes: &[u8]) -> Option<(u32, u32)> {
@@ -249,13 +280,14 @@ fn inside<'a>(bytes: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
     boxes(bytes)?.into_iter().find(|(known, _)| *known == name).map(|(_, content)| content)
 }
 
-/// The largest picture that its properties name.
-fn avif(bytes: &[u8]) -> Option<(u32, u32)> {
+/// The pictures that its properties name, the largest first.
+fn avif(bytes: &[u8]) -> Option<Vec<(u32, u32)>> {
     let properties = inside(inside(inside(bytes, b"meta")?.get(4..)?, b"iprp")?, b"ipco")?;
-    let sizes = boxes(properties)?.into_iter().filter(|(name, _)| *name == b"ispe");
-    sizes
-        .filter_map(|(_, size)| Some((number(size, 4, 4)?, number(size, 8, 4)?)))
-        .max_by_key(|(width, height)| u64::from(*width) * u64::from(*height))
+    let named = boxes(properties)?.into_iter().filter(|(name, _)| *name == b"ispe");
+    let mut sizes: Vec<(u32, u32)> =
+        named.map(|(_, size)| Some((number(size, 4, 4)?, number(size, 8, 4)?))).collect::<Option<_>>()?;
+    sizes.sort_by_key(|(width, height)| std::cmp::Reverse(u64::from(*width) * u64::from(*height)));
+    (!sizes.is_empty()).then_some(sizes)
 }
 
 /// It knows of what it is made.

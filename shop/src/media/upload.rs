@@ -36,7 +36,7 @@ pub struct Upload {
     pub request_id: Option<String>,
 }
 
-/// Stores a picture; the same one again is the same.
+/// Stores a picture; the same one again is the same, and is put in its place again.
 ///
 /// # Errors
 /// `media_type_refused` and `media_too_large` for what is not taken, before anything is written; `CLOUDINARY_ERROR` and
@@ -73,9 +73,7 @@ pub async fn upload(seam: &Seam, upload: Upload) -> Result<Asset> {
         attempt: 1,
     };
     let begun = seam.db.write("media.begin", move |tx| begin(tx, &cx, &wanted)).await.safe_to_repeat()?;
-    if begun.status == AssetStatus::Stored {
-        return Ok(begun);
-    }
+    // One that was stored before is put there again: its file may be lost, and who sends it again wants it to be there.
     let key = Key::new(&begun.key).map_err(|error| Error::Bug(Box::new(error)))?;
     match seam.media.put(&key, &begun.content_type, upload.bytes, seam.now()).await {
         Ok(url) => stored(seam, begun, url, upload.actor, upload.request_id).await,

@@ -41,7 +41,7 @@ pub use store::under_review;
 pub use store::{
     Counts, KnownFact, LateFacts, counts, fact, facts_of, find, find_by_intent, find_by_session, find_many,
     happened, late_facts, match_references, newest_by_status, of_email, of_profile, oldest_unconfirmed,
-    timeline, undecided, unfinished_facts,
+    page_of_profile, timeline, undecided, unfinished_facts,
 };
 pub use store::{Unpaid, unpaid_since};
 pub use verdict::{Verdict, decide};

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use db::{NewestFirst, Row, Tx, Value};
 use kernel::{Cx, Error, Result, Timestamp};
-use ops::Actor;
+use ops::{Actor, Page};
 use stripe::{Fact, References};
 
 use super::{
@@ -745,6 +745,14 @@ fn read_fact(row: &Row) -> Result<KnownFact> {
 /// The orders of a profile, the newest first.
 pub fn of_profile(tx: &mut Tx<'_>, profile: ProfileId, limit: i64) -> Result<Vec<Order>> {
     list(tx, &Filter { equal: vec![("profile_id", profile.into())], before: None, limit })
+}
+
+/// One page of them, and one more where there is more. It begins after an order of theirs: another's is as little there as one
+/// that is not.
+pub fn page_of_profile(tx: &mut Tx<'_>, profile: ProfileId, page: &Page) -> Result<Vec<Order>> {
+    let is_theirs = |id| Ok(find(tx, id)?.is_some_and(|order| order.profile == Some(profile)));
+    let before = crate::view::after(page, is_theirs)?;
+    list(tx, &Filter { equal: vec![("profile_id", profile.into())], before, limit: page.fetch() })
 }
 
 /// The orders of whoever gave this email, in any case, the newest first. Ordered by time: ordered by id, PostgreSQL would

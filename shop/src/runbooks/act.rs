@@ -62,7 +62,8 @@ pub(super) async fn explain<C: On>(
             Err(which_of(subject, &all))
         }
         (None, Some(well)) => {
-            let because = format!("{}; nothing is wrong with the other {} either", well.because, orders.len() - 1);
+            let because =
+                format!("{}; nothing is wrong with the other {} either", well.because, orders.len() - 1);
             Ok(Explained { because, ..well })
         }
         (None, None) => Err(Error::not_found("trace of", subject)),

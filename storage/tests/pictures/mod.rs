@@ -44,10 +44,18 @@ pub fn jpeg(width: u16, height: u16) -> Vec<u8> {
 }
 
 pub fn gif(width: u16, height: u16) -> Vec<u8> {
+    gif_with_frame((width, height), (1, 1))
+}
+
+/// Colours of the whole, a comment, and a frame with colours of its own.
+pub fn gif_with_frame(screen: (u16, u16), frame: (u16, u16)) -> Vec<u8> {
     let mut all = b"GIF89a".to_vec();
-    all.extend(width.to_le_bytes());
-    all.extend(height.to_le_bytes());
-    all.extend(b"\0\0\0,\0\0\0\0\x01\0\x01\0\0\x02\x02D\x01\0;");
+    all.extend(screen.0.to_le_bytes());
+    all.extend(screen.1.to_le_bytes());
+    all.extend(b"\x80\0\0\0\0\0\xff\xff\xff!\xfe\x02hi\0,\0\0\0\0");
+    all.extend(frame.0.to_le_bytes());
+    all.extend(frame.1.to_le_bytes());
+    all.extend(b"\x80\0\0\0\xff\xff\xff\x02\x02D\x01\0;");
     all
 }
 
@@ -73,10 +81,15 @@ fn a_box(name: &[u8; 4], content: &[u8]) -> Vec<u8> {
 }
 
 pub fn avif(width: u32, height: u32) -> Vec<u8> {
-    let mut size = vec![0; 4];
-    size.extend(width.to_be_bytes());
-    size.extend(height.to_be_bytes());
-    let properties = a_box(b"iprp", &a_box(b"ipco", &a_box(b"ispe", &size)));
+    avif_of(&[(width, height)])
+}
+
+/// It names all these sizes.
+pub fn avif_of(sizes: &[(u32, u32)]) -> Vec<u8> {
+    let named = sizes.iter().flat_map(|(width, height)| {
+        a_box(b"ispe", &[[0; 4], width.to_be_bytes(), height.to_be_bytes()].concat())
+    });
+    let properties = a_box(b"iprp", &a_box(b"ipco", &named.collect::<Vec<_>>()));
     let mut meta = vec![0; 4];
     meta.extend(properties);
     let mut all = a_box(b"ftyp", b"avif\0\0\0\0avifmif1");

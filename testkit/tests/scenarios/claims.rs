@@ -3,8 +3,7 @@
 use kernel::Duration;
 use serde_json::json;
 use shop::Shop;
-use shop::claims::{ClaimError, Claimed, claim_all, claim_by_link, send_link};
-use shop::customers::identity;
+use shop::claims::{ClaimError, Claimed, claim_all, claim_by_link, follow_link, send_link};
 use shop::ids::{OrderId, ProfileId};
 use testkit::World;
 
@@ -43,7 +42,7 @@ async fn sign_in(world: &World, email: &str) -> Option<ProfileId> {
 
 async fn use_link(world: &World, secret: &str) -> Option<ProfileId> {
     let (cx, secret) = (world.shop.cx(), secret.to_owned());
-    let used = world.shop.db.write("test.sign_in", move |tx| identity::use_link(tx, &cx, &secret)).await;
+    let used = world.shop.db.write("test.sign_in", move |tx| follow_link(tx, &cx, &secret)).await;
     db::TxResult::must_be_looked_up(used).unwrap().map(|profile| profile.id)
 }
 
@@ -358,7 +357,7 @@ testkit::on_both_engines! {
         // The transaction does everything and is rolled back: the process died.
         let (cx, tried) = (world.shop.cx(), order);
         let died = world.shop.db.write("test.died", move |tx| {
-            let profile = identity::of_proved_email(tx, &cx, BUYER)?;
+            let profile = shop::customers::identity::of_proved_email(tx, &cx, BUYER)?;
             shop::orders::claim(tx, &cx, tried, profile.id, &ops::Actor::buyer(BUYER))?;
             Err::<(), _>(kernel::Error::bug("the process dies"))
         }).await;
@@ -402,6 +401,39 @@ testkit::on_both_engines! {
         let secret = link(&world, "login").unwrap();
         world.advance(Duration::from_secs(15 * 60));
         assert_eq!(use_link(&world, &secret).await, None, "it is too old");
+        world.close().await;
+    }
+
+    async fn who_uses_their_links_waits_for_nothing_nor_do_others_behind_the_same_address(test: TestDb) {
+        let world = World::open_with_mail(test).await;
+        for n in 0..30 {
+            let email = format!("ada{n}@example.com");
+            world.buyer(&email).await;
+            assert!(sign_in(&world, &email).await.is_some(), "{email}");
+        }
+        for round in 0..6 {
+            assert!(sign_in(&world, "ada0@example.com").await.is_some(), "{round}");
+        }
+        assert_eq!(world.mailbox.all().len(), 36);
+        world.close().await;
+    }
+
+    /// What the request does is the same for both, so neither its answer nor its time tells who is known.
+    async fn whether_an_email_is_known_is_looked_up_when_nobody_waits_for_it(test: TestDb) {
+        let world = World::open_with_mail(test).await;
+        world.buyer("ada@example.com").await;
+        for (email, jobs) in [("ada@example.com", 1), ("nobody@example.com", 2)] {
+            assert_eq!(send_link(&world.shop, email, "192.0.2.1").await.unwrap(), None);
+            assert_eq!(world.count("SELECT COUNT(*) FROM jobs WHERE kind = 'claims.sign_in'").await, jobs);
+            assert_eq!(world.count("SELECT COUNT(*) FROM profile_links").await, 0);
+            assert_eq!(world.count("SELECT COUNT(*) FROM mails").await, 0);
+        }
+        world.settle().await;
+        assert_eq!(world.mailbox.all().len(), 1);
+        send_link(&world.shop, "ada@example.com", "192.0.2.1").await.unwrap();
+        world.advance(Duration::from_secs(15 * 60));
+        world.settle().await;
+        assert_eq!(world.mailbox.all().len(), 1, "it came too late to be of use");
         world.close().await;
     }
 

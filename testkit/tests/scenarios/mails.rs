@@ -128,6 +128,25 @@ testkit::on_both_engines! {
         world.close_with(&["mails_failed"]).await;
     }
 
+    /// It may be sent again as long as its link leads somewhere; after that the link is nobody's business.
+    async fn a_link_is_forgotten_when_its_mail_can_no_longer_be_sent(test: TestDb) {
+        let world = World::open_with_mail(test).await;
+        const KEPT: &str = "SELECT COUNT(*) FROM mails WHERE secret IS NOT NULL";
+        for error in [MailError::Unknown("the line broke".into()), MailError::Refused("550 no".into())] {
+            let email = format!("ada{}@example.com", world.mailbox.all().len());
+            world.buyer(&email).await;
+            world.mailbox.refuse_next(error);
+            shop::claims::send_link(&world.shop, &email, "192.0.2.1").await.unwrap();
+            world.settle().await;
+        }
+        assert_eq!(world.count(KEPT).await, 2);
+        world.advance(Duration::from_secs(15 * 60));
+        bought(&world).await;
+        world.settle().await;
+        assert_eq!(world.count(KEPT).await, 0);
+        world.close().await;
+    }
+
     async fn where_no_mail_is_sent_nothing_is_written(test: TestDb) {
         let world = World::open(test).await;
         bought(&world).await;

@@ -8,6 +8,7 @@ use super::Call;
 use crate::cli::backend::Backend;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
+use crate::config::MEDIA_MOST;
 
 /// Upload a picture of the shop, and print where everybody finds it
 #[derive(Debug, clap::Args)]
@@ -18,8 +19,7 @@ pub struct Arguments {
 
 pub async fn add(call: &Call<'_>, arguments: Arguments) -> Result<Exit, Failure> {
     let path = arguments.file;
-    let bytes = std::fs::read(&path)
-        .map_err(|error| Failure::usage(format!("{} cannot be read: {error}", path.display())))?;
+    let bytes = shop::given::bytes(&path, MEDIA_MOST).map_err(Failure::usage)?;
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     if call.globals.dry_run {
         shop::media::judge(&bytes, None)?;

@@ -9,6 +9,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use kernel::{Duration, Timestamp};
 use ring::signature;
 use serde_json::Value;
+use tokio::sync::OwnedMutexGuard;
 
 use super::jwt::Expected;
 use crate::http::problem::Problem;
@@ -45,9 +46,9 @@ const MOST_BYTES: usize = 256 * 1024;
 #[derive(Debug, Default)]
 pub struct Jwks {
     sign_in: Option<SignIn>,
-    kept: Mutex<Kept>,
+    kept: Arc<Mutex<Kept>>,
     /// One reads, the others wait for what it has read.
-    reading: tokio::sync::Mutex<()>,
+    reading: Arc<tokio::sync::Mutex<()>>,
 }
 
 #[derive(Debug, Default)]
@@ -73,63 +74,90 @@ impl Jwks {
         self.sign_in.as_ref().map(|sign_in| sign_in.expected.clone()).unwrap_or_default()
     }
 
-    /// The keys, read anew where they are old or this one is not among them.
+    /// The keys, read anew where they are old or this one is not among them. Whoever comes while they are read waits for that
+    /// one reading; whoever comes after one that brought nothing waits for nothing.
     ///
     /// # Errors
     /// Busy when there are none and none can be read.
     pub async fn keys(&self, now: Timestamp, kid: Option<&str>) -> Result<Arc<Vec<Key>>, Problem> {
-        if let Some(keys) = self.good_enough(now, kid) {
+        if let Standing::Known(keys) = self.standing(now, kid) {
             return Ok(keys);
         }
-        let _turn = self.reading.lock().await;
-        if let Some(keys) = self.good_enough(now, kid) {
-            return Ok(keys);
+        let turn = self.reading.clone().lock_owned().await;
+        if let Standing::MayBeRead = self.standing(now, kid) {
+            self.read(now, turn).await;
         }
-        self.lock().asked_at = Some(now);
-        match self.read().await {
-            Ok(keys) => {
-                let mut kept = self.lock();
-                (kept.keys, kept.read_at) = (Arc::new(keys), Some(now));
-                Ok(kept.keys.clone())
+        match self.standing(now, kid) {
+            Standing::Known(keys) => Ok(keys),
+            Standing::Missing(left) => Err(Problem::busy("the keys of the sign-in cannot be read now", left)),
+            Standing::MayBeRead => Err(Problem::busy("the keys of the sign-in cannot be read now", 1)),
+        }
+    }
+
+    /// What is kept, or whether it may be read now.
+    fn standing(&self, now: Timestamp, kid: Option<&str>) -> Standing {
+        let kept = lock(&self.kept);
+        let age = kept.read_at.map(|at| now.since(at)).filter(|age| *age < STALE);
+        let is_among = kid.is_none_or(|kid| kept.keys.iter().any(|key| key.kid.as_deref() == Some(kid)));
+        let asked = kept.asked_at.map(|at| now.since(at)).filter(|since| *since < PACE);
+        match (age, asked) {
+            (Some(age), asked) if asked.is_some() || (is_among && age < FRESH) => {
+                Standing::Known(kept.keys.clone())
             }
-            Err(why) => {
-                tracing::warn!(why, "the keys of the shop's own sign-in could not be read");
-                let kept = self.lock();
-                match kept.read_at.is_some_and(|at| now.since(at) < STALE) {
-                    true => Ok(kept.keys.clone()),
-                    false => Err(Problem::busy("the keys of the sign-in cannot be read now", 30)),
+            (None, Some(since)) => Standing::Missing(PACE.as_secs().saturating_sub(since.as_secs()).max(1)),
+            (Some(_), _) | (None, None) => Standing::MayBeRead,
+        }
+    }
+
+    /// Reads them, in a task that goes on when whoever began it goes away: others wait for what it brings.
+    async fn read(&self, now: Timestamp, turn: OwnedMutexGuard<()>) {
+        let Some(source) = self.sign_in.as_ref().map(|sign_in| sign_in.source.clone()) else { return };
+        let kept = self.kept.clone();
+        lock(&kept).asked_at = Some(now);
+        let reading = tokio::spawn(async move {
+            let _turn = turn;
+            match read(source).await {
+                Ok(keys) => {
+                    let mut kept = lock(&kept);
+                    (kept.keys, kept.read_at) = (Arc::new(keys), Some(now));
                 }
+                Err(why) => tracing::warn!(why, "the keys of the shop's own sign-in could not be read"),
             }
+        });
+        if let Err(error) = reading.await {
+            tracing::error!(%error, "reading the keys of the shop's own sign-in");
         }
     }
+}
 
-    /// What is kept, where it need not or may not be read again.
-    fn good_enough(&self, now: Timestamp, kid: Option<&str>) -> Option<Arc<Vec<Key>>> {
-        let kept = self.lock();
-        let age = now.since(kept.read_at?);
-        let known = kid.is_none_or(|kid| kept.keys.iter().any(|key| key.kid.as_deref() == Some(kid)));
-        let asked_lately = kept.asked_at.is_some_and(|at| now.since(at) < PACE);
-        let enough = (known && age < FRESH) || (asked_lately && age < STALE);
-        enough.then(|| kept.keys.clone())
-    }
+/// What may be done about a key.
+enum Standing {
+    /// These are the keys that count.
+    Known(Arc<Vec<Key>>),
+    /// There are none, and they were asked for a moment ago: in so many seconds they may be again.
+    Missing(u64),
+    /// They are to be read.
+    MayBeRead,
+}
 
-    fn lock(&self) -> MutexGuard<'_, Kept> {
-        self.kept.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
-    }
+fn lock(kept: &Mutex<Kept>) -> MutexGuard<'_, Kept> {
+    kept.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
 
-    async fn read(&self) -> Result<Vec<Key>, String> {
-        let text = match self.sign_in.as_ref().map(|sign_in| &sign_in.source) {
-            None => return Err("no sign-in is configured".into()),
-            Some(Source::File(path)) => {
-                let path = path.clone();
-                let read = tokio::task::spawn_blocking(move || std::fs::read_to_string(path)).await;
-                read.map_err(|e| e.to_string())?.map_err(|e| e.to_string())?
-            }
-            Some(Source::Url(url)) => fetch(url).await?,
-        };
-        let keys = Key::all(&text)?;
-        if keys.is_empty() { Err("there is no key in it that can be used".into()) } else { Ok(keys) }
-    }
+/// The keys, as they are there now.
+///
+/// # Errors
+/// Why there are none.
+pub async fn read(source: Source) -> Result<Vec<Key>, String> {
+    let text = match source {
+        Source::File(path) => {
+            let read = tokio::task::spawn_blocking(move || std::fs::read_to_string(path)).await;
+            read.map_err(|e| e.to_string())?.map_err(|e| e.to_string())?
+        }
+        Source::Url(url) => fetch(&url).await?,
+    };
+    let keys = Key::all(&text)?;
+    if keys.is_empty() { Err("there is no key in it that can be used".into()) } else { Ok(keys) }
 }
 
 async fn fetch(url: &str) -> Result<String, String> {

@@ -1,9 +1,11 @@
 //! What a buyer has: orders, courses, downloads. Everything is asked for by whoever is signed in, never by an id alone.
 
 use askama::Template;
+use axum::extract::Query;
 use axum::http::StatusCode;
 use db::Tx;
 use kernel::{Error, Money, Result};
+use ops::Page;
 use shop::catalog::{self, ProductKind};
 use shop::claims;
 use shop::customers::Profile;
@@ -17,7 +19,7 @@ use super::visit::Visit;
 use crate::http::problem::Problem;
 use crate::http::thanks::story::{LineFate, Story, line_fate, tell};
 
-/// So many of a buyer's orders are listed.
+/// So many of a buyer's orders stand on one page.
 const ORDERS: i64 = 50;
 const ENTITLEMENTS: i64 = 200;
 
@@ -91,27 +93,48 @@ struct Home {
     waiting: Vec<Listed>,
     courses: Vec<Course>,
     orders: Vec<Listed>,
+    /// Whether newer ones stand on another page.
+    is_further: bool,
+    /// The last of these orders, where there are older ones.
+    last: Option<String>,
 }
 
 /// `/my`
 pub(super) async fn home(visit: &mut Visit) -> Shown {
-    let buyer = visit.buyer()?.clone();
-    let (waiting, courses, orders) = visit.app.shop.db.read("my.home", move |tx| all(tx, &buyer)).await?;
+    let (buyer, page) = (visit.buyer()?.clone(), page(visit)?);
+    let is_further = page.starting_after.is_some();
+    let read = visit.app.shop.db.read("my.home", move |tx| all(tx, &buyer, &page));
+    let (waiting, courses, (orders, last)) = read.await?;
     let page = Home {
         frame: Frame::of(visit, "My account"),
         waiting: waiting.iter().map(listed).collect(),
         courses,
         orders: orders.iter().map(listed).collect(),
+        is_further,
+        last,
     };
     Ok(page::html(visit, StatusCode::OK, &page))
 }
 
-fn all(tx: &mut Tx<'_>, buyer: &Profile) -> Result<(Vec<Order>, Vec<Course>, Vec<Order>)> {
+/// Which of the orders: those after the one that the address names.
+fn page(visit: &Visit) -> Result<Page, Problem> {
+    let pairs: Query<Vec<(String, String)>> = Query::try_from_uri(&visit.head.uri)
+        .map_err(|error| Problem::invalid("", format!("the query cannot be read: {error}")))?;
+    let after = pairs.0.into_iter().find(|(name, _)| name == "starting_after").map(|(_, id)| id);
+    Ok(Page { limit: ORDERS, starting_after: after })
+}
+
+type Orders = (Vec<Order>, Option<String>);
+
+fn all(tx: &mut Tx<'_>, buyer: &Profile, page: &Page) -> Result<(Vec<Order>, Vec<Course>, Orders)> {
     let waiting = claims::waiting_for(tx, buyer)?;
-    let mut orders = orders::of_profile(tx, buyer.id, ORDERS)?;
+    let mut orders = orders::page_of_profile(tx, buyer.id, page)?;
+    let has_more = orders.len() as i64 > page.limit;
+    orders.truncate(page.limit as usize);
+    let last = orders.last().map(|order| order.id.to_string()).filter(|_| has_more);
     // What nobody paid for is nothing that somebody has.
     orders.retain(|order| order.paid_amount.is_some());
-    Ok((waiting, courses(tx, buyer.id)?, orders))
+    Ok((waiting, courses(tx, buyer.id)?, (orders, last)))
 }
 
 /// The courses that this profile may use now, by name.

@@ -111,7 +111,8 @@ pub(super) async fn lesson(visit: &mut Visit) -> Shown {
     let read = move |tx: &mut Tx<'_>| {
         let course = match downloads::on_shelf(tx, buyer, &asked) {
             Ok(course) => Some(course),
-            Err(Error::NotFound { .. } | Error::Refused(_)) => None,
+            Err(Error::Refused(_)) => None,
+            // Of what was bought, nothing is to be seen at the moment.
             Err(error) => return Err(error),
         };
         Ok((course, catalog::find(tx, &asked)?))

@@ -99,9 +99,11 @@ async fn answer(
 ) -> Response {
     let named: Vec<String> =
         id.map(|all| all.iter().map(|(_, value)| value.to_owned()).collect()).unwrap_or_default();
+    let origin = request.extensions().get::<Origin>();
+    let request_id = origin.map(|origin| origin.request_id.clone()).unwrap_or_default();
     let mut response = match shown(app.clone(), page, named, request).await {
         Ok(response) => response,
-        Err(problem) => page::trouble(&app, &problem),
+        Err(problem) => page::trouble(&app, &problem, &request_id),
     };
     // A page with a player says itself from where.
     response.headers_mut().entry(CONTENT_SECURITY_POLICY).or_insert(HeaderValue::from_static(POLICY));

@@ -66,10 +66,10 @@ pub(super) fn message(
 }
 
 /// What went wrong, for a buyer; the log has the rest.
-pub(super) fn trouble(app: &App, problem: &Problem) -> Response {
+pub(super) fn trouble(app: &App, problem: &Problem, request_id: &str) -> Response {
     let status = problem.status();
     if status.is_server_error() {
-        tracing::error!(code = %problem.code, detail = problem.detail, "a page of buyers failed");
+        tracing::error!(request_id, code = %problem.code, detail = problem.detail, "a page of buyers failed");
     }
     let (title, text) = match (problem.code.as_ref(), status) {
         ("form_refused", _) => (

@@ -69,12 +69,12 @@ fn form(visit: &Visit, status: StatusCode, email: &str, trouble: &'static str) -
 pub(super) async fn follow(visit: &mut Visit) -> Shown {
     if visit.form.is_none() {
         let (now, secret) = (visit.now, visit.id().to_owned());
-        let email =
+        let link =
             visit.app.shop.db.read("sign_in.look", move |tx| identity::of_link(tx, now, &secret)).await?;
-        let Some(email) = email else { return Ok(over(visit)) };
+        let Some(link) = link else { return Ok(over(visit)) };
         let page = Message {
             frame: Frame::of(visit, "Sign in"),
-            text: format!("You sign in as {email}."),
+            text: format!("You sign in as {}.", link.email),
             button: Some((format!("/login/{}", visit.id()), "Sign in")),
             link: None,
         };
@@ -84,7 +84,7 @@ pub(super) async fn follow(visit: &mut Visit) -> Shown {
     let (address, browser) = (visit.origin.address.to_string(), visit.browser());
     let request = visit.origin.request_id.clone();
     let begun = visit.app.shop.db.write("sign_in.follow", move |tx| {
-        let Some(profile) = identity::use_link(tx, &cx, &secret)? else { return Ok(None) };
+        let Some(profile) = claims::follow_link(tx, &cx, &secret)? else { return Ok(None) };
         let session = identity::begin_session(tx, &cx, profile.id, &address, &browser)?;
         let mut entry = Entry::new("buyer_signed_in", Actor::buyer(&profile.email), "profile", profile.id)
             .with(json!({ "address": address }));
