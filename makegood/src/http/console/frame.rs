@@ -86,6 +86,7 @@ pub const ROOMS: &[(&str, &str, &str, Role)] = &[
     ("Care", "Tokens", "/_/tokens", Role::Admin),
     ("Care", "Secrets", "/_/secrets", Role::Viewer),
     ("Care", "Switches", "/_/switches", Role::Viewer),
+    ("Care", "Doctor", "/_/doctor", Role::Viewer),
     ("Care", "Settings", "/_/settings", Role::Viewer),
 ];
 

@@ -4,7 +4,7 @@
 use askama::Template;
 use axum::http::StatusCode;
 use kernel::Duration;
-use ops::{Change, Guard, Proof, Role, TaskDef};
+use ops::{Cause, Change, Guard, Look, Proof, Role, Standing, TaskDef};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 use shop::Shop;
@@ -288,6 +288,23 @@ impl Page {
 
     fn mends(&self, mend: &[&str]) -> String {
         mend.join(", ")
+    }
+
+    /// What stands where no operation does.
+    fn unmended(&self, cause: &Cause) -> &'static str {
+        match cause.standing {
+            Standing::Fine => "nothing is wrong",
+            Standing::Broken => "a person, elsewhere",
+        }
+    }
+
+    fn detects(&self) -> &'static str {
+        let asks_stripe = |look: &Look| matches!(look.task, "reconcile" | "events.gaps");
+        match self.runbook.looks {
+            [] => "Detect",
+            looks if looks.iter().any(asks_stripe) => "Detect: ask Stripe as well",
+            _ => "Detect: look now",
+        }
     }
 }
 
