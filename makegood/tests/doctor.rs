@@ -351,6 +351,10 @@ fn the_runbook_of_a_wrong_database_goes_its_loop_without_one() {
     assert_eq!(std::fs::read_dir(stage.folder()).unwrap().count(), 0, "something was made");
     let right = Stage::bare();
     right.type_in("runbook verify bootstrap-db-uri all").ends(0);
+    // What only a server knows is not called well from here without a word.
+    let pool = right.type_in("runbook explain db-pool-exhausted all --json").ends(0).json();
+    let because = pool["because"].as_str().unwrap();
+    assert!(because.contains("not looked at: database.pool: only a running server"), "{because}");
     assert_eq!(std::fs::read_dir(right.folder()).unwrap().count(), 0, "a database was made");
 }
 

@@ -214,7 +214,7 @@ async fn sessions(patient: &Patient) -> Result<Sessions, Seen> {
 /// It asks the pool, not the database: perhaps nobody gets through to that one.
 pub(super) async fn pool(patient: &Patient) -> Vec<Seen> {
     let (Ok(db), true) = (&patient.db, patient.serves) else {
-        return vec![Seen::info("only a running server has a pool to look at")];
+        return vec![Seen::nothing("only a running server has a pool")];
     };
     let pool = db.pool();
     let refused = match pool.refused {

@@ -683,12 +683,15 @@ pub const PAGES: &[ErrorPage] = &[
         "Stripe answered 403: the restricted key in `STRIPE_SECRET` may not do this. The detail names the endpoint, the permission and Stripe's words. Nothing was carried out. Jobs and events are tried again with growing pauses and then wait for a person; a refund waits and is never taken for failed.",
         "Give the key the permission in Stripe's dashboard (Developers → API keys), or put another one into `STRIPE_SECRET` and restart. Then `makegood events replay EVENT` and `makegood jobs retry JOB` for what `makegood check` still names.",
     ),
-    later(page(
-        "busy",
-        503,
-        "Not now",
-        "The database or Stripe cannot be reached, or too much is waiting. Nothing was lost: what was not acknowledged was not done.",
-        "Try again after the time in `Retry-After`. If it lasts: `GET /readyz?verbose`.",
+    later(explained_by(
+        "db-pool-exhausted",
+        page(
+            "busy",
+            503,
+            "Not now",
+            "The database or Stripe cannot be reached, or too much is waiting. Nothing was lost: what was not acknowledged was not done.",
+            "Try again after the time in `Retry-After`. If it lasts: `GET /readyz?verbose`.",
+        ),
     )),
     explained_by(
         "downloads-kill-switch",

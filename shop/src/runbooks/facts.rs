@@ -144,6 +144,8 @@ pub struct Facts {
     pub secrets: Vec<SecretSeen>,
     /// What is wrong around the shop, where that was looked at; what is wrong now stands first.
     pub diagnoses: Option<Vec<Diagnosis>>,
+    /// What could not be looked at around the shop, and why.
+    pub not_looked_at: Vec<String>,
 }
 
 impl Facts {
@@ -175,6 +177,7 @@ impl Facts {
             token: None,
             secrets: Vec::new(),
             diagnoses: None,
+            not_looked_at: Vec::new(),
         }
     }
 
@@ -267,6 +270,9 @@ impl Facts {
         }
         for found in self.diagnoses.iter().flatten() {
             lines.add(&found.id, format!("{}; {}", found.seen, found.fix));
+        }
+        for why in &self.not_looked_at {
+            lines.add("not looked at", why.clone());
         }
         for fault in self.content.iter().flatten() {
             lines.add("content", format!("{}: {}: {}", fault.course, fault.cause, fault.text));

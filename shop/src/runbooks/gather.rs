@@ -262,13 +262,19 @@ async fn surroundings<C: On>(
     if asked != ALL && of(asked) == 0 {
         return Err(Error::not_found("trace of", asked));
     }
-    let ours = |found: &Diagnosis| {
-        (asked == ALL || found.id == asked)
-            && (look.causes.is_empty() || look.causes.contains(&found.id.as_str()))
+    let ours = |row: &&Value| {
+        let id = row["id"].as_str().unwrap_or_default();
+        (asked == ALL || id == asked) && (look.causes.is_empty() || look.causes.contains(&id))
     };
-    let mut all: Vec<Diagnosis> = rows.iter().filter_map(diagnosis).filter(ours).collect();
+    let mut all: Vec<Diagnosis> = rows.iter().filter(ours).filter_map(diagnosis).collect();
     all.sort_by_key(|found| !found.is_error);
-    Ok(Facts::around(asked, on.now(), all))
+    let unseen = rows.iter().filter(ours).filter(|row| row["looked"] == false);
+    let told = |row: &Value| {
+        let text = |name: &str| row[name].as_str().unwrap_or_default();
+        format!("{}: {}", text("id"), text("seen").trim_start_matches("not looked at: "))
+    };
+    let not_looked_at = unseen.map(told).collect();
+    Ok(Facts { not_looked_at, ..Facts::around(asked, on.now(), all) })
 }
 
 /// None where it is as it must be.

@@ -91,6 +91,12 @@ fn seen(facts: &Facts, causes: &[(&str, &'static str)], well: &'static str) -> P
             let also = if more == 0 { String::new() } else { format!(" (and {more} more)") };
             Picked::new(cause, format!("{}: {}; {}{also}", found.id, found.seen, found.fix))
         }
-        None => Picked::new(well, "everything that was looked at is as it must be"),
+        None if facts.not_looked_at.is_empty() => {
+            Picked::new(well, "everything that was looked at is as it must be")
+        }
+        None => {
+            let unseen = facts.not_looked_at.join("; ");
+            Picked::new(well, format!("what was looked at is as it must be; not looked at: {unseen}"))
+        }
     }
 }
