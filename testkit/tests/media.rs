@@ -168,8 +168,12 @@ on_both_engines! {
         assert_eq!((stage.rows("stored").await, stage.rows("pending").await, stage.store.files()), (1, 0, 1));
         stage.later().await;
         assert_eq!((stage.rows("stored").await, stage.store.files()), (1, 1), "what is known stays");
-        let again = stage.upload(Fate::Away).await.unwrap().unwrap();
-        assert_eq!(again.id, made.id, "nobody is asked for what is there");
+        // Once more it is put there again, for its file may be lost; a store that is away takes nothing back.
+        let refused = stage.upload(Fate::Away).await.unwrap().unwrap_err();
+        assert_eq!(refused.code(), "CLOUDINARY_ERROR");
+        assert_eq!((stage.rows("stored").await, stage.rows("pending").await), (1, 0));
+        let again = stage.upload(Fate::Fine).await.unwrap().unwrap();
+        assert_eq!((again.id, stage.rows("stored").await, stage.store.files()), (made.id, 1, 1));
     }
 
     async fn what_was_given_up_is_taken_away_as_soon_as_the_store_answers_and_until_then_somebody_is_told(test: TestDb) {
