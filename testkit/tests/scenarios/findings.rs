@@ -604,7 +604,7 @@ const ASKED: [(&str, &str); 15] = [
          WHERE o.status = 'refunded' AND o.shipped_at IS NULL ORDER BY o.id LIMIT 200",
     ),
     (
-        "stripe_events_open",
+        "stripe_events_object",
         "SELECT stripe_event_id FROM stripe_events WHERE status IN ('received', 'retry', 'error', 'unmatched')
            AND object_id IN ('pi_1', 'cs_1') ORDER BY received_at LIMIT 50",
     ),
