@@ -118,31 +118,28 @@ impl App {
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> Arc<App> {
-        let (config, outside) = (Arc::new(config), outside.into());
-        let serving = Serving::default();
-        let around = Surroundings::new(
+        App::amid(config, db, outside.into(), secrets, clock, entropy, |around| Arc::new(around))
+    }
+
+    /// The same amid what is made of its surroundings: for a drill, and for whoever only looks.
+    pub(crate) fn amid(
+        config: Config,
+        db: Db,
+        outside: Outside,
+        secrets: Arc<Secrets>,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+        around: impl FnOnce(Surroundings) -> Arc<dyn Around>,
+    ) -> Arc<App> {
+        let (config, serving) = (Arc::new(config), Serving::default());
+        let around = around(Surroundings::new(
             config.clone(),
             db.clone(),
             outside.clone(),
             secrets.clone(),
             clock.clone(),
             serving.clone(),
-        );
-        App::amid(Arc::new(around), serving, config, db, outside, secrets, clock, entropy)
-    }
-
-    /// The same amid other surroundings: those of a drill.
-    #[allow(clippy::too_many_arguments, reason = "each is another part of the whole")]
-    pub(crate) fn amid(
-        around: Arc<dyn Around>,
-        serving: Serving,
-        config: Arc<Config>,
-        db: Db,
-        outside: Outside,
-        secrets: Arc<Secrets>,
-        clock: Arc<dyn Clock>,
-        entropy: Arc<dyn Entropy>,
-    ) -> Arc<App> {
+        ));
         let shop = Shop::new(db.clone(), outside, config.shop_settings(), clock.clone(), entropy.clone());
         let shop = shop.in_process(around);
         let metrics = Arc::new(Metrics::new(clock.now()));

@@ -63,9 +63,9 @@ impl Surroundings {
         }
     }
 
-    /// Of a process that serves nothing, around what is named there.
-    pub fn around(patient: Patient, config: Arc<Config>, secrets: Arc<Secrets>) -> Self {
-        Surroundings { config, secrets, patient, serving: Serving::default() }
+    /// The same, with another one to be examined: what is named where this process serves nothing.
+    pub(crate) fn of(self, patient: Patient) -> Self {
+        Surroundings { patient, ..self }
     }
 
     /// The same with nothing around it.

@@ -10,25 +10,30 @@ use shop::around::{Around, Part, Rows, Telling};
 use crate::doctor::{self, Finding, Patient};
 use crate::surroundings::Surroundings;
 
-pub(super) struct AroundIt {
-    /// As it serves.
-    serving: Surroundings,
-    /// As it would start.
-    starting: Mutex<Option<Arc<Patient>>>,
-}
+/// As what the program was to start, when it was stopped.
+#[derive(Clone, Default)]
+pub(super) struct Starting(Arc<Mutex<Option<Arc<Patient>>>>);
 
-impl AroundIt {
-    pub(super) fn new(serving: Surroundings) -> AroundIt {
-        AroundIt { serving: serving.out_of_the_world(), starting: Mutex::default() }
-    }
-
-    /// The program was stopped, and is to start as this one; or it serves as before.
-    pub(super) fn starts_as(&self, patient: Option<Patient>) {
+impl Starting {
+    /// It is to start as this one; or it serves as before.
+    pub(super) fn set(&self, patient: Option<Patient>) {
         *self.lock() = patient.map(Arc::new);
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Arc<Patient>>> {
-        self.starting.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+pub(super) struct AroundIt {
+    /// As it serves.
+    serving: Surroundings,
+    starting: Starting,
+}
+
+impl AroundIt {
+    pub(super) fn new(serving: Surroundings, starting: Starting) -> AroundIt {
+        AroundIt { serving: serving.out_of_the_world(), starting }
     }
 }
 
@@ -43,7 +48,7 @@ impl Around for AroundIt {
         self.serving.refetch()
     }
     fn examine<'a>(&'a self, parts: &'a [Part], progress: &'a dyn Progress) -> Rows<'a> {
-        let starting = self.lock().clone();
+        let starting = self.starting.lock().clone();
         Box::pin(async move {
             match starting {
                 None => self.serving.examine(parts, progress).await,

@@ -10,13 +10,14 @@ use ops::audit::{self, Filter};
 use ops::{Actor, By, Done, Finding, Mode, Receipt, Role};
 use sandbox::{Fault, PayOutcome, Payment, Sandbox, Trouble};
 use serde_json::{Value, json};
+use shop::around::Around;
 use shop::checkout::{Basket, Item, Started};
 use shop::ids::{OrderId, ProfileId, ResourceId};
 use shop::inbox::Incoming;
 use shop::{Outside, Shop};
 
 use super::REASON;
-use super::around::AroundIt;
+use super::around::{AroundIt, Starting};
 use super::disk::Laid;
 use super::pictures::Pictures;
 use super::stripe::Account;
@@ -24,7 +25,7 @@ use crate::app::App;
 use crate::config::{Config, Sources, explain};
 use crate::doctor::Patient;
 use crate::secrets::Secrets;
-use crate::surroundings::{Serving, Surroundings};
+use crate::surroundings::Surroundings;
 use crate::tasks;
 
 /// When every drill begins.
@@ -77,7 +78,7 @@ pub(super) struct Stage {
     pictures: Arc<Pictures>,
     clock: Arc<FixedClock>,
     hook: SecretFile,
-    around: Arc<AroundIt>,
+    starting: Starting,
 }
 
 /// The signing secret in a file of its own, as it lies where secrets are rolled; the file goes with the stage.
@@ -122,29 +123,12 @@ impl Stage {
         let hook = SecretFile::new()?;
         let config =
             Config::load(&sources(&hook)).map_err(|problems| Error::invalid("", explain(&problems)))?;
-        let config = Arc::new(config);
         let secrets = Arc::new(Secrets::at_start(&config, clock.clone()));
-        let around = Surroundings::new(
-            config.clone(),
-            db.clone(),
-            outside.clone(),
-            secrets.clone(),
-            clock.clone(),
-            Serving::default(),
-        );
-        let around = Arc::new(AroundIt::new(around));
-        let app = App::amid(
-            around.clone(),
-            Serving::default(),
-            config,
-            db,
-            outside,
-            secrets,
-            clock.clone(),
-            entropy,
-        );
+        let starting = Starting::default();
+        let around = |it: Surroundings| Arc::new(AroundIt::new(it, starting.clone())) as Arc<dyn Around>;
+        let app = App::amid(config, db, outside, secrets, clock.clone(), entropy, around);
         let shop = app.shop.clone();
-        let stage = Stage { app, shop, account, disk, pictures, clock, hook, around };
+        let stage = Stage { app, shop, account, disk, pictures, clock, hook, starting };
         let catalog = shop::import::CatalogFile::parse(CATALOG)?;
         stage.operate("catalog.import", json!({ "catalog": catalog })).await?;
         stage.work().await?;
@@ -228,12 +212,12 @@ impl Stage {
         let config = Config::load(&sources(&self.hook).with_flag(name, value));
         let patient =
             config.err().map(|problems| Patient::without_configuration(problems, self.clock.clone()));
-        self.around.starts_as(patient);
+        self.starting.set(patient);
     }
 
     /// The setting is right again, and the program serves.
     pub(super) fn start(&self) {
-        self.around.starts_as(None);
+        self.starting.set(None);
     }
 
     /// A worker runs the checks, as the workers of a server do every minute.

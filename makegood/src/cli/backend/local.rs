@@ -10,6 +10,7 @@ use ops::runs::INTERRUPTED;
 use ops::{Actor, By, Mode, OperationDef, Role, TaskDef, ViewDef};
 use serde_json::{Value, json};
 use shop::Shop;
+use shop::around::Around;
 
 use super::Receipt;
 use crate::app::{self, App, OpenError};
@@ -25,7 +26,7 @@ use crate::dev::USUAL_FOLDER;
 use crate::doctor::Patient;
 use crate::secrets::Secrets;
 use crate::serve::asked_to_stop;
-use crate::surroundings::{Serving, Surroundings};
+use crate::surroundings::Surroundings;
 use crate::watching::alerts;
 use crate::{people, tasks, tokens, worker};
 
@@ -43,13 +44,15 @@ pub struct Local {
 
 /// The configuration of a command; beside `makegood dev` it knows where that listens.
 pub fn config() -> Result<Config, Failure> {
-    let sources = Sources::of_process(None).map(Sources::beside_dev);
-    sources.and_then(|sources| Config::load(&sources)).map_err(|problems| misconfigured(&problems))
+    loaded(Sources::of_process(None).map(Sources::beside_dev))
 }
 
 /// The configuration of a server: what `makegood dev` has left is none of it.
 pub fn served_config() -> Result<Config, Failure> {
-    let sources = Sources::of_process(None);
+    loaded(Sources::of_process(None))
+}
+
+fn loaded(sources: Result<Sources, Vec<Problem>>) -> Result<Config, Failure> {
     sources.and_then(|sources| Config::load(&sources)).map_err(|problems| misconfigured(&problems))
 }
 
@@ -103,13 +106,12 @@ impl Local {
         let (clock, entropy) = (Arc::new(SystemClock), Arc::new(OsEntropy));
         let db = Db::open(place.target(), db::Limits::default()).await?;
         db.migrate(shop::MIGRATIONS, clock.now()).await?;
-        let config = Config::load(&Sources::default()).map_err(|problems| misconfigured(&problems))?;
+        let config = loaded(Ok(Sources::default()))?;
         let outside = opened(app::outside(&config, entropy.clone()))?;
         let secrets = Arc::new(Secrets::at_start(&config, clock.clone()));
-        let config = Arc::new(config);
-        let around = Surroundings::around(Patient::here().await, config.clone(), secrets.clone());
-        let app =
-            App::amid(Arc::new(around), Serving::default(), config, db, outside, secrets, clock, entropy);
+        let patient = Patient::here().await;
+        let beside = |around: Surroundings| Arc::new(around.of(patient)) as Arc<dyn Around>;
+        let app = App::amid(config, db, outside, secrets, clock, entropy, beside);
         Ok(Local { app, _place: Some(place) })
     }
 
