@@ -61,15 +61,15 @@ pub struct Check {
 
 /// About so many findings of a check are listed: whoever mends them sees the next ones then.
 pub const LISTED: usize = 200;
-/// How many there are, in words.
-pub fn in_all(count: usize) -> String {
-    if count >= LISTED { format!("{count} or more") } else { count.to_string() }
-}
-
 /// More than there ever are.
 const ALL: i64 = 10_000_000;
 /// What a finding is about that says that the check could not be run.
 pub const ITSELF: &str = "the check itself";
+
+/// How many findings there are, in words.
+pub fn in_all(count: usize) -> String {
+    if count >= LISTED { format!("{count} or more") } else { count.to_string() }
+}
 
 /// What a check's query gives; the rest of a [`Finding`] is the check's own.
 #[derive(Debug, Clone)]

@@ -26,6 +26,13 @@ pub struct Look {
     pub causes: &'static [&'static str],
 }
 
+impl Look {
+    /// Whether what it finds by this cause belongs to the runbook.
+    pub fn wants(&self, cause: &str) -> bool {
+        self.causes.is_empty() || self.causes.contains(&cause)
+    }
+}
+
 /// What a cause needs to be known by, besides the rows here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]

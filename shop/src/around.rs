@@ -54,6 +54,11 @@ pub trait Around: Send + Sync {
     fn examine<'a>(&'a self, parts: &'a [Part], progress: &'a dyn Progress) -> Rows<'a>;
 }
 
+/// Whether a row of [`Around::examine`] is something that somebody has to do something about.
+pub fn is_wrong(row: &Value) -> bool {
+    row["severity"] == "warning" || row["severity"] == "error"
+}
+
 /// Nothing is known of the process.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Nothing;

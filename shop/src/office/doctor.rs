@@ -6,7 +6,7 @@ use ops::{By, Done, Effect, Progress, Role, Running, Task};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::around::Part;
+use crate::around::{Part, is_wrong};
 use crate::seam::Seam;
 
 /// The name of the task.
@@ -54,8 +54,7 @@ impl<C: Deref<Target = Seam> + Send + Sync + 'static> Task<C> for Doctor {
         Box::pin(async move {
             let seam: &Seam = on;
             let rows = seam.around.examine(&self.parts(), progress).await?;
-            let bad = |row: &&serde_json::Value| row["severity"] == "warning" || row["severity"] == "error";
-            let findings = rows.iter().filter(bad).count();
+            let findings = rows.iter().filter(|row| is_wrong(row)).count();
             Ok(Done::list(rows).findings(findings as u64))
         })
     }

@@ -2,13 +2,14 @@
 
 use db::Tx;
 use kernel::{Error, Result, Timestamp};
-use ops::{By, FINDINGS, Finding, Progress};
+use ops::{By, FINDINGS, Finding, Look, Progress};
 use serde_json::{Value, json};
 
 use super::Runbook;
 use super::act::{Means, means};
 use super::gather::ALL;
 use super::tasks::On;
+use crate::around::is_wrong;
 use crate::office::doctor::DOCTOR;
 use crate::reconcile::Cause;
 
@@ -49,8 +50,8 @@ pub(super) async fn detect<C: On>(
             "events.gaps" => rows.extend(of_gaps(runbook, &answer)),
             "courses.check" => rows.extend(of_content(runbook, look.causes, &answer)),
             "secrets.list" => rows.extend(of_secrets(runbook, &answer)),
-            DOCTOR => rows.extend(of_doctor(runbook, look.causes, &answer)),
-            _ => rows.extend(of_comparison(runbook, look.causes, &answer)),
+            DOCTOR => rows.extend(of_doctor(runbook, look, &answer)),
+            _ => rows.extend(of_comparison(runbook, look, &answer)),
         }
     }
     Ok(rows)
@@ -72,12 +73,12 @@ fn of_check(runbook: &Runbook, found: &Finding) -> Value {
     row(runbook, found.check, &found.subject, &found.text, json!(found.since))
 }
 
-fn of_comparison(runbook: &Runbook, causes: &[&str], answer: &Value) -> Vec<Value> {
+fn of_comparison(runbook: &Runbook, look: &Look, answer: &Value) -> Vec<Value> {
     let rows = answer["data"].as_array().cloned().unwrap_or_default();
     let text = |row: &Value, name: &str| row[name].as_str().unwrap_or_default().to_owned();
     let ours = rows.into_iter().filter(|found| {
         let cause = text(found, "cause");
-        causes.is_empty() || causes.contains(&cause.as_str()) || cause == NOT_FINISHED
+        look.wants(&cause) || cause == NOT_FINISHED
     });
     ours.map(|found| {
         // What was not looked at is about nothing that could be explained; it is to be looked at again.
@@ -115,13 +116,11 @@ fn of_secrets(runbook: &Runbook, answer: &Value) -> Vec<Value> {
 }
 
 /// What doctor finds, of these probes or of all that it looked at.
-fn of_doctor(runbook: &Runbook, causes: &[&str], answer: &Value) -> Vec<Value> {
+fn of_doctor(runbook: &Runbook, look: &Look, answer: &Value) -> Vec<Value> {
     let rows = answer["data"].as_array().cloned().unwrap_or_default();
     let wrong = |found: &Value| {
-        let (id, severity) = (found["id"].as_str()?, found["severity"].as_str()?);
-        let is_ours = causes.is_empty() || causes.contains(&id);
-        let is_wrong = severity == "error" || severity == "warning";
-        (is_ours && is_wrong)
+        let id = found["id"].as_str()?;
+        (look.wants(id) && is_wrong(found))
             .then(|| row(runbook, DOCTOR, id, found["seen"].as_str().unwrap_or_default(), Value::Null))
     };
     rows.iter().filter_map(wrong).collect()

@@ -10,6 +10,7 @@ use stripe::Fact;
 
 use super::facts::{Diagnosis, Difference, Facts, JobSeen, Missing, SecretSeen};
 use super::{Runbook, tasks::On};
+use crate::around::is_wrong;
 use crate::cases::{Key, orders_behind, verdict_on};
 use crate::content::Fault;
 use crate::ids::{OrderId, ResourceId};
@@ -264,7 +265,7 @@ async fn surroundings<C: On>(
     }
     let ours = |row: &&Value| {
         let id = row["id"].as_str().unwrap_or_default();
-        (asked == ALL || id == asked) && (look.causes.is_empty() || look.causes.contains(&id))
+        (asked == ALL || id == asked) && look.wants(id)
     };
     let mut all: Vec<Diagnosis> = rows.iter().filter(ours).filter_map(diagnosis).collect();
     all.sort_by_key(|found| !found.is_error);
@@ -280,11 +281,9 @@ async fn surroundings<C: On>(
 /// None where it is as it must be.
 fn diagnosis(row: &Value) -> Option<Diagnosis> {
     let text = |name: &str| row[name].as_str().unwrap_or_default().to_owned();
-    let severity = text("severity");
-    let is_error = severity == "error";
-    (is_error || severity == "warning").then(|| Diagnosis {
+    is_wrong(row).then(|| Diagnosis {
         id: text("id"),
-        is_error,
+        is_error: row["severity"] == "error",
         seen: text("seen"),
         fix: text("fix"),
     })
