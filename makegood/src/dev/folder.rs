@@ -11,7 +11,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::DEV_FILE;
 
-const MARKER: &str = DEV_FILE;
 const SANDBOX: &str = "sandbox.json";
 /// What this program makes here, besides the marker: `--reset` takes these away and nothing else.
 const OURS: [&str; 6] =
@@ -45,7 +44,7 @@ impl Folder {
         must_be_ours(path)?;
         fs::create_dir_all(path).map_err(|e| unusable(path, &e))?;
         let file =
-            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path.join(MARKER));
+            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path.join(DEV_FILE));
         let mut marker = file.map_err(|e| unusable(path, &e))?;
         match marker.try_lock() {
             Ok(()) => {}
@@ -56,7 +55,7 @@ impl Folder {
         marker.read_to_string(&mut text).map_err(|e| unusable(path, &e))?;
         let mark = match text.is_empty() {
             true => write(&mut marker, Mark::new(cx)).map_err(|e| unusable(path, &e))?,
-            false => serde_json::from_str(&text).map_err(|e| unusable(&path.join(MARKER), &e.into()))?,
+            false => serde_json::from_str(&text).map_err(|e| unusable(&path.join(DEV_FILE), &e.into()))?,
         };
         Ok(Folder { path: path.to_owned(), mark, marker })
     }
@@ -102,10 +101,10 @@ fn must_be_ours(path: &Path) -> Result<()> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(unusable(path, &error)),
     };
-    if entries.next().is_none() || path.join(MARKER).is_file() {
+    if entries.next().is_none() || path.join(DEV_FILE).is_file() {
         return Ok(());
     }
-    let why = format!("{} holds files that makegood dev did not make (it has no {MARKER})", path.display());
+    let why = format!("{} holds files that makegood dev did not make (it has no {DEV_FILE})", path.display());
     Err(Refusal::new("folder_not_ours", why)
         .fix("name another folder: makegood dev --data-dir FOLDER")
         .into())
@@ -157,7 +156,7 @@ mod tests {
         let error = Folder::claim(folder.path(), &cx(1)).unwrap_err();
         assert_eq!(error.code(), "folder_not_ours");
         assert_eq!(fs::read_to_string(folder.path().join("makegood.db")).unwrap(), "somebody's");
-        assert!(!folder.path().join(MARKER).exists());
+        assert!(!folder.path().join(DEV_FILE).exists());
     }
 
     #[test]
