@@ -165,7 +165,7 @@ fn checksum(sql: &str) -> String {
 }
 
 /// The text as `dialect` takes it: one engine's sections, its types, and STRICT tables on SQLite.
-fn translate(sql: &str, dialect: Dialect) -> String {
+pub(crate) fn translate(sql: &str, dialect: Dialect) -> String {
     let mut only = None;
     let mut text = String::new();
     for line in sql.lines() {
@@ -215,7 +215,7 @@ fn make_strict(sql: &str) -> String {
 }
 
 /// Splits at semicolons that end a line, outside of `BEGIN … END` bodies and `$$ … $$` texts.
-fn statements(sql: &str) -> Vec<String> {
+pub(crate) fn statements(sql: &str) -> Vec<String> {
     let (mut all, mut current) = (Vec::new(), String::new());
     // A function's text on PostgreSQL, the body of a trigger on SQLite.
     let (mut quoted, mut body) = (false, false);

@@ -46,7 +46,7 @@ const ANNOUNCED: &[&str] = &[
 
 /// Checks that say that somebody has changed what nobody may change. No operation mends that: `makegood audit verify` names
 /// each place, and a backup says what stood there.
-const GUARD_THE_BOOKS: [&str; 2] = ["audit_chain_broken", "audit_entries_unchained"];
+const GUARD_THE_BOOKS: [&str; 3] = ["audit_chain_broken", "audit_entries_unchained", "books_unguarded"];
 
 fn names() -> BTreeSet<&'static str> {
     OPERATIONS.iter().map(|operation| operation.name).chain(TASKS.iter().map(|task| task.name)).collect()

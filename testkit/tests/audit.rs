@@ -36,8 +36,21 @@ async fn head(db: &Db) -> Link {
     db.read("test", chain::head).await.unwrap().unwrap()
 }
 
-/// As somebody would who owns the database: without the triggers.
+/// As somebody would who owns the database and is careful: without the triggers, which are there again when it is done.
 async fn by_force(db: &Db, sql: &'static str) {
+    without_guards(db, sql).await;
+    db.write("force", |tx| {
+        for lost in db::lost_triggers(tx, shop::MIGRATIONS)? {
+            tx.execute(lost.mend.trim_end_matches(';'), &[])?;
+        }
+        Ok(())
+    })
+    .await
+    .unwrap();
+}
+
+/// The same by somebody who leaves them off.
+async fn without_guards(db: &Db, sql: &'static str) {
     db.write("force", move |tx| {
         match tx.dialect() {
             Dialect::Sqlite => {
@@ -177,6 +190,24 @@ testkit::on_both_engines! {
         assert_eq!(verified(&world, json!({ "head": head })).await.0, [("head_unknown".into(), None)]);
     }
 
+    /// The statement that each finding names is what puts it right.
+    async fn triggers_that_do_not_watch_any_more_are_told_with_the_statement_that_brings_them_back(test: TestDb) {
+        let world = world(test).await;
+        without_guards(&world.test.db, "DELETE FROM audit_logs WHERE 1 = 0").await;
+        let found = world.findings_without_workers().await;
+        let lost: Vec<_> = found.iter().map(|finding| (finding.check, finding.subject.clone())).collect();
+        assert!(lost.len() >= 5 && lost.iter().all(|(check, _)| *check == "books_unguarded"), "{lost:?}");
+        assert!(lost.iter().any(|(_, trigger)| trigger == "audit_logs_to_chain"), "{lost:?}");
+        for finding in found {
+            let (_, mend) = finding.text.split_once("it does again after: ").unwrap();
+            let mend = mend.trim_end_matches(';').to_owned();
+            world.test.db.write("mend", move |tx| tx.execute(&mend, &[])).await.unwrap();
+        }
+        assert_eq!(checks(&world).await, <[&str; 0]>::default());
+        let changed = world.test.db.write("test", |tx| tx.execute("UPDATE audit_logs SET actor = 'x'", &[])).await;
+        assert!(changed.is_err(), "the log could be changed");
+    }
+
     async fn an_end_of_the_chain_that_was_removed_is_found_and_blinds_no_other_check(test: TestDb) {
         let world = world(test).await;
         by_force(&world.test.db, "DELETE FROM audit_head").await;
@@ -225,7 +256,7 @@ testkit::on_both_engines! {
 
     async fn an_entry_that_was_slipped_past_the_chain_is_found(test: TestDb) {
         let world = world(test).await;
-        by_force(&world.test.db, "DELETE FROM audit_unchained").await;
+        without_guards(&world.test.db, "DELETE FROM audit_unchained").await;
         write(&world.test.db, 4).await;
         assert_eq!(verified(&world, json!({})).await.0, [("not_chained".into(), None)]);
     }

@@ -6,7 +6,7 @@ use ops::{Check, Found, Mend, Severity, chain};
 use jobs::JobId;
 
 /// The office's checks.
-pub const CHECKS: [Check; 4] = [FAILED_JOBS, CHAIN_BROKEN, UNCHAINED, TOKEN_ENDED];
+pub const CHECKS: [Check; 5] = [FAILED_JOBS, CHAIN_BROKEN, UNCHAINED, UNGUARDED, TOKEN_ENDED];
 
 const FAILED_JOBS: Check = Check {
     name: "jobs_failed",
@@ -75,6 +75,23 @@ const UNCHAINED: Check = Check {
                 mend: None,
             });
         Ok(found.collect())
+    },
+};
+
+const UNGUARDED: Check = Check {
+    name: "books_unguarded",
+    severity: Severity::Page,
+    must: "the triggers that guard the audit log and the ledger are there and switched on",
+    means: "Somebody has dropped or switched off what keeps the books from being changed. Find out who, let makegood audit \
+            verify look at what is there, then run the statement that the finding names.",
+    find: |tx, _, _| {
+        let lost = db::lost_triggers(tx, crate::MIGRATIONS)?.into_iter().map(|trigger| Found {
+            subject: trigger.name.clone(),
+            text: format!("no longer watches {}; it does again after: {}", trigger.table, trigger.mend),
+            since: None,
+            mend: None,
+        });
+        Ok(lost.collect())
     },
 };
 
