@@ -49,6 +49,8 @@ pub enum DbFailure {
     ConnectionLost(String),
     /// A UNIQUE, CHECK, NOT NULL or foreign-key rule said no; its name or text is kept.
     Constraint(String),
+    /// The disk is full; nothing changed, and it works again when there is room.
+    NoSpace(String),
     /// Anything else, with the statement.
     Other(String),
 }
@@ -59,6 +61,7 @@ impl fmt::Display for DbFailure {
             DbFailure::Conflict(text) => write!(f, "database conflict: {text}"),
             DbFailure::ConnectionLost(text) => write!(f, "Database connection failed: {text}"),
             DbFailure::Constraint(text) => write!(f, "database constraint: {text}"),
+            DbFailure::NoSpace(text) => write!(f, "the disk is full: {text}"),
             DbFailure::Other(text) => write!(f, "database: {text}"),
         }
     }

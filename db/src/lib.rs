@@ -13,6 +13,7 @@ mod dialect;
 mod error;
 mod examine;
 mod grant;
+mod health;
 mod inline;
 mod migrate;
 mod newest;
@@ -34,6 +35,7 @@ pub use batch::Batcher;
 pub use dialect::Dialect;
 pub use error::{DbFailure, TxError, TxResult, violates};
 pub use examine::Examined;
+pub use health::Health;
 pub use inline::{Fate, Faults, NoFaults, yield_now};
 pub use migrate::{Applied, Migration, MigrationState};
 pub use newest::NewestFirst;
@@ -205,11 +207,19 @@ impl Db {
         }
     }
 
-    /// False after the disk failed under a commit: nothing is acknowledged any more until a restart.
-    pub fn is_healthy(&self) -> bool {
+    /// How the disk under it is. A server of its own looks after its disk and hangs up when that fails.
+    pub fn health(&self) -> Health {
         match &*self.engine {
-            Engine::Sqlite(sqlite) => sqlite.is_healthy(),
-            Engine::Postgres(_) | Engine::Inline(_) => true,
+            Engine::Sqlite(sqlite) => sqlite.pulse().health(),
+            Engine::Postgres(_) | Engine::Inline(_) => Health::Well,
+        }
+    }
+
+    /// Ends when the disk has failed under a commit; a process has nothing left to do then but to end and be started anew.
+    pub async fn failed(&self) {
+        match &*self.engine {
+            Engine::Sqlite(sqlite) => sqlite.pulse().failed().await,
+            Engine::Postgres(_) | Engine::Inline(_) => std::future::pending().await,
         }
     }
 }

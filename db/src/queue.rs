@@ -10,7 +10,8 @@ use std::time::Instant;
 use kernel::{Duration, Error, Result};
 use tokio::sync::oneshot;
 
-use crate::{Tx, TxError};
+use crate::error::failure;
+use crate::{DbFailure, Tx, TxError};
 
 /// How a transaction ended, said to the one who waits for it.
 #[derive(Debug)]
@@ -68,7 +69,10 @@ where
         let answer = match (end, self.result) {
             (End::Committed, Some(result)) => Ok(result),
             (End::Committed, None) => Err(TxError::Refused(Error::bug("committed without a result"))),
-            (End::RolledBack(error), _) => Err(TxError::Refused(error)),
+            (End::RolledBack(error), _) => Err(match failure(&error) {
+                Some(DbFailure::NoSpace(_)) => TxError::Busy(error.to_string()),
+                _ => TxError::Refused(error),
+            }),
             (End::Busy(what), _) => Err(TxError::Busy(what)),
             (End::Unknown(what), _) => Err(TxError::Unknown(what)),
         };

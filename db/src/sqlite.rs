@@ -11,6 +11,8 @@ use rusqlite::config::DbConfig;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ErrorCode, ToSql};
 
+use crate::error::failure;
+use crate::health::{Health, Pulse};
 use crate::queue::{End, Queue, Work, join, pending, watch};
 use crate::tx::{Inserted, Side};
 use crate::{DbFailure, Dialect, Limits, PoolState, Row, Tx, TxError, Value, Wake};
@@ -25,7 +27,7 @@ const CHECKPOINT_WAIT: Duration = Duration::from_millis(50);
 pub(crate) struct Sqlite {
     writes: Arc<Queue>,
     reads: Arc<Queue>,
-    healthy: Arc<AtomicBool>,
+    pulse: Arc<Pulse>,
     stop: Arc<AtomicBool>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -44,12 +46,12 @@ impl Sqlite {
 
         let writes = Arc::new(Queue::new(limits.queue_max, limits.wait_max, "the writer is busy"));
         let reads = Arc::new(Queue::new(limits.queue_max, limits.wait_max, "all readers are busy"));
-        let healthy = Arc::new(AtomicBool::new(true));
+        let pulse = Arc::new(Pulse::new());
         let stop = Arc::new(AtomicBool::new(false));
-        let mut this = Sqlite { writes, reads, healthy, stop, threads: Vec::new() };
+        let mut this = Sqlite { writes, reads, pulse, stop, threads: Vec::new() };
 
-        let (queue, well) = (this.writes.clone(), this.healthy.clone());
-        this.spawn("db-writer", move || write_all(&writer, &queue, &well, &wake))?;
+        let (queue, pulse) = (this.writes.clone(), this.pulse.clone());
+        this.spawn("db-writer", move || write_all(&writer, &queue, &pulse, &wake))?;
         for reader in readers {
             let queue = this.reads.clone();
             this.spawn("db-reader", move || read_all(&reader, &queue))?;
@@ -98,8 +100,8 @@ impl Sqlite {
         }
     }
 
-    pub(crate) fn is_healthy(&self) -> bool {
-        self.healthy.load(Ordering::SeqCst)
+    pub(crate) fn pulse(&self) -> &Pulse {
+        &self.pulse
     }
 }
 
@@ -162,16 +164,16 @@ pub(crate) fn prepare(connection: &Connection) -> Result<()> {
     Ok(())
 }
 
-fn write_all(connection: &Connection, queue: &Queue, healthy: &AtomicBool, wake: &Wake) {
+fn write_all(connection: &Connection, queue: &Queue, pulse: &Pulse, wake: &Wake) {
     while let Some(batch) = queue.pop(SHARED_COMMIT) {
-        write_batch(connection, batch, healthy, wake);
+        write_batch(connection, batch, pulse, wake);
         queue.done();
     }
 }
 
 /// Runs a batch of closures, each in a savepoint of its own, and commits them together.
-fn write_batch(connection: &Connection, batch: Vec<Box<dyn Work>>, healthy: &AtomicBool, wake: &Wake) {
-    if !healthy.load(Ordering::SeqCst) {
+fn write_batch(connection: &Connection, batch: Vec<Box<dyn Work>>, pulse: &Pulse, wake: &Wake) {
+    if pulse.health() == Health::Failed {
         return refuse(batch, "the disk failed under a commit; restart makegood");
     }
     if let Err(error) = cached(connection, "BEGIN IMMEDIATE") {
@@ -187,17 +189,25 @@ fn write_batch(connection: &Connection, batch: Vec<Box<dyn Work>>, healthy: &Ato
                 topics.extend(tx.take_wakes());
                 kept.push(work);
             }
-            Err(error) => work.finish(End::RolledBack(error)),
+            Err(error) => {
+                if matches!(failure(&error), Some(DbFailure::NoSpace(_))) {
+                    pulse.is_now(Health::Full);
+                }
+                work.finish(End::RolledBack(error));
+            }
         }
         // After some failures (a full disk, an unreadable page) SQLite rolls back the whole transaction by itself:
         // what the neighbours did is undone, and what follows must not run outside of any transaction.
         if connection.is_autocommit() {
             refuse(kept, "a neighbour's failure undid this transaction");
-            return write_batch(connection, batch.collect(), healthy, wake);
+            return write_batch(connection, batch.collect(), pulse, wake);
         }
     }
     match connection.execute_batch("COMMIT") {
         Ok(()) => {
+            if pulse.is_now(Health::Well) {
+                tracing::info!("COMMIT found room again");
+            }
             kept.into_iter().for_each(|work| work.finish(End::Committed));
             topics.into_iter().for_each(|topic| wake.ring(topic));
         }
@@ -212,14 +222,18 @@ fn write_batch(connection: &Connection, batch: Vec<Box<dyn Work>>, healthy: &Ato
                     };
                     kept.into_iter().for_each(refused);
                 }
-                _ => kept.into_iter().for_each(|work| write_batch(connection, vec![work], healthy, wake)),
+                _ => kept.into_iter().for_each(|work| write_batch(connection, vec![work], pulse, wake)),
             }
         }
         Err(error) => {
-            // A disk that fails under COMMIT leaves it open whether the log holds the commit: acknowledge
-            // nothing any more until a restart has read the log again.
-            tracing::error!(%error, "COMMIT failed; no longer accepting writes");
-            healthy.store(false, Ordering::SeqCst);
+            // Either way it is open whether the log holds the commit. Without room what is tried next is written over it;
+            // after a disk that failed nothing is acknowledged any more until a start has read the log again.
+            if error.sqlite_error_code() != Some(ErrorCode::DiskFull) {
+                tracing::error!(%error, "COMMIT failed; no longer accepting writes");
+                pulse.is_now(Health::Failed);
+            } else if pulse.is_now(Health::Full) {
+                tracing::error!(%error, "COMMIT found the disk full; writes go on when there is room");
+            }
             let _ = connection.execute_batch("ROLLBACK");
             let text = error.to_string();
             kept.into_iter().for_each(|work| work.finish(End::Unknown(text.clone())));
@@ -409,6 +423,7 @@ fn failed_in(sql: &str, error: rusqlite::Error) -> Error {
     match error.sqlite_error_code() {
         Some(ErrorCode::ConstraintViolation) => DbFailure::Constraint(text),
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => DbFailure::Conflict(text),
+        Some(ErrorCode::DiskFull) => DbFailure::NoSpace(text),
         _ => DbFailure::Other(text),
     }
     .into()

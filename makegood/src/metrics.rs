@@ -6,7 +6,7 @@ use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, RwLock};
 
-use db::{PoolState, Tx};
+use db::{Health, PoolState, Tx};
 use kernel::{Duration, Result, Timestamp};
 use ops::results;
 use shop::{inbox, orders, refunds};
@@ -320,12 +320,12 @@ impl Metrics {
     }
 
     /// Everything in the text format that Prometheus reads.
-    pub fn text(&self, pool: PoolState, healthy: bool, now: Timestamp) -> String {
+    pub fn text(&self, pool: PoolState, health: Health, now: Timestamp) -> String {
         let mut out = String::with_capacity(16 * 1024);
         self.write_http(&mut out);
         self.write_counters(&mut out);
         self.write_rows(&mut out);
-        self.write_pool(&mut out, pool, healthy);
+        self.write_pool(&mut out, pool, health);
         self.write_findings(&mut out, now);
         out
     }
@@ -400,12 +400,16 @@ impl Metrics {
         line(out, "db_up", "", u8::from(rows.reachable));
     }
 
-    fn write_pool(&self, out: &mut String, pool: PoolState, healthy: bool) {
+    fn write_pool(&self, out: &mut String, pool: PoolState, health: Health) {
         for (name, help, value) in [
             ("db_pool_size", "Connections to the database that may exist.", pool.size),
             ("db_pool_busy", "Connections to the database at work.", pool.busy),
             ("db_pool_waiting", "Pieces of work that wait for a connection.", pool.waiting),
-            ("db_healthy", "0 after the disk failed under a commit.", usize::from(healthy)),
+            (
+                "db_healthy",
+                "0 while the disk is full, and after it failed under a commit.",
+                usize::from(health == Health::Well),
+            ),
         ] {
             head(out, name, "gauge", help);
             line(out, name, "", value);
@@ -506,7 +510,7 @@ mod tests {
     use super::*;
 
     fn text(metrics: &Metrics) -> String {
-        metrics.text(PoolState::default(), true, Timestamp::from_seconds(1_790_000_000))
+        metrics.text(PoolState::default(), Health::Well, Timestamp::from_seconds(1_790_000_000))
     }
 
     #[test]

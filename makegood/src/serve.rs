@@ -7,6 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::sync::{Arc, Mutex};
 
+use db::Health;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -62,6 +63,11 @@ pub enum ServeError {
     /// The shop did not open.
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// The disk failed under a commit of SQLite.
+    #[error(
+        "the disk failed under a commit: it was not acknowledged, and whether it lasts only the next start can tell"
+    )]
+    DiskFailed,
     /// The address cannot be listened at.
     #[error("{key}: {address} cannot be listened at: {source}")]
     Listen {
@@ -77,7 +83,8 @@ pub enum ServeError {
 /// Everything that `makegood serve` does, until `shutdown`: opens the shop, starts workers, serves.
 ///
 /// # Errors
-/// When the configuration lacks something, the database or an address is not there.
+/// When the configuration lacks something, the database or an address is not there; later when the disk has failed under a
+/// commit, because nothing can be acknowledged any more until a start has read the log again.
 pub async fn serve(config: Config, shutdown: impl Future<Output = ()>) -> Result<(), ServeError> {
     let missing = config.missing_for_serving();
     if !missing.is_empty() {
@@ -94,12 +101,15 @@ pub async fn serve(config: Config, shutdown: impl Future<Output = ()>) -> Result
     }
     let workers = worker::start(&app);
     let watch = secrets::watch::start(&app);
-    run(&app, doors, Limits::default(), shutdown).await;
+    let end = async {
+        tokio::select! { () = shutdown => {}, () = app.shop.db.failed() => {} }
+    };
+    run(&app, doors, Limits::default(), end).await;
     drop(watch);
     app.tasks.stop(Duration::from_secs(10)).await;
     workers.stop(Duration::from_secs(20)).await;
     tracing::info!("stopped");
-    Ok(())
+    if app.shop.db.health() == Health::Failed { Err(ServeError::DiskFailed) } else { Ok(()) }
 }
 
 /// Binds the addresses of the configuration. `beside` are routes that others bring, like the demo shop's.

@@ -26,7 +26,7 @@ async fn bought(world: &World) -> OrderId {
 async fn scraped(world: &World, metrics: &Metrics) -> String {
     world.clock.advance(Duration::from_secs(120));
     metrics.refresh(&world.shop.db, world.shop.now()).await;
-    metrics.text(PoolState::default(), true, world.shop.now())
+    metrics.text(PoolState::default(), db::Health::Well, world.shop.now())
 }
 
 fn has(text: &str, line: &str) {

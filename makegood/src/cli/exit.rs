@@ -39,7 +39,7 @@ impl Exit {
     /// The exit code for an error's stable name. A name that is not listed is a rule of the shop.
     pub fn of(code: &str) -> Exit {
         match code {
-            "internal_error" | "outcome_unknown" | "not_migrated" => Exit::Error,
+            "internal_error" | "outcome_unknown" | "not_migrated" | "disk_failed" => Exit::Error,
             "invalid_input" | "malformed_body" | "payload_too_large" | "reason_required" => Exit::Usage,
             "no_preview" | "method_not_allowed" | "media_type_refused" | "media_too_large" => Exit::Usage,
             "usage" | "flag_required" | "configuration" | "stripe_key_missing" => Exit::Usage,

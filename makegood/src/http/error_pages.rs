@@ -634,6 +634,12 @@ pub const PAGES: &[ErrorPage] = &[
         "Mend what is named: `makegood config check` tells everything at once, `makegood config env` what each key is for.",
     ),
     typed(
+        "disk_failed",
+        "The disk failed",
+        "The disk gave an error while SQLite wrote a commit. Nobody was told that it is stored; whether it is, the next start finds out by reading the log. Until then nothing could be promised, so the server has ended.",
+        "See that the disk is well (`dmesg`, `df`), then start again: `makegood serve`. A service manager that restarts what ends does it by itself. Stripe sends again what was not acknowledged, and `makegood events gaps` shows what is missing.",
+    ),
+    typed(
         "not_migrated",
         "The database is not up to date",
         "The database was made by an older version, and migrations are to come first.",

@@ -3,6 +3,7 @@
 use axum::body::Body;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderValue, Response, StatusCode};
+use db::Health;
 use kernel::Duration;
 use serde_json::json;
 use shop::switches::Switch;
@@ -61,7 +62,7 @@ struct Condition {
 }
 
 async fn conditions(app: &App) -> Vec<Condition> {
-    let healthy = app.shop.db.is_healthy();
+    let health = app.shop.db.health();
     let asked = tokio::time::timeout(PATIENCE, app.shop.db.migrations(shop::MIGRATIONS)).await;
     let (answers, migrated) = match asked {
         Err(_) => ((false, format!("nothing within {PATIENCE:?}")), (false, "unknown".to_owned())),
@@ -79,10 +80,7 @@ async fn conditions(app: &App) -> Vec<Condition> {
     vec![
         condition("database_answers", answers),
         condition("migrations_done", migrated),
-        condition(
-            "database_healthy",
-            (healthy, if healthy { "yes" } else { "the disk failed under a commit" }.into()),
-        ),
+        condition("database_healthy", (health == Health::Well, health.as_str().to_owned())),
     ]
 }
 
@@ -90,7 +88,7 @@ async fn conditions(app: &App) -> Vec<Condition> {
 pub(super) async fn metrics(call: Call) -> Answer {
     let (app, now) = (&call.app, call.app.clock.now());
     app.metrics.refresh(&app.shop.db, now).await;
-    let mut text = app.metrics.text(app.shop.db.pool(), app.shop.db.is_healthy(), now);
+    let mut text = app.metrics.text(app.shop.db.pool(), app.shop.db.health(), now);
     app.secrets.write_metrics(&mut text);
     Ok(typed("text/plain; version=0.0.4; charset=utf-8", text))
 }

@@ -162,7 +162,9 @@ impl From<Error> for Problem {
             Error::Busy(why) => Problem { from_within: true, ..Problem::busy(why, 2) },
             Error::Unknown(why) => Problem { from_within: true, ..Problem::new("outcome_unknown", why) },
             Error::Bug(source) => match source.downcast_ref::<DbFailure>() {
-                Some(failure @ (DbFailure::ConnectionLost(_) | DbFailure::Conflict(_))) => {
+                Some(
+                    failure @ (DbFailure::ConnectionLost(_) | DbFailure::Conflict(_) | DbFailure::NoSpace(_)),
+                ) => {
                     tracing::warn!(error = %failure, "the database is away");
                     Problem::busy("the database cannot be reached", 2)
                 }

@@ -209,7 +209,7 @@ const THRESHOLDS: &[Threshold] = &[
         expr: "min(db_up) == 0 or min(db_healthy) == 0",
         wait: "2m",
         severity: Severity::Page,
-        summary: "The database does not answer, or its disk failed under a commit",
+        summary: "The database does not answer, or its disk is full or failed under a commit",
         description: "Webhooks are answered with 503 and come again; nothing is lost, and nothing is done.",
         // Nobody signs in to the console without a database.
         leads: Leads::Page("/readyz?verbose=1", "makegood health --ready"),

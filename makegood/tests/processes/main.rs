@@ -5,6 +5,7 @@
 
 mod books;
 mod contention;
+mod disk;
 mod kills;
 mod known;
 mod node;

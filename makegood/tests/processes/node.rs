@@ -71,9 +71,14 @@ impl Node {
         }
     }
 
+    /// The id of the process.
+    pub fn id(&self) -> u32 {
+        self.child.as_ref().expect("a running node").id()
+    }
+
     /// Asks the process to end, as a service manager does.
     pub fn terminate(&self) {
-        let id = self.child.as_ref().expect("a running node").id().to_string();
+        let id = self.id().to_string();
         let sent = Command::new("kill").args(["-TERM", &id]).status().expect("kill(1)");
         assert!(sent.success());
     }

@@ -95,7 +95,7 @@ async fn status(seam: &Seam) -> Result<Done> {
     let screen = Screen {
         process: seam.around.process().await,
         database: seam.db.dialect().as_str(),
-        database_is_healthy: seam.db.is_healthy(),
+        database_is_healthy: seam.db.health() == db::Health::Well,
         migrations_missing: steps.iter().filter(|step| step.applied_at.is_none()).count(),
         checked_at: rows.results.iter().map(|result| result.checked_at).min(),
         found: found(&rows, now),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use db::{Db, Limits, TxError};
+use db::{Db, Health, Limits, TxError};
 use futures_util::future::join_all;
 use kernel::{Duration, Error, Refusal, Result};
 use testkit::{Engine, TestDb, on_both_engines};
@@ -123,7 +123,7 @@ on_both_engines! {
         let Err(TxError::Refused(error)) = broken else { panic!("{broken:?}") };
         assert!(db::violates(&error), "{error}");
         assert_eq!(kept.unwrap(), 1);
-        assert!(test.db.is_healthy());
+        assert_eq!(test.db.health(), Health::Well);
         assert_eq!(add(&test.db, "b").await.unwrap(), 1);
     }
 

@@ -20,6 +20,9 @@ pub async fn run(call: &Call<'_>) -> Result<Exit, Failure> {
     match serve::serve(config, serve::asked_to_stop()).await {
         Ok(()) => Ok(Exit::Ok),
         Err(ServeError::Open(error)) => opened(Err(error)),
+        Err(error @ ServeError::DiskFailed) => Err(Failure::new("disk_failed", error.to_string()).fix(
+            "see that the disk is well (dmesg, df), then start again; a service manager does that by itself",
+        )),
         Err(error @ ServeError::Listen { .. }) => Err(Failure::new("configuration", error.to_string())
             .fix("stop what listens there, or set another address")),
     }

@@ -189,7 +189,7 @@ fn tiles(app: &App, rows: &Rows, now: Timestamp) -> Vec<Tile> {
     let unconfirmed =
         rows.unconfirmed.map_or(String::new(), |since| format!("the oldest {}", ago(since, now)));
     let pool = app.shop.db.pool();
-    let database = if app.shop.db.is_healthy() { "healthy" } else { "disk failed" };
+    let health = app.shop.db.health();
     vec![
         tile("Oldest event that waits", waiting, "/_/events", "not processed yet", late.is_some()),
         tile(
@@ -222,10 +222,10 @@ fn tiles(app: &App, rows: &Rows, now: Timestamp) -> Vec<Tile> {
         ),
         tile(
             "Database",
-            database.to_owned(),
+            health.as_str().to_owned(),
             "/readyz?verbose=1",
             &format!("{} of {} connections busy", pool.busy, pool.size),
-            !app.shop.db.is_healthy(),
+            health != db::Health::Well,
         ),
     ]
 }
