@@ -429,6 +429,9 @@ fn every_operation_view_and_task_is_in_the_router_and_in_the_document() {
         let route = route.unwrap_or_else(|| panic!("{} has no route", def.name));
         assert_eq!(described(route)["operationId"], def.name);
         assert_eq!(described(route)["x-role"], json!(def.role));
+        let answer = described(route)["responses"]["200"]["content"]["application/json"]["schema"].clone();
+        let shape = if def.columns.is_empty() { "object" } else { "list" };
+        assert_eq!(answer["$ref"], format!("#/components/schemas/{shape}"), "{}", def.name);
     }
     for def in shop::TASKS {
         let route = |method: &str| {

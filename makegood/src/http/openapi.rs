@@ -12,7 +12,13 @@ use super::routes::{Access, Behind, ROUTES, Route};
 pub fn describe(app_url: &str) -> Value {
     let mut paths = Map::new();
     let mut schemas = Map::new();
-    for (name, schema) in [("problem", problem()), ("operation", receipt()), ("run", run())] {
+    for (name, schema) in [
+        ("problem", problem()),
+        ("operation", receipt()),
+        ("run", run()),
+        ("list", list()),
+        ("object", object()),
+    ] {
         schemas.insert(name.to_owned(), schema);
     }
     for route in ROUTES.iter() {
@@ -90,8 +96,35 @@ fn success(route: &Route) -> Value {
             "description": "What was done, or would be",
             "content": { "application/json": { "schema": reference("operation") } },
         }),
-        _ => json!({ "description": "Done" }),
+        Behind::View(def) => {
+            // What has columns is a list.
+            let shape = if def.columns.is_empty() { "object" } else { "list" };
+            json!({
+                "description": "What was asked",
+                "content": { "application/json": { "schema": reference(shape) } },
+            })
+        }
+        Behind::Task(_) => json!({
+            "description": "What the task answered",
+            "content": { "application/json": { "schema": reference("object") } },
+        }),
+        Behind::Hand(_) | Behind::Webhook => json!({ "description": "Done" }),
     }
+}
+
+fn list() -> Value {
+    json!({
+        "type": "object",
+        "required": ["object", "data", "has_more", "url"],
+        "properties": {
+            "object": { "const": "list" }, "data": { "type": "array", "items": { "type": "object" } },
+            "has_more": { "type": "boolean" }, "url": { "type": "string" },
+        },
+    })
+}
+
+fn object() -> Value {
+    json!({ "type": "object", "properties": { "object": { "type": "string" } } })
 }
 
 fn parameters(route: &Route) -> Vec<Value> {
