@@ -97,11 +97,15 @@ fn success(route: &Route) -> Value {
             "content": { "application/json": { "schema": reference("operation") } },
         }),
         Behind::View(def) => {
-            // What has columns is a list.
-            let shape = if def.columns.is_empty() { "object" } else { "list" };
+            // What has columns is a list; about one thing it may be what was found instead, where the thing is not clear.
+            let schema = match (def.columns, def.subject) {
+                ([], _) => reference("object"),
+                (_, None) => reference("list"),
+                (_, Some(_)) => json!({ "anyOf": [reference("object"), reference("list")] }),
+            };
             json!({
                 "description": "What was asked",
-                "content": { "application/json": { "schema": reference(shape) } },
+                "content": { "application/json": { "schema": schema } },
             })
         }
         Behind::Task(_) => json!({
