@@ -39,6 +39,16 @@ testkit::on_both_engines! {
         stage.type_in("orders list --status lost").ends(2);
     }
 
+    async fn what_the_sandbox_cannot_preview_or_lacks_a_length_is_refused_before_it_is_asked(test: TestDb) {
+        let stage = Stage::on(&test);
+        for line in ["sandbox clock 1h --dry-run", "sandbox fault drop --dry-run", "sandbox event evt_1 --dry-run"] {
+            let refused = stage.type_in(&format!("{line} --at http://127.0.0.1:1")).ends(2);
+            assert!(refused.err.contains("nothing was sent"), "{refused:?}");
+        }
+        let endless = stage.type_in("sandbox fault delay --at http://127.0.0.1:1").ends(2);
+        assert!(endless.err.contains("delay needs --seconds"), "{endless:?}");
+    }
+
     async fn the_status_of_a_shop_fits_on_one_screen_and_ends_with_3_when_something_is_found(test: TestDb) {
         let stage = Stage::on(&test).with("STRIPE_SECRET", "sk_test_0123456789abcdef").with("LISTEN", "127.0.0.1:1");
         let well = stage.type_in("status").ends(0).out;

@@ -15,7 +15,7 @@ use makegood::http::error_pages::ErrorPage;
 use makegood::http::openapi;
 use makegood::http::routes::{Access, Behind, ROUTES, Route};
 use ops::Role;
-use serde_json::json;
+use serde_json::{Value, json};
 use testkit::on_both_engines;
 
 const ROLES: [Role; 6] = [Role::App, Role::Viewer, Role::Support, Role::Finance, Role::Operator, Role::Admin];
@@ -429,6 +429,12 @@ fn every_operation_view_and_task_is_in_the_router_and_in_the_document() {
         let route = route.unwrap_or_else(|| panic!("{} has no route", def.name));
         assert_eq!(described(route)["operationId"], def.name);
         assert_eq!(described(route)["x-role"], json!(def.role));
+        let answer = described(route)["responses"]["200"]["content"]["application/json"]["schema"].clone();
+        match (def.columns, def.subject) {
+            ([], _) => assert_eq!(answer["$ref"], "#/components/schemas/object", "{}", def.name),
+            (_, None) => assert_eq!(answer["$ref"], "#/components/schemas/list", "{}", def.name),
+            (_, Some(_)) => assert!(answer["anyOf"].is_array(), "{}", def.name),
+        }
     }
     for def in shop::TASKS {
         let route = |method: &str| {
@@ -472,6 +478,29 @@ fn every_operation_view_and_task_is_in_the_router_and_in_the_document() {
     let ways: BTreeSet<_> = ROUTES.iter().map(|route| (route.method.as_str(), route.path)).collect();
     assert_eq!(ways.len(), ROUTES.len(), "two routes are one");
     assert!(ROUTES.iter().all(|route| !route.about.is_empty()));
+}
+
+#[test]
+fn every_reference_of_the_document_leads_somewhere_in_it() {
+    fn references<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
+        match value {
+            Value::Object(fields) => {
+                assert!(!fields.contains_key("$defs"), "definitions that nobody finds: {value}");
+                found.extend(fields.get("$ref").and_then(Value::as_str));
+                fields.values().for_each(|field| references(field, found));
+            }
+            Value::Array(items) => items.iter().for_each(|item| references(item, found)),
+            _ => {}
+        }
+    }
+    let document = openapi::describe("https://shop.example");
+    let mut found = Vec::new();
+    references(&document, &mut found);
+    assert!(found.iter().any(|reference| reference.contains("catalog.import")), "{found:?}");
+    for reference in found {
+        let pointer = reference.strip_prefix('#').filter(|pointer| pointer.starts_with('/'));
+        assert!(pointer.is_some_and(|pointer| document.pointer(pointer).is_some()), "{reference}");
+    }
 }
 
 /// Every code that some refusal, somewhere in the sources, or the command line carries.

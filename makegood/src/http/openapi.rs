@@ -11,9 +11,21 @@ use super::routes::{Access, Behind, ROUTES, Route};
 /// The document for the shop at `app_url`.
 pub fn describe(app_url: &str) -> Value {
     let mut paths = Map::new();
+    let mut schemas = Map::new();
+    for (name, schema) in [
+        ("problem", problem()),
+        ("operation", receipt()),
+        ("run", run()),
+        ("list", list()),
+        ("object", object()),
+    ] {
+        schemas.insert(name.to_owned(), schema);
+    }
     for route in ROUTES.iter() {
         let path = paths.entry(route.path).or_insert_with(|| json!({}));
-        path[route.method.as_str().to_ascii_lowercase()] = operation(route);
+        let mut described = operation(route);
+        move_definitions(&mut described, route.name, &mut schemas);
+        path[route.method.as_str().to_ascii_lowercase()] = described;
     }
     json!({
         "openapi": "3.1.0",
@@ -28,7 +40,7 @@ pub fn describe(app_url: &str) -> Value {
         "paths": paths,
         "components": {
             "securitySchemes": { "token": { "type": "http", "scheme": "bearer" } },
-            "schemas": { "problem": problem(), "operation": receipt(), "run": run() },
+            "schemas": schemas,
         },
     })
 }
@@ -84,8 +96,39 @@ fn success(route: &Route) -> Value {
             "description": "What was done, or would be",
             "content": { "application/json": { "schema": reference("operation") } },
         }),
-        _ => json!({ "description": "Done" }),
+        Behind::View(def) => {
+            // What has columns is a list; about one thing it may be what was found instead, where the thing is not clear.
+            let schema = match (def.columns, def.subject) {
+                ([], _) => reference("object"),
+                (_, None) => reference("list"),
+                (_, Some(_)) => json!({ "anyOf": [reference("object"), reference("list")] }),
+            };
+            json!({
+                "description": "What was asked",
+                "content": { "application/json": { "schema": schema } },
+            })
+        }
+        Behind::Task(_) => json!({
+            "description": "What the task answered",
+            "content": { "application/json": { "schema": reference("object") } },
+        }),
+        Behind::Hand(_) | Behind::Webhook => json!({ "description": "Done" }),
     }
+}
+
+fn list() -> Value {
+    json!({
+        "type": "object",
+        "required": ["object", "data", "has_more", "url"],
+        "properties": {
+            "object": { "const": "list" }, "data": { "type": "array", "items": { "type": "object" } },
+            "has_more": { "type": "boolean" }, "url": { "type": "string" },
+        },
+    })
+}
+
+fn object() -> Value {
+    json!({ "type": "object", "properties": { "object": { "type": "string" } } })
 }
 
 fn parameters(route: &Route) -> Vec<Value> {
@@ -138,6 +181,7 @@ fn of_query(schema: &Value, subject: Option<&str>) -> Vec<Value> {
     let required =
         |name: &str| schema["required"].as_array().is_some_and(|all| all.iter().any(|r| r == name));
     let fields = schema["properties"].as_object();
+    let definitions = schema.get(DEFINITIONS);
     fields
         .into_iter()
         .flatten()
@@ -145,6 +189,9 @@ fn of_query(schema: &Value, subject: Option<&str>) -> Vec<Value> {
         .map(|(name, field)| {
             let mut field = field.clone();
             let about = field.as_object_mut().and_then(|field| field.remove("description"));
+            if let (Some(field), Some(definitions)) = (field.as_object_mut(), definitions) {
+                field.insert(DEFINITIONS.to_owned(), definitions.clone());
+            }
             json!({
                 "name": name, "in": "query", "required": required(name), "schema": field, "description": about,
             })
@@ -196,6 +243,34 @@ fn without_dialect(mut schema: Value) -> Value {
         schema.shift_remove("$schema");
     }
     schema
+}
+
+/// Where a schema by itself keeps what it refers to.
+const DEFINITIONS: &str = "$defs";
+
+/// A reference counts from the root of the whole document, where nobody finds what a schema within it keeps for itself:
+/// that moves among the components, under the name of the operation, because two types may have one name.
+fn move_definitions(value: &mut Value, operation: &str, schemas: &mut Map<String, Value>) {
+    match value {
+        Value::Object(fields) => {
+            if let Some(Value::Object(definitions)) = fields.shift_remove(DEFINITIONS) {
+                for (name, mut schema) in definitions {
+                    move_definitions(&mut schema, operation, schemas);
+                    schemas.insert(format!("{operation}.{name}"), schema);
+                }
+            }
+            if let Some(Value::String(reference)) = fields.get_mut("$ref")
+                && let Some(name) = reference.strip_prefix("#/$defs/")
+            {
+                *reference = format!("#/components/schemas/{operation}.{name}");
+            }
+            fields.values_mut().for_each(|field| move_definitions(field, operation, schemas));
+        }
+        Value::Array(items) => {
+            items.iter_mut().for_each(|item| move_definitions(item, operation, schemas));
+        }
+        _ => {}
+    }
 }
 
 fn reference(name: &str) -> Value {

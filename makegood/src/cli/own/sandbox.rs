@@ -23,7 +23,18 @@ pub struct Place {
 }
 
 impl Place {
-    async fn control(&self, method: Method, path: &str, body: Option<Value>) -> Result<Value, Failure> {
+    async fn control(
+        &self,
+        call: &Call<'_>,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+    ) -> Result<Value, Failure> {
+        if call.globals.dry_run && method != Method::GET {
+            let detail = "the sandbox cannot say what would change; nothing was sent to it";
+            return Err(Failure::new("no_preview", detail)
+                .fix("leave --dry-run out; makegood dev --reset begins anew"));
+        }
         let sandbox = Remote::open(self.at.trim_end_matches('/'))?;
         let (status, text) = sandbox.raw(method, &format!("/control/{path}"), body).await?;
         let answer = serde_json::from_str::<Value>(&text).unwrap_or(Value::Null);
@@ -98,10 +109,10 @@ pub async fn clock(call: &Call<'_>, arguments: ClockArguments) -> Result<Exit, F
         Some(by) => {
             arguments
                 .place
-                .control(Method::POST, "clock", Some(json!({ "advance_seconds": by.as_secs() })))
+                .control(call, Method::POST, "clock", Some(json!({ "advance_seconds": by.as_secs() })))
                 .await
         }
-        None => arguments.place.control(Method::DELETE, "clock", None).await,
+        None => arguments.place.control(call, Method::DELETE, "clock", None).await,
     };
     told(call, &turned?)
 }
@@ -109,14 +120,17 @@ pub async fn clock(call: &Call<'_>, arguments: ClockArguments) -> Result<Exit, F
 pub async fn fault(call: &Call<'_>, arguments: FaultArguments) -> Result<Exit, Failure> {
     let FaultArguments { kind, event, path, seconds, count, clear, place } = arguments;
     let answer = match kind {
-        _ if clear => place.control(Method::DELETE, "faults", None).await?,
-        None => place.control(Method::GET, "faults", None).await?,
+        _ if clear => place.control(call, Method::DELETE, "faults", None).await?,
+        None => place.control(call, Method::GET, "faults", None).await?,
         Some(kind) => {
+            if seconds.is_none() && matches!(kind.as_str(), "delay" | "slow") {
+                return Err(Failure::usage(format!("{kind} needs --seconds")));
+            }
             let wish =
                 json!({ "kind": kind, "event": event, "path": path, "seconds": seconds, "count": count });
             let said = wish.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null());
             let body = said.map(|(name, value)| (name.clone(), value.clone())).collect();
-            place.control(Method::POST, "faults", Some(Value::Object(body))).await?
+            place.control(call, Method::POST, "faults", Some(Value::Object(body))).await?
         }
     };
     told(call, &answer)
@@ -124,11 +138,11 @@ pub async fn fault(call: &Call<'_>, arguments: FaultArguments) -> Result<Exit, F
 
 pub async fn event(call: &Call<'_>, arguments: EventArguments) -> Result<Exit, Failure> {
     let wish = json!({ "resend": arguments.event });
-    told(call, &arguments.place.control(Method::POST, "events", Some(wish)).await?)
+    told(call, &arguments.place.control(call, Method::POST, "events", Some(wish)).await?)
 }
 
 pub async fn state(call: &Call<'_>, arguments: StateArguments) -> Result<Exit, Failure> {
-    told(call, &arguments.place.control(Method::GET, "state", None).await?)
+    told(call, &arguments.place.control(call, Method::GET, "state", None).await?)
 }
 
 fn told(call: &Call<'_>, answer: &Value) -> Result<Exit, Failure> {
