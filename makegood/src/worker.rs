@@ -2,9 +2,11 @@
 //! under it. Workers of several processes share one database without asking each other.
 
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use db::TxResult;
+use futures_util::FutureExt;
 use kernel::{Duration, Error, Result};
 use ops::{Check, Finding};
 use tokio::sync::{Notify, watch};
@@ -155,7 +157,7 @@ async fn regularly<F>(
     while !*stopped.borrow() {
         let round = async {
             tokio::time::sleep(around(&app, pause)).await;
-            work(app.clone()).await
+            outlived(work(app.clone())).await
         };
         let ended = tokio::select! {
             _ = stopped.changed() => return,
@@ -186,7 +188,7 @@ async fn repeat<F>(
 {
     let mut failures = 0;
     while !*stopped.borrow() {
-        let pause = match work(app.clone()).await {
+        let pause = match outlived(work(app.clone())).await {
             Ok(More::Perhaps) => {
                 failures = 0;
                 continue;
@@ -216,6 +218,11 @@ async fn repeat<F>(
     }
 }
 
+/// A round that panics is a failure like any other: the worker goes on, and what the round had claimed comes back.
+async fn outlived<T>(round: impl Future<Output = Result<T>>) -> Result<T> {
+    AssertUnwindSafe(round).catch_unwind().await.unwrap_or_else(|_| Err(Error::bug("it panicked")))
+}
+
 /// The first failure of a row is told; a database that is away for an hour does not fill the log.
 fn tell(name: &str, failures: u32, error: &Error) {
     if failures == 1 || failures.is_multiple_of(20) {
@@ -231,7 +238,7 @@ fn around(app: &App, pause: Duration) -> Duration {
 async fn sweep_forever(app: Arc<App>, mut stopped: watch::Receiver<bool>) {
     let mut failures = 0;
     while !*stopped.borrow() {
-        match sweep(&app).await {
+        match outlived(sweep(&app)).await {
             Ok(()) => failures = 0,
             Err(error) => {
                 failures += 1;
@@ -288,4 +295,16 @@ pub fn checks_named(names: &[String]) -> Result<Vec<Check>> {
     }
     checks.retain(|check| names.is_empty() || names.iter().any(|name| name == check.name));
     Ok(checks)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_round_that_panics_is_a_failure_and_not_the_end_of_the_worker() {
+        let ended: Result<()> = outlived(async { panic!("an event that nobody foresaw") }).await;
+        assert!(matches!(ended, Err(Error::Bug(_))), "{ended:?}");
+        assert_eq!(outlived(async { Ok(3) }).await.ok(), Some(3));
+    }
 }

@@ -1,5 +1,6 @@
 //! Where the tests find payloads: the crate's own fixtures, always, and a larger collection where there is one.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -10,7 +11,11 @@ pub fn collected(file: &str) -> Option<Value> {
     match std::fs::read(&path) {
         Ok(bytes) => Some(serde_json::from_slice(&bytes).unwrap()),
         Err(_) => {
-            println!("not run: no {file}; set MAKEGOOD_STRIPE_DATA to the folder that has it");
+            // Past the capture of the test runner, which hides what a passing test prints.
+            let _ = writeln!(
+                std::io::stderr(),
+                "not run: no {file}; set MAKEGOOD_STRIPE_DATA to the folder that has it"
+            );
             None
         }
     }
