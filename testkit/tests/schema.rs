@@ -36,6 +36,27 @@ fn both_engines_have_the_same_tables_columns_and_indexes() {
     });
 }
 
+/// A migration that ran in somebody's shop is never edited: the shop would not start any more. `ACCEPT=1` takes over new ones.
+#[test]
+fn no_migration_that_ran_somewhere_is_changed() {
+    testkit::databases::runtime().block_on(async {
+        let known = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/migrations.txt");
+        let sqlite = TestDb::migrated(Engine::Sqlite, shop::MIGRATIONS).await.unwrap();
+        let sql = "SELECT version, name, checksum FROM schema_migrations ORDER BY version";
+        let rows = sqlite.db.read("test", move |tx| tx.query(sql, &[])).await.unwrap();
+        let line = |row: &db::Row| {
+            let (version, name): (i64, String) = (row.get("version").unwrap(), row.get("name").unwrap());
+            format!("{version} {name}: {}\n", row.get::<String>("checksum").unwrap())
+        };
+        let now: String = rows.iter().map(line).collect();
+        let agreed = std::fs::read_to_string(known).unwrap_or_default();
+        if std::env::var_os("ACCEPT").is_some() && now.starts_with(&agreed) {
+            return std::fs::write(known, now).unwrap();
+        }
+        assert_eq!(now, agreed, "a migration was edited, or a new one is not in {known}");
+    });
+}
+
 #[test]
 fn postgres_has_its_native_types() {
     testkit::databases::runtime().block_on(async {
