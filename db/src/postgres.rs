@@ -138,11 +138,8 @@ impl Work for Accessed {
 
 /// Reads the URL. Several hosts and `target_session_attrs=read-write` are understood by the driver.
 fn configure(url: &str, limits: &Limits) -> Result<Config> {
-    // The driver knows no `verify-full`; here `require` verifies anyway.
-    let url = url.replace("sslmode=verify-full", "sslmode=require");
-    let mut config: Config = url.parse().map_err(|e: tokio_postgres::Error| {
-        Error::invalid("DATABASE_URL", format!("cannot be read: {}", describe(&e)))
-    })?;
+    let mut config = crate::url::driven(url)
+        .map_err(|error| Error::invalid("", format!("the address cannot be read: {}", describe(&error))))?;
     if config.get_connect_timeout().is_none() {
         config.connect_timeout(limits.wait_max);
     }

@@ -258,7 +258,7 @@ fn no_secret_is_ever_shown() {
     let config = load(&[
         ("STRIPE_SECRET", "sk_live_hush"),
         ("STRIPE_WEBHOOK_SECRET", "whsec_hush"),
-        ("DATABASE_URL", "postgres://u:hush@db.example/shop?x=hush"),
+        ("DATABASE_URL", "postgres://u:hush@db.example/shop?application_name=hush"),
         ("ADMIN_TOKEN", "hush hush hush hush"),
         ("CLOUDINARY_API_SECRET", "hush"),
     ])

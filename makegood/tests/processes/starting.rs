@@ -43,7 +43,17 @@ fn a_wrong_database_url_stops_with_a_sentence() {
         ("mysql://shop:s3cret@db/shop", "Invalid scheme, expected connection string to start with"),
         ("sqlite:", "names no file"),
         ("postgres://shop:s3cret@127.0.0.1:1/shop", "Database connection failed"),
-        ("postgres://shop:s3cret@db:port/shop", "DATABASE_URL"),
+        ("postgres://shop:s3cret@db:port/shop", "Bootstrap failed: DATABASE_URL has a port that is none"),
+        ("postgres://", "Bootstrap failed: DATABASE_URL names no host"),
+        ("postgres://user:s3cret@host/name", "Bootstrap failed: DATABASE_URL is still a placeholder"),
+        ("postgres://shop:s3cret@db", "Bootstrap failed: DATABASE_URL names no database"),
+        ("postgres://shop:s3cret@s3cret@db/shop", "Bootstrap failed: DATABASE_URL has more than one @"),
+        ("postgres://shop:s3cret@db/shop?foo=1", "Bootstrap failed: DATABASE_URL has the option `foo`"),
+        (
+            "postgres://shop:s3cret@db/shop?target_session_attrs=primary",
+            "expected any, read-write or read-only",
+        ),
+        ("sqlite::memory:", "Bootstrap failed: DATABASE_URL names no file"),
         ("sqlite:/proc/nowhere/shop.db", "DATABASE_URL"),
     ] {
         let said = stops_with_words(|node| node.with("DATABASE_URL", url));
