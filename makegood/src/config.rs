@@ -14,7 +14,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use db::Target;
@@ -216,6 +216,7 @@ impl Config {
         reading.warn_of_foreign_keys(sources);
         reading.check_forms();
         reading.check_places();
+        reading.follow_the_listener();
         let target = reading.database();
         match (target, reading.problems.is_empty()) {
             (Some(target), true) => reading.build(target),
@@ -432,11 +433,30 @@ impl Reading {
                         DATABASE_URL to a connection string that starts with postgres:// or sqlite:";
             self.warnings.push(Problem::new("MONGO_URI", what));
         }
+        let parts = ["DB_CONNECTION", "DB_HOST", "DB_DATABASE"];
+        if self.text("DATABASE_URL").is_some()
+            && let Some(part) = parts.into_iter().find(|part| self.text(part).is_some())
+        {
+            let what = "is set beside DATABASE_URL, which counts alone; take one of them away";
+            self.warnings.push(Problem::new(part, what));
+        }
         if self.text("QUEUE_CONNECTION") == Some("sync") {
             let what =
                 "is `sync`; the queue lies in the database all the same, and its workers run in this process";
             self.warnings.push(Problem::new("QUEUE_CONNECTION", what));
         }
+    }
+
+    /// Who names no address for others is reached where it listens.
+    fn follow_the_listener(&mut self) {
+        let Some(Ok(listen)) = self.text("LISTEN").map(str::parse::<SocketAddr>) else { return };
+        let host = match listen.ip() {
+            ip if ip.is_unspecified() => "127.0.0.1".to_owned(),
+            IpAddr::V6(ip) => format!("[{ip}]"),
+            ip => ip.to_string(),
+        };
+        let here = (format!("http://{host}:{}", listen.port()), Source::Default);
+        self.values.entry("APP_URL").or_insert(here);
     }
 
     fn check_forms(&mut self) {

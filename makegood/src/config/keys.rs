@@ -108,7 +108,12 @@ pub const MEDIA_MOST: u64 = 104_857_600;
 
 /// All keys, in the order in which `config show` prints them.
 pub const KEYS: &[Key] = &[
-    key("APP_URL", Form::Base, "http://127.0.0.1:3001", "where buyers and operators reach this shop"),
+    key(
+        "APP_URL",
+        Form::Base,
+        "http://127.0.0.1:3001",
+        "where buyers and operators reach this shop; without it, where LISTEN says",
+    ),
     secret("DATABASE_URL", Form::Database, "postgres://user:password@host/name or sqlite:path/to/file"),
     key("DB_CONNECTION", Form::Choice(&["sqlite", "pgsql"]), "", "instead of DATABASE_URL: which engine"),
     key("DB_HOST", Form::Text, "127.0.0.1", "with DB_CONNECTION=pgsql: where the server is"),

@@ -149,6 +149,24 @@ fn a_near_miss_in_the_environment_is_warned_of_and_a_stranger_is_not() {
     );
 }
 
+#[test]
+fn a_shop_that_names_no_address_is_reached_where_it_listens() {
+    let reached = |set: &[(&str, &str)]| load(set).unwrap().app_url;
+    assert_eq!(reached(&[("LISTEN", "127.0.0.1:7311")]), "http://127.0.0.1:7311");
+    assert_eq!(reached(&[("LISTEN", "0.0.0.0:80")]), "http://127.0.0.1:80");
+    assert_eq!(reached(&[("LISTEN", "[::1]:7311")]), "http://[::1]:7311");
+    let named = [("LISTEN", "0.0.0.0:80"), ("APP_URL", "https://shop.example/")];
+    assert_eq!(reached(&named), "https://shop.example");
+    assert!(!load(&[("LISTEN", "0.0.0.0:80")]).unwrap().is_set("APP_URL"));
+}
+
+#[test]
+fn a_database_that_is_named_in_two_ways_is_warned_of() {
+    let both = [("DATABASE_URL", "sqlite:a.db"), ("DB_DATABASE", "b.db")];
+    let warned = load(&both).unwrap().warnings.iter().map(Problem::to_string).collect::<String>();
+    assert!(warned.contains("DB_DATABASE is set beside DATABASE_URL, which counts alone"), "{warned}");
+}
+
 /// A wrong word would leave a shop deaf; and who pulls needs no signing secret.
 #[test]
 fn whoever_reads_the_list_of_events_needs_no_endpoint() {

@@ -51,10 +51,25 @@ impl Node {
         self.child = Some(command.spawn().expect("the node starts"));
     }
 
+    /// Starts the process, with `reader` at the other end of what it writes.
+    pub fn spawn_into(&mut self, reader: &mut Command) {
+        let mut reader =
+            reader.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().expect("the reader starts");
+        let pipe = reader.stdin.take().expect("a pipe");
+        let mut command = self.command(&["serve"]);
+        command.stdout(self.log_file()).stderr(pipe);
+        self.child = Some(command.spawn().expect("the node starts"));
+    }
+
     /// Starts the process and waits until it is ready; says how long that took.
     pub async fn start(&mut self) -> Duration {
-        let began = Instant::now();
         self.spawn();
+        self.becomes_ready().await
+    }
+
+    /// Waits until it is ready; says how long that took.
+    pub async fn becomes_ready(&mut self) -> Duration {
+        let began = Instant::now();
         while self.get_status("/readyz").await != Some(200) {
             self.must_run();
             assert!(began.elapsed() < PATIENCE, "not ready after {PATIENCE:?}: {}", self.said());

@@ -7,6 +7,7 @@ use testkit::databases::runtime;
 
 use crate::books;
 use crate::node::Node;
+use crate::people::send_webhook;
 use crate::stage::Stage;
 
 /// An empty database is made into a shop's, and the log says that it is connected.
@@ -92,6 +93,27 @@ fn an_address_in_use_stops_with_a_sentence() {
     let address = taken.local_addr().unwrap().to_string();
     let said = stops_with_words(|node| node.with("LISTEN", &address));
     assert!(said.contains("LISTEN") && said.contains(&address), "{said}");
+}
+
+/// Whoever reads its log may die; the shop does not.
+#[test]
+fn a_node_whose_log_nobody_reads_any_more_goes_on() {
+    runtime().block_on(async {
+        let stage = Stage::with_catalog(Engine::Sqlite).await.expect("a place for SQLite");
+        let mut node = stage.node().with("RUST_LOG", "debug");
+        // Nobody has ever read, and later nobody reads any more.
+        for lines in [0, 3] {
+            node.spawn_into(std::process::Command::new("head").arg("-n").arg(lines.to_string()));
+            node.becomes_ready().await;
+            for _ in 0..20 {
+                let answer = send_webhook(&stage.http, &node.url, "{}").await;
+                assert_eq!(answer, Some(400));
+            }
+            node.must_run();
+            node.terminate();
+            assert_eq!(node.ended(Duration::from_secs(30)).await.code(), Some(0));
+        }
+    });
 }
 
 /// Starts a node that does not stay; gives all that it wrote.

@@ -1,5 +1,7 @@
 //! `makegood serve`
 
+use std::io::{self, Write};
+
 use tracing_subscriber::EnvFilter;
 
 use super::Call;
@@ -28,11 +30,28 @@ pub async fn run(call: &Call<'_>) -> Result<Exit, Failure> {
     }
 }
 
+/// Stderr for a server, which goes on when nobody reads there any more: a reader that died must not take the shop along.
+struct Log;
+
+impl Write for Log {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let _ = io::stderr().write_all(line);
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 /// Log lines go to stderr, painted like all talk; `RUST_LOG` chooses which.
 pub fn start_logging(format: LogFormat, level: &str, paint: Paint) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
-    let lines =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(paint.0);
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(|| Log)
+        .with_ansi(paint.0)
+        .log_internal_errors(false);
     // Whoever has begun to log already goes on as they began.
     let _ = match format {
         LogFormat::Json => lines.json().try_init(),
