@@ -255,6 +255,12 @@ fn everything_known() -> Vec<(&'static str, Vec<Fact>)> {
         ("the session is paid, with a discount nobody gave", vec![discounted_session()]),
         ("the session is paid in another currency", vec![foreign_session()]),
         ("the intent is paid, 5.00 too much, no session seen", vec![paid_intent("pi_1", PRICE + 500)]),
+        ("the intent is paid, 5.00 too much, the session is open", {
+            vec![paid_intent("pi_1", PRICE + 500), session("cs_1", SessionStatus::Open)]
+        }),
+        ("the intent is paid, 5.00 too much, the session expired", {
+            vec![paid_intent("pi_1", PRICE + 500), session("cs_1", SessionStatus::Expired)]
+        }),
         ("the intent is paid in another currency, no session seen", vec![foreign_intent()]),
         ("paid, 5.00 were refunded", vec![refunded_charge("ch_1", "pi_1", 500)]),
         ("paid, all of it was refunded", vec![refunded_charge("ch_1", "pi_1", PRICE)]),
@@ -268,6 +274,11 @@ fn everything_known() -> Vec<(&'static str, Vec<Fact>)> {
         ("paid twice, one of both was refunded", {
             let other = refunded_charge("ch_2", "pi_2", PRICE);
             vec![paid_intent("pi_1", PRICE), paid_intent("pi_2", PRICE), other]
+        }),
+        ("paid at two sessions, one of both was refunded", {
+            let other = SessionFact { payment_intent: Some("pi_2".into()), ..paid("cs_2", PRICE) };
+            let back = refunded_charge("ch_1", "pi_1", PRICE);
+            vec![paid_session("cs_1", PRICE), back, Fact::Session(other)]
         }),
         ("paid 5.00 too little, and refunded", {
             vec![paid_session("cs_1", PRICE - 500), refunded_charge("ch_1", "pi_1", PRICE)]

@@ -10,7 +10,7 @@ use stripe::{Asked, Call, CallError, SessionStatus};
 use super::{Checkout, CheckoutState, store};
 use crate::fetch;
 use crate::ids::OrderId;
-use crate::orders::{self, CancelReason, Learned, State};
+use crate::orders::{self, CancelReason, Learned, Order, State, WaitsFor};
 use crate::seam::Seam;
 
 /// After a session's own end Stripe's clock and ours may still differ by this much.
@@ -114,13 +114,15 @@ async fn expire(seam: &Seam, session: &str) -> Result<Value> {
     }
 }
 
-/// Fetches the session of an order and settles the order by it: when only the session can explain an amount.
-pub async fn sync(seam: &Seam, order: OrderId) -> Result<()> {
-    let found = seam.db.read("checkout.find", move |tx| store::find(tx, order)).await?;
-    let Some(session) = found.and_then(|checkout| checkout.session) else { return Ok(()) };
-    let asked = fetch::question(seam).await?;
-    let seen = seam.stripe.call(retrieve_session_with_payment(&session)).await?;
-    learn(seam, order, (asked, seen), Page::GoesOn, &Actor::system("checkout")).await
+/// Asks how the session of an order ended whose amount only that can explain, and settles the order by it. One that is still
+/// open did not bring this money: it is ended, so that nobody pays there once more.
+pub async fn sync(seam: &Seam, order: OrderId) -> Result<Closing> {
+    let found = seam.db.read("checkout.find", move |tx| orders::find(tx, order)).await?;
+    let waits = |order: &Order| order.state == State::Paid { waits_for: WaitsFor::Breakdown };
+    match found.filter(waits).and_then(|order| order.session) {
+        Some(session) => end_session(seam, order, &session, &Actor::system("checkout")).await,
+        None => Ok(Closing::Done),
+    }
 }
 
 /// Whether there is anything more to be done about the page of an order.

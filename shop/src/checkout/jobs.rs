@@ -33,14 +33,18 @@ async fn open(seam: &Seam, job: &Claimed) -> Result<Fate> {
 }
 
 async fn close(seam: &Seam, job: &Claimed) -> Result<Fate> {
-    Ok(match super::close(seam, order(job)?).await? {
-        Closing::Done => Fate::Done,
-        Closing::At(at) => Fate::Later(at),
-    })
+    super::close(seam, order(job)?).await.map(fate)
 }
 
 async fn sync(seam: &Seam, job: &Claimed) -> Result<Fate> {
-    super::sync(seam, order(job)?).await.map(|()| Fate::Done)
+    super::sync(seam, order(job)?).await.map(fate)
+}
+
+fn fate(closing: Closing) -> Fate {
+    match closing {
+        Closing::Done => Fate::Done,
+        Closing::At(at) => Fate::Later(at),
+    }
 }
 
 fn order(job: &Claimed) -> Result<OrderId> {

@@ -96,7 +96,7 @@ pub enum AmountCheck {
     Agrees,
     /// It is not, and this is why. Never retried: it may be fraud.
     Differs(String),
-    /// It is not by itself, but the session may explain tax or shipping; it has not been seen yet.
+    /// It is not by itself, but the session may explain tax or shipping; how it ended has not been seen yet.
     NeedsSession,
 }
 
@@ -193,6 +193,8 @@ impl PaymentFacts {
                 .filter(|charge| is_captured(charge))
                 .filter_map(|charge| charge.payment_intent.as_deref()),
         );
+        let sessions = self.sessions.iter().filter(|session| session.payment == SessionPayment::Paid);
+        paid.extend(sessions.filter_map(|session| session.payment_intent.as_deref()));
         paid.sort_unstable();
         paid.dedup();
         paid
@@ -241,8 +243,8 @@ impl PaymentFacts {
         units.into_iter().next()
     }
 
-    /// Every payment that came. The intent's own word counts most, then the charge's; the session's only when neither is
-    /// known.
+    /// Every payment that came. Of each the intent's own word counts most, then the charge's, then the session's. What a session
+    /// says of a payment that it does not name counts only when no other is known.
     fn units(&self, currency: Currency) -> Vec<Unit> {
         let intents = self.intents.iter().filter_map(|intent| {
             let sum = Money::new(intent.received?, intent.currency);
@@ -256,9 +258,17 @@ impl PaymentFacts {
                 units.push(Unit { sum, intent, charge });
             }
         }
+        let sessions = self.sessions.iter().filter_map(|session| session_money(session, currency));
+        let (named, unnamed): (Vec<Unit>, Vec<Unit>) = sessions
+            .map(|(sum, intent)| Unit { sum, intent, charge: None })
+            .partition(|unit| unit.intent.is_some());
+        for unit in named {
+            if !units.iter().any(|known| known.is_of(None, unit.intent.as_deref())) {
+                units.push(unit);
+            }
+        }
         if units.is_empty() {
-            let sessions = self.sessions.iter().filter_map(|session| session_money(session, currency));
-            units.extend(sessions.map(|(sum, intent)| Unit { sum, intent, charge: None }));
+            units = unnamed;
         }
         units
     }
@@ -303,7 +313,7 @@ impl PaymentFacts {
         let Some(session) = self.completed_session() else {
             return match sum == order.amounts.total() {
                 true => agrees,
-                false if order.session.is_some() && sum.currency == order.amounts.currency => {
+                false if self.session_may_complete(order) && sum.currency == order.amounts.currency => {
                     AmountCheck::NeedsSession
                 }
                 false => AmountCheck::Differs(differs(sum, order.amounts.total())),
@@ -322,6 +332,13 @@ impl PaymentFacts {
             true => agrees,
             false => AmountCheck::Differs(differs(sum, expected)),
         }
+    }
+
+    /// Whether the order has a session that may turn out to be completed. One that expired never does.
+    fn session_may_complete(&self, order: &Order) -> bool {
+        let is_over =
+            |id: &str| self.sessions.iter().any(|s| s.id == id && s.status == SessionStatus::Expired);
+        order.session.as_deref().is_some_and(|session| !is_over(session))
     }
 }
 

@@ -65,18 +65,22 @@ impl Foreseen {
     }
 }
 
-/// Everything on an order that facts may change, in words.
-fn shown(order: &Order) -> Vec<(&'static str, String)> {
-    let none = || "none".to_owned();
-    let status = match &order.state {
+/// Where an order stands, and why there.
+pub(super) fn standing(order: &Order) -> String {
+    match &order.state {
         State::Paid { waits_for } => format!("paid, waits for {}", waits_for.as_str()),
         State::Cancelled { reason, .. } => format!("cancelled: {}", reason.as_str()),
         state => state.status().to_owned(),
-    };
+    }
+}
+
+/// Everything on an order that facts may change, in words.
+fn shown(order: &Order) -> Vec<(&'static str, String)> {
+    let none = || "none".to_owned();
     let open = order.reviews.iter().filter(|review| review.is_open());
     let reviews: Vec<&str> = open.map(|review| review.kind.as_str()).collect();
     vec![
-        ("status", status),
+        ("status", standing(order)),
         ("payment status", order.payment_status.as_str().to_owned()),
         ("payment", order.payment_intent.clone().unwrap_or_else(none)),
         ("amount paid", order.paid_amount.map_or_else(none, |sum| sum.to_string())),

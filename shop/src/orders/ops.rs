@@ -6,6 +6,7 @@ use ops::{By, Operation, Plan, Proof, Risk, Role};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::foresee::standing;
 use super::{CancelReason, Dispute, Order, PaymentStatus, ReviewKind, State, store};
 use crate::ids::{OrderId, order_schema};
 
@@ -44,7 +45,12 @@ impl Operation for Confirm {
         let order = found(tx, self.order)?;
         let rest = super::foresee(tx, cx, &[(self.order, &[])])?;
         let holds = !rest.iter().any(super::Foreseen::is_unsettled);
-        Ok(vec![Proof::new("nothing is left to be settled", holds, order.state.status())])
+        let waits = matches!(order.state, State::Paid { .. });
+        let standing = standing(&order);
+        Ok(vec![
+            Proof::new("nothing is left to be settled", holds, standing.clone()),
+            Proof::new("the order does not wait with its money", !waits, standing),
+        ])
     }
 
     fn subject(&self) -> (&'static str, String) {

@@ -3,6 +3,7 @@
 
 use sandbox::{Fault, Trouble};
 use serde_json::{Value, json};
+use shop::checkout::Started;
 use shop::ids::{OrderId, ProfileId};
 use shop::inbox::Incoming;
 use shop::orders::{PaymentStatus, State};
@@ -98,6 +99,44 @@ async fn hear(world: &World, event: &Value) {
 
 testkit::on_both_engines! {
     migrated by shop::MIGRATIONS;
+
+    /// The events of the payments themselves never come.
+    async fn a_second_payment_that_only_its_session_tells_of_is_flagged_and_goes_back(test: TestDb) {
+        let world = World::open(test).await;
+        for silent in ["payment_intent.succeeded", "charge.succeeded"] {
+            world.account().inject(Fault::new(Trouble::Drop).on_event(silent));
+        }
+        let ada = world.buyer("ada@example.com").await;
+        let started = world.check_out_for(ada, &[("rust-course", 1)]).await.unwrap();
+        world.pay(&started, VISA);
+        world.settle().await;
+        let again = Call::post("/v1/checkout/sessions", "again")
+            .with("mode", "payment")
+            .with("success_url", "https://shop.invalid")
+            .with("line_items[0][price_data][currency]", "usd")
+            .with("line_items[0][price_data][unit_amount]", TOTAL)
+            .with("line_items[0][price_data][product_data][name]", "Once more")
+            .with("line_items[0][quantity]", 1)
+            .with("metadata[orderId]", started.order);
+        let again = world.shop.stripe.call(again).await.unwrap();
+        let again = Started { session: again["id"].as_str().unwrap().into(), ..started };
+        world.pay(&again, VISA);
+        world.settle().await;
+        let after = world.order(again.order).await;
+        assert!(matches!(after.state, State::Completed { .. }), "{after:?}");
+        assert_eq!(after.open_review().unwrap().kind.as_str(), "paid_twice");
+        let first = after.payment_intent.unwrap();
+        by_operation(&world, again.order).await.unwrap();
+        world.settle().await;
+        let left = world.order(again.order).await.payment_intent.unwrap();
+        assert_ne!(left, first);
+        goes_on(&world, ada, again.order, &left).await;
+        by_operation(&world, again.order).await.unwrap();
+        world.settle().await;
+        is_refunded(&world, ada, again.order, &[first, left]).await;
+        world.account().clear_faults();
+        world.close().await;
+    }
 
     async fn each_payment_goes_back_by_an_operation_of_its_own(test: TestDb) {
         let world = World::open(test).await;

@@ -3,6 +3,7 @@
 use kernel::Duration;
 use sandbox::{Fault, Later, PayOutcome, Payment, Trouble};
 use shop::orders::{PaymentStatus, State, WaitsFor};
+use stripe::Call;
 use testkit::World;
 
 testkit::on_both_engines! {
@@ -142,6 +143,43 @@ testkit::on_both_engines! {
         world.advance(Duration::from_secs(60));
         world.settle().await;
         assert_eq!(world.order(started.order).await.state.status(), "confirmed");
+        world.close().await;
+    }
+
+    /// Money of another sum came beside a page that expired unused, or is still open: no breakdown explains it.
+    async fn a_wrong_sum_that_no_session_explains_is_held_for_a_person(test: TestDb) {
+        let world = World::open(test).await;
+        for expired in [true, false] {
+            let started = world.check_out(&[("mug", 1)]).await.unwrap();
+            if expired {
+                world.shop.stripe.call(stripe::checkout::expire_session(&started.session)).await.unwrap();
+            }
+            let beside = Call::post("/v1/payment_intents", format!("beside-{}", started.order))
+                .with("amount", 2000)
+                .with("currency", "usd")
+                .with("payment_method", "pm_card_visa")
+                .with("confirm", true)
+                .with("return_url", "https://shop.invalid")
+                .with("metadata[orderId]", started.order);
+            world.shop.stripe.call(beside).await.unwrap();
+            world.settle().await;
+            if !expired {
+                let order = world.order(started.order).await;
+                assert_eq!(order.state, State::Paid { waits_for: WaitsFor::Breakdown });
+                let settled = world.operate("orders.confirm", serde_json::json!({ "order": started.order }));
+                assert!(!settled.await.unwrap().is_verified(), "it still waits");
+                world.advance(Duration::from_secs(60));
+                world.settle().await;
+            }
+            let order = world.order(started.order).await;
+            assert_eq!(order.state, State::Paid { waits_for: WaitsFor::Review }, "expired: {expired}");
+            let review = order.open_review().unwrap();
+            assert_eq!(review.detail, "Stripe received 20.00 usd, the order expects 15.00 usd");
+            let page = world.shop.stripe.call(stripe::checkout::retrieve_session(&started.session)).await;
+            assert_eq!(page.unwrap()["status"], "expired", "nobody pays there once more");
+            world.operate("orders.review.clear", serde_json::json!({ "order": started.order })).await.unwrap();
+            assert_eq!(world.order(started.order).await.state.status(), "confirmed");
+        }
         world.close().await;
     }
 
