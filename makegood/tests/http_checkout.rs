@@ -184,10 +184,18 @@ on_both_engines! {
         let stripe = Some("http://127.0.0.1:9".to_owned());
         let server = Server::start_as(&test, Wish { stripe, ..Wish::default() }).await.with_catalog().await;
         let answer = server.post(SESSIONS, None, &basket("rust-course", 1)).await;
-        assert_eq!((answer.status, answer.code()), (503, "busy"), "{}", answer.text);
+        assert_eq!((answer.status, answer.code()), (503, "stripe_unreachable"), "{}", answer.text);
         assert!(!answer.header("retry-after").is_empty());
         assert_eq!(answer.body["retryable"], true);
         assert_eq!(server.metric("checkout_failures_total").await, 1.0);
+        // The same key makes another order: the first was given up, and so was its stock.
+        let key = [("idempotency-key", "again")];
+        for _ in 0..8 {
+            let again = server.post_with(SESSIONS, None, &basket("mug", 1), &key).await;
+            assert_eq!((again.status, again.code()), (503, "stripe_unreachable"), "{}", again.text);
+        }
+        assert_eq!(server.count("SELECT COUNT(*) FROM orders WHERE status <> 'cancelled'").await, 0);
+        assert_eq!(server.count("SELECT COUNT(*) FROM inventory_reservations WHERE status = 'reserved'").await, 0);
         // Readiness does not depend on Stripe: events must still be taken.
         assert_eq!(server.get("/readyz", None).await.status, 200);
         server.stop().await;

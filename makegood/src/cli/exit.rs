@@ -48,7 +48,7 @@ impl Exit {
             "stale_plan" | "idempotency_key_reused" | "idempotency_in_flight" | "conflict" => Exit::Conflict,
             "interrupted" => Exit::Interrupted,
             "backfill_under_way" | "reconcile_taken_over" | "reconcile_place_lost" => Exit::Conflict,
-            "busy" | "request_timeout" | "unreachable" => Exit::Down,
+            "busy" | "request_timeout" | "unreachable" | "stripe_unreachable" => Exit::Down,
             "CLOUDINARY_ERROR" | "media_store_error" => Exit::Down,
             _ => Exit::Refused,
         }

@@ -79,17 +79,30 @@ async fn start(
     left: Option<Value>,
 ) -> Result<(StatusCode, Value), Error> {
     let shop = &call.app.shop;
+    let mut placed_now = false;
     let order = match left.as_ref().and_then(|left| left["order"].as_str()) {
         Some(order) => order.parse().map_err(|e| Error::Bug(Box::new(e) as _))?,
         None => {
             let order: OrderId = shop.starter.place(shop, basket).await?;
+            placed_now = true;
             if let Err(problem) = ticket.note(call, json!({ "order": order })).await {
                 tracing::warn!(%order, detail = problem.detail, "the key of a checkout could not be noted");
             }
             order
         }
     };
-    shop::checkout::open(shop, order).await.map(|started| (StatusCode::CREATED, shown(&started)))
+    let opened = match placed_now {
+        true => shop::checkout::open_first(shop, order).await,
+        false => shop::checkout::open(shop, order).await,
+    };
+    // Of an order that was given up nothing is left to go on with.
+    if placed_now
+        && let Err(Error::Refused(_)) = &opened
+        && let Err(problem) = ticket.note(call, json!({})).await
+    {
+        tracing::warn!(%order, detail = problem.detail, "the key of a checkout still names its order");
+    }
+    opened.map(|started| (StatusCode::CREATED, shown(&started)))
 }
 
 fn shown(started: &Started) -> Value {
@@ -105,7 +118,10 @@ fn shown(started: &Started) -> Value {
 /// A buyer who wants what is not there is no failure of the checkout.
 fn is_our_failure(error: &Error) -> bool {
     match error {
-        Error::Refused(refusal) => refusal.code == "stripe_refused" || stripe::key_trouble(error).is_some(),
+        Error::Refused(refusal) => {
+            ["stripe_refused", "stripe_unreachable"].contains(&refusal.code)
+                || stripe::key_trouble(error).is_some()
+        }
         Error::Invalid { .. } | Error::NotFound { .. } => false,
         Error::Busy(_) | Error::Unknown(_) | Error::Bug(_) => true,
     }

@@ -690,6 +690,16 @@ pub const PAGES: &[ErrorPage] = &[
         "Give the key the permission in Stripe's dashboard (Developers → API keys), or put another one into `STRIPE_SECRET` and restart. Then `makegood events replay EVENT` and `makegood jobs retry JOB` for what `makegood check` still names.",
     ),
     later(explained_by(
+        "checkout-failures",
+        page(
+            "stripe_unreachable",
+            503,
+            "Stripe cannot be reached",
+            "Stripe was not reached, or asks us to slow down, so the buyer has no page to pay at. Nothing was carried out there; the order is given up, and what was set aside for it is free again.",
+            "Try again in a moment. If it lasts: `makegood doctor` says what it is.",
+        ),
+    )),
+    later(explained_by(
         "db-pool-exhausted",
         page(
             "busy",

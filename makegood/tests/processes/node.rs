@@ -52,13 +52,14 @@ impl Node {
     }
 
     /// Starts the process, with `reader` at the other end of what it writes.
-    pub fn spawn_into(&mut self, reader: &mut Command) {
+    pub fn spawn_into(&mut self, reader: &mut Command) -> Child {
         let mut reader =
             reader.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().expect("the reader starts");
         let pipe = reader.stdin.take().expect("a pipe");
         let mut command = self.command(&["serve"]);
         command.stdout(self.log_file()).stderr(pipe);
         self.child = Some(command.spawn().expect("the node starts"));
+        reader
     }
 
     /// Starts the process and waits until it is ready; says how long that took.

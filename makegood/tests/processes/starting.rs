@@ -103,7 +103,8 @@ fn a_node_whose_log_nobody_reads_any_more_goes_on() {
         let mut node = stage.node().with("RUST_LOG", "debug");
         // Nobody has ever read, and later nobody reads any more.
         for lines in [0, 3] {
-            node.spawn_into(std::process::Command::new("head").arg("-n").arg(lines.to_string()));
+            let mut reader =
+                node.spawn_into(std::process::Command::new("head").arg("-n").arg(lines.to_string()));
             node.becomes_ready().await;
             for _ in 0..20 {
                 let answer = send_webhook(&stage.http, &node.url, "{}").await;
@@ -112,6 +113,7 @@ fn a_node_whose_log_nobody_reads_any_more_goes_on() {
             node.must_run();
             node.terminate();
             assert_eq!(node.ended(Duration::from_secs(30)).await.code(), Some(0));
+            reader.wait().unwrap();
         }
     });
 }

@@ -12,12 +12,34 @@ use crate::ids::OrderId;
 use crate::orders::{self, CancelReason, State};
 use crate::seam::Seam;
 
+/// Whether somebody may have asked for this order's page before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    /// Nobody has.
+    First,
+    /// Somebody may have, and what became of that is not known.
+    Later,
+}
+
+/// Opens the checkout of an order that was placed just now. Whoever placed it asks so, once.
+///
+/// # Errors
+/// Whatever keeps Stripe from making a page: everything is released then, because nothing was carried out. Only with
+/// `Unknown`, when the answer was lost, a page may be there: nothing is released, and a job asks again with the same key.
+pub async fn open_first(seam: &Seam, order: OrderId) -> Result<Started> {
+    open_in(seam, order, Turn::First).await
+}
+
 /// Opens the checkout of an order, or says where it was opened. May be called any number of times.
 ///
 /// # Errors
-/// Refused when Stripe refuses: everything is released then, save when it is about our key. `Unknown` when the answer was lost:
-/// nothing is released, and a job asks again with the same key.
+/// Refused when Stripe refuses: everything is released then, save when it is about our key. `Unknown` when the answer was lost,
+/// `Busy` when Stripe cannot be reached: nothing is released, and a job asks again with the same key.
 pub async fn open(seam: &Seam, order: OrderId) -> Result<Started> {
+    open_in(seam, order, Turn::Later).await
+}
+
+async fn open_in(seam: &Seam, order: OrderId, turn: Turn) -> Result<Started> {
     let found =
         seam.db.read("checkout.find", move |tx| Ok((store::find(tx, order)?, is_pending(tx, order)?)));
     let (checkout, pending) = found.await?;
@@ -27,7 +49,7 @@ pub async fn open(seam: &Seam, order: OrderId) -> Result<Started> {
         // Cancelled meanwhile: nobody shall be asked to pay.
         CheckoutState::Creating if !pending => Err(over(order).into()),
         CheckoutState::Open => started(&checkout),
-        CheckoutState::Creating => ask(seam, &checkout).await,
+        CheckoutState::Creating => ask(seam, &checkout, turn).await,
     }
 }
 
@@ -35,7 +57,7 @@ fn is_pending(tx: &mut Tx<'_>, order: OrderId) -> Result<bool> {
     Ok(orders::find(tx, order)?.is_some_and(|order| order.state == State::Pending))
 }
 
-async fn ask(seam: &Seam, checkout: &Checkout) -> Result<Started> {
+async fn ask(seam: &Seam, checkout: &Checkout, turn: Turn) -> Result<Started> {
     let order = checkout.order;
     match seam.stripe.call(request(seam, checkout)?).await {
         Ok(session) => {
@@ -44,6 +66,17 @@ async fn ask(seam: &Seam, checkout: &Checkout) -> Result<Started> {
         }
         Err(CallError::Unknown(why)) if !planted(Defect::UnknownTakenForFailure) => {
             Err(Error::Unknown(format!("Stripe's answer for order {order} was lost: {why}")))
+        }
+        // Nothing was carried out, now or before.
+        Err(error) if turn == Turn::First => {
+            fail(seam, order).await?;
+            Err(match error {
+                CallError::NotSent(_) | CallError::Unanswered(_) | CallError::RateLimited { .. } => {
+                    tracing::warn!(%order, %error, "no page could be had; the order was given up");
+                    unreachable().into()
+                }
+                error => error.into(),
+            })
         }
         // Not executed: a later attempt, by this buyer or by the job, may succeed.
         Err(CallError::NotSent(why) | CallError::Unanswered(why)) => {
@@ -86,13 +119,22 @@ async fn record(seam: &Seam, order: OrderId, view: SessionView) -> Result<Starte
     }
 }
 
-/// A failure at Stripe releases everything.
+/// What exactly went wrong is for the log: buyers read this.
+fn unreachable() -> Refusal {
+    let why = "Stripe cannot be reached, so there is no page to pay at; nothing was ordered";
+    Refusal::new("stripe_unreachable", why).fix("try again in a moment")
+}
+
+/// A failure at Stripe releases everything, unless somebody has got a page meanwhile.
 async fn fail(seam: &Seam, order: OrderId) -> Result<()> {
     let cx = seam.cx();
     seam.db
-        .write("checkout.fail", move |tx| {
-            store::set_state(tx, &cx, order, CheckoutState::Failed)?;
-            orders::cancel::cancel(tx, &cx, order, CancelReason::CheckoutFailed, &Actor::system("checkout"))
+        .write("checkout.fail", move |tx| match store::failed(tx, &cx, order)? {
+            true => {
+                let by = Actor::system("checkout");
+                orders::cancel::cancel(tx, &cx, order, CancelReason::CheckoutFailed, &by)
+            }
+            false => Ok(()),
         })
         .await
         .safe_to_repeat()

@@ -9,7 +9,7 @@ use ops::Actor;
 use ops::audit::{self, Entry};
 
 use super::store::{self, NewCheckout};
-use super::{Basket, open};
+use super::{Basket, open_first};
 use crate::catalog::{self, Offer};
 use crate::ids::OrderId;
 use crate::inventory::{self, Reserved, Want};
@@ -65,11 +65,11 @@ impl Starter {
     /// Begins a checkout: afterwards the order is pending, its stock set aside, and Stripe asked for a page.
     ///
     /// # Errors
-    /// Invalid baskets, products not on offer, stock that ran out, Stripe refusing; and `Unknown` when Stripe's answer
+    /// Invalid baskets, products not on offer, stock that ran out, Stripe refusing or not reached; and `Unknown` when Stripe's answer
     /// was lost: the order stays and a job asks again with the same key.
     pub async fn start(&self, seam: &Seam, basket: Basket) -> Result<Started> {
         let order = self.place(seam, basket).await?;
-        open(seam, order).await
+        open_first(seam, order).await
     }
 
     /// The first half of [`Starter::start`]: everything but Stripe.

@@ -121,6 +121,15 @@ pub(super) fn set_state(tx: &mut Tx<'_>, cx: &Cx, order: OrderId, state: Checkou
     Ok(())
 }
 
+/// No page could be had; false when it has ended otherwise meanwhile.
+pub(super) fn failed(tx: &mut Tx<'_>, cx: &Cx, order: OrderId) -> Result<bool> {
+    let changed = tx.execute(
+        "UPDATE checkouts SET state = 'failed', updated_at = $1 WHERE order_id = $2 AND state = 'creating'",
+        &[cx.now.into(), order.into()],
+    )?;
+    Ok(changed == 1)
+}
+
 /// When Stripe was last asked about these orders.
 pub(super) fn asked(tx: &mut Tx<'_>, orders: &[OrderId]) -> Result<BTreeMap<OrderId, Timestamp>> {
     let any = tx.dialect().any("order_id", 1);
