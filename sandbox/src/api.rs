@@ -16,6 +16,8 @@ use crate::params::Params;
 
 /// Stripe's limit on the length of an idempotency key.
 const LONGEST_KEY: usize = 255;
+/// Stripe's limit on the steps of an `expand[]` path. Without one, a payment and its charge name each other for ever.
+const DEEPEST_EXPANSION: usize = 4;
 
 /// A request to the API.
 #[derive(Clone, Debug, Default)]
@@ -245,6 +247,11 @@ impl Sandbox {
 /// `expand[]` belongs to every route, so it is taken out before the route looks at its parameters.
 fn take_expand(tree: &mut Vec<(String, Node)>) -> Result<Vec<String>, ApiError> {
     let paths = Params::new(tree).texts("expand")?;
+    if let Some(deep) = paths.iter().find(|path| path.split('.').count() > DEEPEST_EXPANSION) {
+        let start: String = deep.chars().take(200).collect();
+        let message = format!("You cannot expand more than 4 levels of a property ({start}).");
+        return Err(ApiError::invalid(message).about("expand"));
+    }
     tree.retain(|(name, _)| name != "expand");
     Ok(paths)
 }

@@ -86,3 +86,17 @@ fn two_currencies_do_not_mix() {
                 &line_items[1][price_data][product_data][name]=Cup&line_items[1][quantity]=1";
     assert_eq!(refusal(&format!("{BASKET}{more}")).1, "line_items[1][price]");
 }
+
+#[test]
+fn a_request_deeper_than_any_object_is_refused_and_the_account_lives_on() {
+    let mut stage = Stage::new();
+    let deep = format!("metadata{}=1", "[a]".repeat(100_000));
+    assert_eq!(stage.refused(&ApiRequest::post("/v1/customers", &deep)).0, 400);
+    let id = stage.session();
+    stage.pay(&id, crate::GOOD_CARD);
+    let path = |steps: usize| vec!["payment_intent.latest_charge"; steps].join(".");
+    let (status, error) =
+        stage.refused(&ApiRequest::get(&format!("/v1/checkout/sessions/{id}?expand[]={}", path(10_000))));
+    assert_eq!((status, &error["param"]), (400, &"expand".into()));
+    stage.get(&format!("/v1/checkout/sessions/{id}?expand[]={}", path(2)));
+}
