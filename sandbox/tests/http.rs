@@ -307,3 +307,40 @@ async fn it_works_under_another_path_and_remembers_across_a_restart() {
     let response = again.with(|sandbox, cx| sandbox.handle(&sandbox::ApiRequest::get(&path), cx));
     assert_eq!(response.body["id"], json!(id));
 }
+
+#[tokio::test]
+async fn a_fault_with_a_mistyped_name_strikes_nothing() {
+    let server = Server::start().await;
+    for (wrong, named) in [
+        (json!({ "kind": "drop", "evnt": "x" }), "evnt"),
+        (json!({ "kind": "drop", "path": "/v1" }), "path"),
+        (json!({ "kind": "rate_limit", "event": "charge.*" }), "event"),
+        (json!({ "kind": "rate_limit", "seconds": 3 }), "seconds"),
+        (json!({ "kind": "drop", "probability": 7 }), "probability"),
+        (json!({ "kind": "drop", "count": 0 }), "count"),
+        (json!({ "kind": "explode" }), "explode"),
+        (json!([]), "object"),
+    ] {
+        let (status, answer) = server.control("faults", wrong).await;
+        assert_eq!(status, 422, "{answer}");
+        let why = answer["error"].as_str().unwrap();
+        assert!(why.contains(named), "{named}: {why}");
+    }
+    assert_eq!(server.get("/control/faults").await.1, json!([]));
+    let good = json!({ "kind": "reorder", "within_seconds": 3, "event": "charge.*", "count": 2, "probability": 0.5 });
+    assert_eq!(server.control("faults", good).await.0, 200);
+}
+
+#[tokio::test]
+async fn an_endpoint_that_hangs_holds_up_no_other() {
+    let server = Server::start().await;
+    // It takes connections and never answers.
+    let deaf = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}/hooks", deaf.local_addr().unwrap());
+    server.control("endpoints", json!({ "url": address })).await;
+    server.control("endpoints", json!({ "url": server.hooks })).await;
+    for number in 0..40 {
+        server.post("/v1/customers", &format!("name=Ann+{number}")).await;
+    }
+    server.webhooks(40).await;
+}
