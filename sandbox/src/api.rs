@@ -16,6 +16,8 @@ use crate::params::Params;
 
 /// Stripe's limit on the length of an idempotency key.
 const LONGEST_KEY: usize = 255;
+/// Stripe's limit on the steps of an `expand[]` path. Without one, a payment and its charge name each other for ever.
+const DEEPEST_EXPANSION: usize = 4;
 
 /// A request to the API.
 #[derive(Clone, Debug, Default)]
@@ -155,9 +157,10 @@ impl Sandbox {
                 (refuse(ApiError::key_in_use(key)), Answer::Delivered)
             }
             Some(Trouble::TimeoutAfterExecuting) => (self.once(None, request, call, origin), Answer::Lost),
-            Some(Trouble::Slow { seconds }) => {
-                (self.once(None, request, call, origin), Answer::Late(Duration::from_secs(seconds)))
-            }
+            Some(Trouble::Slow { seconds }) => (
+                self.once(Some(Trouble::Slow { seconds }), request, call, origin),
+                Answer::Late(Duration::from_secs(seconds)),
+            ),
             trouble => (self.once(trouble, request, call, origin), Answer::Delivered),
         }
     }
@@ -183,13 +186,19 @@ impl Sandbox {
         let fingerprint = fingerprint(&request.method, &request.path, &request.body);
         match self.keys.seen(key, fingerprint, call.now()) {
             Seen::Before(kept) => replay(kept),
+            Seen::UnderWay => refuse(ApiError::key_in_use(key)),
             Seen::WithOtherParameters => refuse(ApiError::other_parameters_under_this_key(key)),
             Seen::Never => {
+                let under_way_until = match &trouble {
+                    Some(Trouble::Slow { seconds }) => Some(call.now() + Duration::from_secs(*seconds)),
+                    _ => None,
+                };
                 let result = self.execute(trouble, request, call);
                 let executed = result.as_ref().err().is_none_or(|error| !error.before_execution);
                 let reply = Reply::of(result, &origin.request);
                 if executed {
-                    self.keys.keep(key, kept(&reply, fingerprint, origin), call.now());
+                    let answer = Kept { under_way_until, ..kept(&reply, fingerprint, origin) };
+                    self.keys.keep(key, answer, call.now());
                 }
                 reply
             }
@@ -245,6 +254,11 @@ impl Sandbox {
 /// `expand[]` belongs to every route, so it is taken out before the route looks at its parameters.
 fn take_expand(tree: &mut Vec<(String, Node)>) -> Result<Vec<String>, ApiError> {
     let paths = Params::new(tree).texts("expand")?;
+    if let Some(deep) = paths.iter().find(|path| path.split('.').count() > DEEPEST_EXPANSION) {
+        let start: String = deep.chars().take(200).collect();
+        let message = format!("You cannot expand more than 4 levels of a property ({start}).");
+        return Err(ApiError::invalid(message).about("expand"));
+    }
     tree.retain(|(name, _)| name != "expand");
     Ok(paths)
 }
@@ -259,7 +273,13 @@ fn replay(kept: &Kept) -> Reply {
 }
 
 fn kept(reply: &Reply, fingerprint: u64, origin: &Origin) -> Kept {
-    Kept { fingerprint, status: reply.status, body: reply.body.to_string(), request: origin.request.clone() }
+    Kept {
+        fingerprint,
+        status: reply.status,
+        body: reply.body.to_string(),
+        request: origin.request.clone(),
+        under_way_until: None,
+    }
 }
 
 fn finish(reply: Reply, answer: Answer, request: &ApiRequest, origin: &Origin) -> ApiResponse {

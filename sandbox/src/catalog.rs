@@ -136,7 +136,7 @@ impl Product {
             self.images = params.texts("images")?;
         }
         self.updated = call.seconds();
-        merge(&mut self.metadata, params.metadata("metadata")?)
+        merge(&mut self.metadata, params.metadata_change("metadata")?)
     }
 }
 
@@ -379,7 +379,7 @@ impl Sandbox {
             "tax_behavior",
             "transfer_lookup_key",
         ])?;
-        let (active, metadata) = (params.flag("active")?, params.metadata("metadata")?);
+        let (active, metadata) = (params.flag("active")?, params.metadata_change("metadata")?);
         let (nickname, lookup_key) = (params.unsettable("nickname")?, params.unsettable("lookup_key")?);
         let price = self.prices.get_mut(id).ok_or_else(|| ApiError::no_such("price", id, "id"))?;
         let before = price.to_json();

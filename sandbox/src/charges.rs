@@ -348,7 +348,8 @@ impl Sandbox {
         call: &Call,
     ) -> Result<Value, ApiError> {
         params.only(&["description", "metadata", "receipt_email"])?;
-        let (description, metadata) = (params.unsettable("description")?, params.metadata("metadata")?);
+        let (description, metadata) =
+            (params.unsettable("description")?, params.metadata_change("metadata")?);
         let receipt_email = params.unsettable("receipt_email")?;
         let charge = self.charges.get_mut(id).ok_or_else(|| ApiError::no_such("charge", id, "id"))?;
         let before = charge.to_json();

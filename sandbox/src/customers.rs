@@ -112,7 +112,7 @@ impl Customer {
         if params.has("shipping") {
             self.shipping = shipping(params)?;
         }
-        merge(&mut self.metadata, params.metadata("metadata")?)
+        merge(&mut self.metadata, params.metadata_change("metadata")?)
     }
 }
 

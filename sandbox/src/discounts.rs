@@ -248,7 +248,7 @@ impl Sandbox {
         call: &Call,
     ) -> Result<Value, ApiError> {
         params.only(&["active", "metadata"])?;
-        let (active, metadata) = (params.flag("active")?, params.metadata("metadata")?);
+        let (active, metadata) = (params.flag("active")?, params.metadata_change("metadata")?);
         let found = self.promotion_codes.get_mut(id);
         let code = found.ok_or_else(|| ApiError::no_such("promotion code", id, "id"))?;
         let before = code.to_json(call.seconds());

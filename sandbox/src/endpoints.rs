@@ -177,7 +177,7 @@ impl Sandbox {
 
     pub(crate) fn create_endpoint(&mut self, params: &Params, call: &Call) -> Result<Value, ApiError> {
         params.only(&["url", "enabled_events", "api_version", "connect", "description", "metadata"])?;
-        let url = web_address(params)?.ok_or_else(|| ApiError::missing_parameter("url"))?;
+        let url = params.web_address("url")?.ok_or_else(|| ApiError::missing_parameter("url"))?;
         let events = params.texts("enabled_events")?;
         if events.is_empty() {
             return Err(ApiError::missing_parameter("enabled_events"));
@@ -200,10 +200,10 @@ impl Sandbox {
 
     pub(crate) fn update_endpoint(&mut self, id: &str, params: &Params) -> Result<Value, ApiError> {
         params.only(&["url", "enabled_events", "disabled", "description", "metadata"])?;
-        let (url, events) = (web_address(params)?, params.texts("enabled_events")?);
+        let (url, events) = (params.web_address("url")?, params.texts("enabled_events")?);
         check_events(params, &events)?;
         let (description, disabled) = (params.unsettable("description")?, params.flag("disabled")?);
-        let metadata = params.metadata("metadata")?;
+        let metadata = params.metadata_change("metadata")?;
         let found = self.endpoints.get_mut(id).filter(|endpoint| endpoint.status != Status::Deleted);
         let endpoint = found.ok_or_else(|| no_such_endpoint(id))?;
         merge(&mut endpoint.metadata, metadata)?;
@@ -251,15 +251,6 @@ impl Endpoint {
 
 fn no_such_endpoint(id: &str) -> ApiError {
     ApiError::no_such("webhook endpoint", id, "id")
-}
-
-fn web_address(params: &Params) -> Result<Option<String>, ApiError> {
-    let Some(url) = params.text("url")? else { return Ok(None) };
-    if url.starts_with("http://") || url.starts_with("https://") {
-        return Ok(Some(url));
-    }
-    let message = "Invalid URL: An explicit scheme (such as https) must be provided.";
-    Err(params.invalid("url", message).code("url_invalid"))
 }
 
 fn check_events(params: &Params, events: &[String]) -> Result<(), ApiError> {

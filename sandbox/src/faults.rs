@@ -2,6 +2,7 @@
 
 use kernel::Cx;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// One kind of trouble, for the requests or events that it matches, until its count is used up.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -104,7 +105,57 @@ impl Trouble {
     }
 }
 
+/// What is wrong with a fault that somebody wrote down.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BadFault(String);
+
+impl std::fmt::Display for BadFault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for BadFault {}
+
 impl Fault {
+    /// A fault as it is written in JSON. A name that it does not have is refused: were it passed over, a fault meant for
+    /// one request or event would strike all.
+    pub fn from_json(written: Value) -> Result<Self, BadFault> {
+        let Some(members) = written.as_object() else {
+            return Err(BadFault(format!(
+                "{written} is no fault; it is an object like {{\"kind\": \"drop\"}}"
+            )));
+        };
+        let sent = members.iter().filter(|(_, value)| !value.is_null());
+        let names: Vec<String> = sent.map(|(name, _)| name.clone()).collect();
+        let fault: Fault = serde_json::from_value(written).map_err(|error| BadFault(error.to_string()))?;
+        let known = fault.names();
+        if let Some(unknown) = names.iter().find(|name| !known.contains(name)) {
+            let known = known.join(", ");
+            return Err(BadFault(format!("this kind of fault has no `{unknown}`; it has {known}")));
+        }
+        if fault.count == Some(0) {
+            return Err(BadFault(
+                "`count` is 0, which never strikes; leave it out for ever, or send 1".into(),
+            ));
+        }
+        if !(0.0..=1.0).contains(&fault.probability) {
+            let seen = fault.probability;
+            return Err(BadFault(format!("`probability` is {seen}; it goes from 0 to 1")));
+        }
+        Ok(fault)
+    }
+
+    /// The names that may stand in this fault.
+    fn names(&self) -> Vec<String> {
+        let trouble = serde_json::to_value(&self.trouble).unwrap_or_default();
+        let own: Vec<String> =
+            trouble.as_object().into_iter().flat_map(|members| members.keys().cloned()).collect();
+        let narrowed: &[&str] = if self.trouble.is_about_events() { &["event"] } else { &["method", "path"] };
+        let all = narrowed.iter().chain(&["count", "probability"]).map(|name| (*name).to_owned());
+        own.into_iter().chain(all).collect()
+    }
+
     /// This trouble for everything, for ever; narrow it with the functions below.
     pub fn new(trouble: Trouble) -> Self {
         Fault { trouble, method: None, path: None, event: None, count: None, probability: 1.0 }

@@ -2,6 +2,10 @@
 
 use crate::error::ApiError;
 
+/// Deeper than any parameter of Stripe's. A tree is walked by functions that call themselves, so a name of ten
+/// thousand brackets would end the process.
+const DEEPEST: usize = 20;
+
 /// One decoded parameter: a text, or a branch with names below it. Lists are branches named by number.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Node {
@@ -18,9 +22,19 @@ pub(crate) fn decode(encoded: &[u8]) -> Result<Vec<(String, Node)>, ApiError> {
         let cut = pair.iter().position(|byte| *byte == b'=').unwrap_or(pair.len());
         let name = unescape(&pair[..cut]);
         let value = unescape(pair.get(cut + 1..).unwrap_or_default());
-        insert(&mut root, &steps(&name), value).map_err(|()| conflict(&name))?;
+        let steps = steps(&name);
+        if steps.len() > DEEPEST {
+            return Err(too_deep(&steps));
+        }
+        insert(&mut root, &steps, value).map_err(|()| conflict(&name))?;
     }
     Ok(root)
+}
+
+fn too_deep(steps: &[&str]) -> ApiError {
+    let seen = steps.len();
+    let message = format!("Invalid parameters: a name is {seen} levels deep; {DEEPEST} is the most.");
+    ApiError::invalid(message).about(steps.first().copied().unwrap_or_default())
 }
 
 fn conflict(name: &str) -> ApiError {
@@ -106,6 +120,14 @@ mod tests {
     #[test]
     fn a_name_that_is_value_and_hash_at_once_is_refused() {
         assert!(decode(b"a=1&a[b]=2").is_err());
+    }
+
+    #[test]
+    fn a_name_too_deep_for_any_parameter_is_refused() {
+        let deep = |brackets: usize| format!("a{}=1", "[b]".repeat(brackets));
+        assert!(decode(deep(DEEPEST - 1).as_bytes()).is_ok());
+        assert!(decode(deep(DEEPEST).as_bytes()).is_err());
+        assert!(decode(deep(100_000).as_bytes()).is_err());
     }
 
     #[test]

@@ -18,12 +18,17 @@ pub(crate) struct Kept {
     pub(crate) body: String,
     /// The id of the request that was executed.
     pub(crate) request: String,
+    /// Until then the answer is still on its way, and another request under the key is refused.
+    #[serde(default)]
+    pub(crate) under_way_until: Option<Timestamp>,
 }
 
 /// What a key means for a request that bears it.
 pub(crate) enum Seen<'a> {
     /// Never seen, or longer ago than a day.
     Never,
+    /// The first request still runs.
+    UnderWay,
     /// Answered already.
     Before(&'a Kept),
     /// Seen with other parameters.
@@ -42,6 +47,7 @@ impl Keys {
         self.forget_old(now);
         match self.answers.get(key) {
             None => Seen::Never,
+            Some(kept) if kept.under_way_until.is_some_and(|until| now < until) => Seen::UnderWay,
             Some(kept) if kept.fingerprint == fingerprint => Seen::Before(kept),
             Some(_) => Seen::WithOtherParameters,
         }

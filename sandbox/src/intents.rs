@@ -145,6 +145,21 @@ impl IntentTerms {
     }
 }
 
+impl IntentTerms {
+    /// What a Payment Link shows of the payment to be made.
+    pub(crate) fn shown_on_link(&self) -> Value {
+        json!({
+            "capture_method": self.manual_capture.then_some("manual"),
+            "description": self.description,
+            "metadata": self.metadata,
+            "setup_future_usage": self.setup_future_usage,
+            "statement_descriptor": self.statement_descriptor,
+            "statement_descriptor_suffix": self.statement_descriptor_suffix,
+            "transfer_group": self.transfer_group,
+        })
+    }
+}
+
 impl Intent {
     pub(crate) fn new(amount: i64, currency: String, terms: IntentTerms, call: &Call) -> Self {
         let id = ids::long("pi_3", &call.cx);
@@ -553,7 +568,8 @@ impl Sandbox {
 
     pub(crate) fn update_intent(&mut self, id: &str, params: &Params) -> Result<Value, ApiError> {
         params.only(&["description", "metadata", "receipt_email"])?;
-        let (description, metadata) = (params.unsettable("description")?, params.metadata("metadata")?);
+        let (description, metadata) =
+            (params.unsettable("description")?, params.metadata_change("metadata")?);
         let receipt_email = params.unsettable("receipt_email")?;
         let terms = &mut self.intents.get_mut(id).ok_or_else(|| no_such_intent(id))?.terms;
         merge(&mut terms.metadata, metadata)?;

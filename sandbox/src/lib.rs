@@ -47,7 +47,7 @@ pub use checkout::{Authentication, Method, PayError, PayOutcome, Payment, Sessio
 pub use disputes::{CaseType, Dispute, DisputeStatus, DisputeStep, NewDispute};
 pub use endpoints::Reach;
 pub use events::Event;
-pub use faults::{Fault, Trouble};
+pub use faults::{BadFault, Fault, Trouble};
 pub use intents::Later;
 pub use links::{LinkClosed, Visit};
 pub use outbox::Delivery;

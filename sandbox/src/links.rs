@@ -193,14 +193,14 @@ impl Sandbox {
                 .one_of("customer_creation", &["always", "if_required"])?
                 .unwrap_or_else(|| "if_required".into()),
             inactive_message: params.text("inactive_message")?,
+            payment_intent_data: params.has("payment_intent_data").then(|| intent_terms.shown_on_link()),
             intent_terms,
-            payment_intent_data: params.json("payment_intent_data").map(shown_terms),
             redirect,
             confirmation,
             taxed: taxed == Some(true),
             most_sessions: read_restrictions(params)?,
             shipping_options: self.read_link_shipping(params)?,
-            shown: shown_settings(params, &SHOWN),
+            shown: shown_settings(params, &SHOWN)?,
         };
         let shown = self.link_json(&link);
         self.links.put(link);
@@ -256,7 +256,7 @@ impl Sandbox {
         if params.has("after_completion") {
             (link.redirect, link.confirmation) = read_completion(params)?;
         }
-        merge(&mut link.metadata, params.metadata("metadata")?)?;
+        merge(&mut link.metadata, params.metadata_change("metadata")?)?;
         let shown = self.link_json(&link);
         if let Some(kept) = self.links.get_mut(id) {
             *kept = link;
@@ -394,7 +394,9 @@ fn read_completion(params: &Params) -> Result<(Option<String>, Option<String>), 
     if kind == "redirect" {
         let redirect = sent.child("redirect")?;
         let redirect = redirect.ok_or_else(|| ApiError::missing_parameter(&sent.name_of("redirect")))?;
-        return Ok((Some(redirect.required_text("url")?), None));
+        let url = redirect.web_address("url")?;
+        let url = url.ok_or_else(|| ApiError::missing_parameter(&redirect.name_of("url")))?;
+        return Ok((Some(url), None));
     }
     let message = sent.child("hosted_confirmation")?.map(|page| page.text("custom_message")).transpose()?;
     Ok((None, message.flatten()))
@@ -406,16 +408,4 @@ fn read_restrictions(params: &Params) -> Result<Option<i64>, ApiError> {
     let sessions =
         sessions.ok_or_else(|| ApiError::missing_parameter(&sent.name_of("completed_sessions")))?;
     sessions.integer("limit")
-}
-
-/// What was sent of the payment to be made, with the members that Stripe always shows.
-fn shown_terms(sent: Value) -> Value {
-    let mut whole = json!({
-        "capture_method": null, "description": null, "metadata": {}, "setup_future_usage": null,
-        "statement_descriptor": null, "statement_descriptor_suffix": null, "transfer_group": null,
-    });
-    if let (Value::Object(whole), Value::Object(sent)) = (&mut whole, sent) {
-        whole.extend(sent);
-    }
-    whole
 }

@@ -32,8 +32,10 @@ impl Created {
         // `created=123` is as good as a range; `integer` refuses the hash, so the hash is tried first.
         if let Ok(Some(range)) = params.child("created") {
             range.only(&["gt", "gte", "lt", "lte"])?;
-            from = range.integer("gte")?.unwrap_or(from).max(range.integer("gt")?.map_or(from, |gt| gt + 1));
-            to = range.integer("lte")?.unwrap_or(to).min(range.integer("lt")?.map_or(to, |lt| lt - 1));
+            let after = range.integer("gt")?.map_or(from, |gt| gt.saturating_add(1));
+            let before = range.integer("lt")?.map_or(to, |lt| lt.saturating_sub(1));
+            from = range.integer("gte")?.unwrap_or(from).max(after);
+            to = range.integer("lte")?.unwrap_or(to).min(before);
         } else if let Some(at) = params.integer("created")? {
             (from, to) = (at, at);
         }

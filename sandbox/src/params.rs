@@ -8,6 +8,16 @@ use crate::form::Node;
 /// Key and value pairs that a shop hangs on an object; the values are always texts.
 pub(crate) type Metadata = Map<String, Value>;
 
+/// What an update does to metadata.
+pub(crate) enum MetadataChange {
+    /// It was not sent.
+    Untouched,
+    /// It was sent empty: every key goes.
+    Clear,
+    /// These keys are set; an empty value removes its key.
+    Join(Metadata),
+}
+
 type Answer<T> = Result<T, ApiError>;
 
 /// The parameters of a request, or of one bracketed branch of it.
@@ -53,10 +63,58 @@ impl<'a> Params<'a> {
 
     /// A text that may be unset by sending it empty: `Some(None)`.
     pub(crate) fn unsettable(&self, name: &str) -> Answer<Option<Option<String>>> {
-        match self.find(name) {
-            Some(Node::Text(text)) if text.is_empty() => Ok(Some(None)),
-            _ => Ok(self.text(name)?.map(Some)),
+        if self.unsets(name) {
+            return Ok(Some(None));
         }
+        Ok(self.text(name)?.map(Some))
+    }
+
+    /// Whether it was sent empty, which unsets it.
+    pub(crate) fn unsets(&self, name: &str) -> bool {
+        matches!(self.find(name), Some(Node::Text(text)) if text.is_empty())
+    }
+
+    /// A text of at most so many characters.
+    pub(crate) fn short_text(&self, name: &str, most: usize) -> Answer<Option<String>> {
+        let text = self.text(name)?;
+        match text.as_ref().map_or(0, |text| text.chars().count()) {
+            seen if seen > most => Err(self.invalid(
+                name,
+                &format!("Invalid string: it has {seen} characters; must be at most {most} characters."),
+            )),
+            _ => Ok(text),
+        }
+    }
+
+    /// An address that a browser may be sent to.
+    pub(crate) fn web_address(&self, name: &str) -> Answer<Option<String>> {
+        let Some(url) = self.text(name)? else { return Ok(None) };
+        let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+        let message = match rest {
+            None => "Invalid URL: An explicit scheme (such as https) must be provided.",
+            Some(rest) if rest.is_empty() || rest.starts_with(['/', '?', '#']) => {
+                "Not a valid URL: no host is named."
+            }
+            // A line break would end the header that the address stands in.
+            Some(rest) if rest.contains(|c: char| c.is_whitespace() || c.is_control()) => {
+                "Not a valid URL: spaces and line breaks have to be escaped."
+            }
+            Some(_) => return Ok(Some(url)),
+        };
+        Err(self.invalid(name, message).code("url_invalid"))
+    }
+
+    /// An e-mail address, as far as can be told by looking at it.
+    pub(crate) fn email(&self, name: &str) -> Answer<Option<String>> {
+        let Some(email) = self.short_text(name, 512)? else { return Ok(None) };
+        let odd = |c: char| c.is_whitespace() || c.is_control();
+        let sides = email.split_once('@');
+        if sides.is_some_and(|(who, host)| !who.is_empty() && !host.is_empty() && !host.contains('@'))
+            && !email.contains(odd)
+        {
+            return Ok(Some(email));
+        }
+        Err(self.invalid(name, &format!("Invalid email address: {email}")).code("email_invalid"))
     }
 
     pub(crate) fn required_text(&self, name: &str) -> Answer<String> {
@@ -86,8 +144,9 @@ impl<'a> Params<'a> {
     pub(crate) fn flag(&self, name: &str) -> Answer<Option<bool>> {
         match self.text(name)?.as_deref() {
             None => Ok(None),
-            Some("true") => Ok(Some(true)),
-            Some("false") => Ok(Some(false)),
+            // The Python packages up to 11 write booleans as Python does, and Stripe takes them.
+            Some("true" | "True") => Ok(Some(true)),
+            Some("false" | "False") => Ok(Some(false)),
             Some(other) => Err(self.invalid(name, &format!("Invalid boolean: {other}"))),
         }
     }
@@ -140,12 +199,19 @@ impl<'a> Params<'a> {
         list.branch.iter().map(text).collect()
     }
 
-    /// Metadata as sent; an empty text stands for "remove this key".
+    /// The metadata of something new.
     pub(crate) fn metadata(&self, name: &str) -> Answer<Metadata> {
-        if matches!(self.find(name), Some(Node::Text(text)) if text.is_empty()) {
-            return Ok(Metadata::new());
+        let mut metadata = Metadata::new();
+        merge(&mut metadata, self.metadata_change(name)?)?;
+        Ok(metadata)
+    }
+
+    /// What an update does to the metadata that is there.
+    pub(crate) fn metadata_change(&self, name: &str) -> Answer<MetadataChange> {
+        if self.unsets(name) {
+            return Ok(MetadataChange::Clear);
         }
-        let Some(branch) = self.child(name)? else { return Ok(Metadata::new()) };
+        let Some(branch) = self.child(name)? else { return Ok(MetadataChange::Untouched) };
         let mut metadata = Metadata::new();
         for (key, node) in branch.branch {
             let Node::Text(value) = node else {
@@ -154,10 +220,7 @@ impl<'a> Params<'a> {
             branch.check_metadata(key, value)?;
             metadata.insert(key.clone(), json!(value));
         }
-        if metadata.len() > 50 {
-            return Err(self.invalid(name, &too_many_keys(metadata.len())));
-        }
-        Ok(metadata)
+        Ok(MetadataChange::Join(metadata))
     }
 
     fn check_metadata(&self, key: &str, value: &str) -> Answer<()> {
@@ -176,7 +239,7 @@ impl<'a> Params<'a> {
         Ok(())
     }
 
-    /// A branch as JSON, for settings that are stored and shown but change nothing here.
+    /// A branch as JSON with guessed types, for settings too large to be read by their kinds.
     pub(crate) fn json(&self, name: &str) -> Option<Value> {
         self.find(name).map(as_json)
     }
@@ -200,9 +263,17 @@ fn too_many_keys(count: usize) -> String {
     format!("You can have up to 50 metadata keys; you passed {count}.")
 }
 
-/// Joins an update into metadata: an empty value removes its key.
-pub(crate) fn merge(metadata: &mut Metadata, update: Metadata) -> Answer<()> {
-    for (key, value) in update {
+/// Makes a change to metadata.
+pub(crate) fn merge(metadata: &mut Metadata, change: MetadataChange) -> Answer<()> {
+    let joined = match change {
+        MetadataChange::Untouched => return Ok(()),
+        MetadataChange::Clear => {
+            metadata.clear();
+            return Ok(());
+        }
+        MetadataChange::Join(joined) => joined,
+    };
+    for (key, value) in joined {
         if value == "" {
             metadata.shift_remove(&key);
         } else {
@@ -219,8 +290,8 @@ pub(crate) fn merge(metadata: &mut Metadata, update: Metadata) -> Answer<()> {
 fn as_json(node: &Node) -> Value {
     match node {
         Node::Text(text) => match text.as_str() {
-            "true" => Value::Bool(true),
-            "false" => Value::Bool(false),
+            "true" | "True" => Value::Bool(true),
+            "false" | "False" => Value::Bool(false),
             other => other.parse::<i64>().map_or_else(|_| json!(other), |number| json!(number)),
         },
         Node::Branch(branch)

@@ -86,8 +86,53 @@ async fn a_buyer_pays_by_the_page_and_webhooks_arrive() {
     assert_eq!((status, to), (303, format!("https://shop.test/thanks?s={id}")));
     let kinds: Vec<Value> = server.webhooks(4).await.iter().map(|event| event["type"].clone()).collect();
     assert!(kinds.contains(&json!("checkout.session.completed")), "{kinds:?}");
-    assert_eq!(server.get(&format!("/checkout/{id}")).await.0, 410);
     assert_eq!(server.get("/checkout/cs_test_none").await.0, 404);
+}
+
+#[tokio::test]
+async fn who_has_paid_and_clicks_again_or_goes_back_is_led_to_the_shop() {
+    let server = Server::start().await;
+    let id = session(&server).await;
+    let thanks = format!("https://shop.test/thanks?s={id}");
+    for _ in 0..2 {
+        let (status, to, _) = submit(&server, &format!("/checkout/{id}"), &card("4242424242424242")).await;
+        assert_eq!((status, &to), (303, &thanks));
+    }
+    let again = [format!("/checkout/{id}"), format!("/checkout/{id}/authenticate?token=old")];
+    for path in again {
+        let came = server.http.get(format!("{}{path}", server.url)).send().await.unwrap();
+        assert_eq!((came.status().as_u16(), came.headers()["location"].to_str().unwrap()), (303, &*thanks));
+    }
+    let (_, charges) = server.get("/v1/charges").await;
+    assert_eq!(charges["data"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn who_comes_too_late_finds_the_way_back_to_the_shop() {
+    let server = Server::start().await;
+    let id = session(&server).await;
+    server.post(&format!("/v1/checkout/sessions/{id}/expire"), "").await;
+    let (status, page) = server.get(&format!("/checkout/{id}")).await;
+    assert_eq!(status, 410);
+    assert!(page.as_str().unwrap().contains("href=\"https://shop.test/cart\""), "{page}");
+}
+
+#[tokio::test]
+async fn what_costs_nothing_asks_for_no_card() {
+    let server = Server::start().await;
+    server.post("/v1/coupons", "id=FREE&percent_off=100&duration=once").await;
+    let (_, session) =
+        server.post("/v1/checkout/sessions", &format!("{BASKET}&discounts[0][coupon]=FREE")).await;
+    let path = format!("/checkout/{}", session["id"].as_str().unwrap());
+    let (_, page) = server.get(&path).await;
+    let page = page.as_str().unwrap();
+    assert!(page.contains("Complete the order") && !page.contains("Card number"), "{page}");
+    let (status, to, _) = submit(&server, &path, "action=pay&email=a%40b.c").await;
+    assert_eq!(status, 303, "{to}");
+    let (_, paid) = server.get(&format!("/v1/checkout/sessions/{}", session["id"].as_str().unwrap())).await;
+    assert_eq!(paid["payment_status"], "no_payment_required");
+    assert_eq!(paid["customer_details"]["email"], "a@b.c");
+    assert_eq!(paid["customer_details"]["name"], json!(null));
 }
 
 #[tokio::test]
@@ -261,4 +306,41 @@ async fn it_works_under_another_path_and_remembers_across_a_restart() {
     let path = format!("/v1/checkout/sessions/{id}");
     let response = again.with(|sandbox, cx| sandbox.handle(&sandbox::ApiRequest::get(&path), cx));
     assert_eq!(response.body["id"], json!(id));
+}
+
+#[tokio::test]
+async fn a_fault_with_a_mistyped_name_strikes_nothing() {
+    let server = Server::start().await;
+    for (wrong, named) in [
+        (json!({ "kind": "drop", "evnt": "x" }), "evnt"),
+        (json!({ "kind": "drop", "path": "/v1" }), "path"),
+        (json!({ "kind": "rate_limit", "event": "charge.*" }), "event"),
+        (json!({ "kind": "rate_limit", "seconds": 3 }), "seconds"),
+        (json!({ "kind": "drop", "probability": 7 }), "probability"),
+        (json!({ "kind": "drop", "count": 0 }), "count"),
+        (json!({ "kind": "explode" }), "explode"),
+        (json!([]), "object"),
+    ] {
+        let (status, answer) = server.control("faults", wrong).await;
+        assert_eq!(status, 422, "{answer}");
+        let why = answer["error"].as_str().unwrap();
+        assert!(why.contains(named), "{named}: {why}");
+    }
+    assert_eq!(server.get("/control/faults").await.1, json!([]));
+    let good = json!({ "kind": "reorder", "within_seconds": 3, "event": "charge.*", "count": 2, "probability": 0.5 });
+    assert_eq!(server.control("faults", good).await.0, 200);
+}
+
+#[tokio::test]
+async fn an_endpoint_that_hangs_holds_up_no_other() {
+    let server = Server::start().await;
+    // It takes connections and never answers.
+    let deaf = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}/hooks", deaf.local_addr().unwrap());
+    server.control("endpoints", json!({ "url": address })).await;
+    server.control("endpoints", json!({ "url": server.hooks })).await;
+    for number in 0..40 {
+        server.post("/v1/customers", &format!("name=Ann+{number}")).await;
+    }
+    server.webhooks(40).await;
 }

@@ -12,6 +12,8 @@ use serde_json::{Value, json};
 use server::Server;
 
 const PYTHON_PACKAGE: &str = "stripe==16.1.0";
+/// Of the last line that wrote `True` and `False`.
+const OLD_PYTHON_PACKAGE: &str = "stripe==11.3.0";
 const NPM_PACKAGE: &str = "stripe@23.1.0";
 
 fn scripts() -> PathBuf {
@@ -33,13 +35,13 @@ fn runs(command: &mut Command) -> bool {
     })
 }
 
-/// The Python with the package installed; `None` when it cannot be had.
-fn python() -> Option<PathBuf> {
-    let (folder, python) = (cache("python"), cache("python").join("bin/python"));
-    let done = folder.join(PYTHON_PACKAGE);
+/// The Python with this package installed, in a folder of its own; `None` when it cannot be had.
+fn python(folder: &str, package: &str) -> Option<PathBuf> {
+    let (folder, python) = (cache(folder), cache(folder).join("bin/python"));
+    let done = folder.join(package);
     let installed = done.exists()
         || (runs(Command::new("python3").args(["-m", "venv"]).arg(&folder))
-            && runs(Command::new(&python).args(["-m", "pip", "install", "--quiet", PYTHON_PACKAGE]))
+            && runs(Command::new(&python).args(["-m", "pip", "install", "--quiet", package]))
             && std::fs::write(done, "").is_ok());
     installed.then_some(python)
 }
@@ -100,11 +102,19 @@ fn read_line(output: &mut impl BufRead) -> Option<String> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_python_package_drives_the_sandbox_unpatched() {
-    let Some(python) = tokio::task::spawn_blocking(python).await.unwrap() else {
-        return not_run("the Python package");
-    };
+    drive_with_python("python", PYTHON_PACKAGE, "drive.py").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_old_python_package_drives_the_sandbox_unpatched() {
+    drive_with_python("old-python", OLD_PYTHON_PACKAGE, "drive_old.py").await;
+}
+
+async fn drive_with_python(folder: &'static str, package: &'static str, script: &str) {
+    let installed = tokio::task::spawn_blocking(|| python(folder, package)).await.unwrap();
+    let Some(python) = installed else { return not_run(package) };
     let mut command = Command::new(python);
-    command.arg(scripts().join("drive.py"));
+    command.arg(scripts().join(script));
     drive(command).await;
 }
 

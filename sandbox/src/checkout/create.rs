@@ -1,11 +1,12 @@
 //! The API of Checkout Sessions: create, retrieve, update, list, line items, expire.
 
 use kernel::Timestamp;
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
 use crate::account::{Sandbox, Task};
 use crate::call::Call;
 use crate::checkout::session::{Line, Session, ShippingOption, Stage, Tax};
+use crate::checkout::settings::shown_settings;
 use crate::error::ApiError;
 use crate::events::Event;
 use crate::ids;
@@ -84,7 +85,10 @@ impl Sandbox {
         let metadata = params.metadata("metadata")?;
         let intent_terms = read_intent_terms(params)?;
         let taxed = params.child("automatic_tax")?.map(|tax| tax.flag("enabled")).transpose()?.flatten();
-        let success_url = params.required_text("success_url")?;
+        let shown = shown_settings(params, &SHOWN)?;
+        let success_url = params.web_address("success_url")?;
+        let success_url = success_url.ok_or_else(|| ApiError::missing_parameter("success_url"))?;
+        params.web_address("return_url")?;
         let (currency, lines) = self.read_lines(params, call)?;
         Ok(Session {
             id: ids::session(&call.cx),
@@ -94,12 +98,12 @@ impl Sandbox {
             currency,
             lines,
             customer,
-            customer_email: params.text("customer_email")?,
+            customer_email: params.email("customer_email")?,
             customer_creation,
-            client_reference_id: params.text("client_reference_id")?,
+            client_reference_id: params.short_text("client_reference_id", 200)?,
             metadata,
             success_url,
-            cancel_url: params.text("cancel_url")?,
+            cancel_url: params.web_address("cancel_url")?,
             intent_terms,
             discount,
             tax: if taxed == Some(true) {
@@ -109,7 +113,7 @@ impl Sandbox {
             },
             shipping: shipping_options.first().map_or(0, |option| option.amount),
             shipping_options,
-            shown: shown_settings(params, &SHOWN),
+            shown,
             payment_intent: None,
             payment_link: None,
             buyer: None,
@@ -215,7 +219,7 @@ impl Sandbox {
 
     pub(crate) fn update_session(&mut self, id: &str, params: &Params) -> Result<Value, ApiError> {
         params.only(&["metadata"])?;
-        let metadata = params.metadata("metadata")?;
+        let metadata = params.metadata_change("metadata")?;
         let session = self.sessions.get_mut(id).ok_or_else(|| no_such_session(id))?;
         merge(&mut session.metadata, metadata)?;
         self.retrieve_session(id)
@@ -372,28 +376,4 @@ fn read_shipping_option(option: &Params, call: &Call) -> Result<ShippingOption, 
         name: data.required_text("display_name")?,
         amount: amount.ok_or_else(|| ApiError::missing_parameter(&fixed.name_of("amount")))?,
     })
-}
-
-/// Settings of these names, to be shown again.
-pub(crate) fn shown_settings(params: &Params, names: &[&str]) -> Map<String, Value> {
-    let sent = names.iter().filter_map(|name| Some(((*name).to_owned(), params.json(name)?)));
-    sent.map(|(name, value)| (name.clone(), complete(&name, value))).collect()
-}
-
-/// Adds the members that Stripe always shows to what was sent.
-fn complete(name: &str, sent: Value) -> Value {
-    let mut whole = match name {
-        "consent_collection" => {
-            json!({ "payment_method_reuse_agreement": null, "promotions": null, "terms_of_service": null })
-        }
-        "custom_text" => json!({
-            "after_submit": null, "shipping_address": null, "submit": null, "terms_of_service_acceptance": null,
-        }),
-        "tax_id_collection" => json!({ "enabled": false, "required": "never" }),
-        _ => return sent,
-    };
-    if let (Value::Object(whole), Value::Object(sent)) = (&mut whole, sent) {
-        whole.extend(sent);
-    }
-    whole
 }

@@ -140,12 +140,14 @@ impl Sandbox {
         self.tick(cx);
         let call = Call::of_nobody(self.local(cx));
         let open = self.open_session(session)?;
-        let instrument = match &payment.method {
-            Method::Card(number) => cards::find(number).map(|card| Instrument::Card(card.number.to_owned())),
-            Method::BankDebit(_) => Some(Instrument::BankDebit),
-        };
         let buyer = open.buyer_of(payment);
-        let instrument = instrument.ok_or(PayError::UnknownCard)?;
+        if open.costs_nothing() {
+            let redirect = open.redirect();
+            self.locate(session);
+            self.complete(session, Stage::Free, buyer, &call);
+            return Ok(PayOutcome::Paid { redirect });
+        }
+        let instrument = payment.method.instrument().ok_or(PayError::UnknownCard)?;
         self.locate(session);
         self.try_to_pay(session, instrument, buyer, payment, &call)
     }
@@ -234,13 +236,6 @@ impl Sandbox {
         payment: &Payment,
         call: &Call,
     ) -> Result<PayOutcome, PayError> {
-        let session = self.open_session(id)?;
-        let total = session.totals().total;
-        if total <= 0 && session.collects_instead.is_none() {
-            let redirect = session.redirect();
-            self.complete(id, Stage::Free, buyer, call);
-            return Ok(PayOutcome::Paid { redirect });
-        }
         let intent = self.intent_of(id, &buyer, call)?;
         let settings = Duration::from_secs(self.settings.debit_settles_after_seconds);
         let outcome = if let Method::BankDebit(outcome) = payment.method { outcome } else { Later::Succeeds };
@@ -350,15 +345,30 @@ impl Sandbox {
     }
 }
 
+impl Method {
+    /// `None` for a number that is no test card's.
+    fn instrument(&self) -> Option<Instrument> {
+        match self {
+            Method::Card(number) => cards::find(number).map(|card| Instrument::Card(card.number.to_owned())),
+            Method::BankDebit(_) => Some(Instrument::BankDebit),
+        }
+    }
+}
+
 impl Session {
+    /// Whether the buyer needs no card: nothing will be collected.
+    pub(crate) fn costs_nothing(&self) -> bool {
+        self.totals_once_located().total <= 0 && self.collects_instead.is_none()
+    }
+
     fn buyer_of(&self, payment: &Payment) -> Buyer {
         Buyer {
             email: Some(self.customer_email.clone().unwrap_or_else(|| payment.email.clone())),
-            name: Some(payment.name.clone()),
+            name: typed(&payment.name),
             phone: None,
             address: json!({
                 "city": null,
-                "country": payment.country,
+                "country": typed(&payment.country),
                 "line1": null,
                 "line2": null,
                 "postal_code": payment.postal_code,
@@ -366,6 +376,11 @@ impl Session {
             }),
         }
     }
+}
+
+/// A field that was left empty, or not asked for, says nothing.
+fn typed(text: &str) -> Option<String> {
+    Some(text.to_owned()).filter(|text| !text.is_empty())
 }
 
 fn declined(error: &ApiError) -> PayOutcome {

@@ -39,7 +39,7 @@ impl Sandbox {
         call: &Call,
     ) -> Result<Value, ApiError> {
         params.only(&["evidence", "metadata", "submit"])?;
-        let (evidence, metadata) = (read_evidence(params)?, params.metadata("metadata")?);
+        let (evidence, metadata) = (read_evidence(params)?, params.metadata_change("metadata")?);
         let submit = params.flag("submit")?.unwrap_or(evidence.is_some());
         let dispute = self.disputes.get_mut(id).ok_or_else(|| no_such_dispute(id))?;
         if dispute.status.is_closed() {

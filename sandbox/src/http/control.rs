@@ -78,10 +78,14 @@ pub(crate) async fn list_faults(State(shared): Account) -> Json<Vec<Fault>> {
 }
 
 /// `POST /control/faults`
-pub(crate) async fn inject(State(shared): Account, Json(fault): Json<Fault>) -> Json<Vec<Fault>> {
+pub(crate) async fn inject(State(shared): Account, Json(written): Json<Value>) -> Response {
+    let fault = match Fault::from_json(written) {
+        Ok(fault) => fault,
+        Err(error) => return refused(StatusCode::UNPROCESSABLE_ENTITY, error),
+    };
     shared.with(|sandbox, _| {
         sandbox.inject(fault);
-        Json(sandbox.faults().to_vec())
+        Json(sandbox.faults().to_vec()).into_response()
     })
 }
 

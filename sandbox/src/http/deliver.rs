@@ -1,5 +1,6 @@
 //! Sends webhooks as they fall due.
 
+use std::collections::BTreeMap;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +11,7 @@ use tokio::task::JoinSet;
 use crate::http::Shared;
 use crate::outbox::Delivery;
 
-/// So many requests at once, as Stripe does not flood an endpoint either.
+/// So many requests at once to each endpoint, so that one that hangs holds up no other; as Stripe does not flood an endpoint either.
 const AT_ONCE: usize = 16;
 /// Stripe publishes no time-out; its command line waits as long.
 const TIME_OUT: Duration = Duration::from_secs(30);
@@ -20,12 +21,14 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(5);
 /// Sends webhooks until `shutdown` resolves. What is under way then is sent again after [`Shared::load`].
 pub async fn deliver_forever(shared: Arc<Shared>, http: reqwest::Client, shutdown: impl Future<Output = ()>) {
     let mut shutdown = pin!(shutdown);
-    let lanes = Arc::new(Semaphore::new(AT_ONCE));
+    let mut lanes: BTreeMap<String, Arc<Semaphore>> = BTreeMap::new();
     let mut under_way = JoinSet::new();
     loop {
         let due = shared.lock().due_deliveries(&shared.cx());
         for delivery in due {
-            under_way.spawn(deliver(shared.clone(), http.clone(), lanes.clone(), delivery));
+            let lane = lanes.entry(delivery.endpoint.clone());
+            let lane = lane.or_insert_with(|| Arc::new(Semaphore::new(AT_ONCE))).clone();
+            under_way.spawn(deliver(shared.clone(), http.clone(), lane, delivery));
         }
         let pause = shared.until_next_due();
         tokio::select! {
@@ -37,9 +40,9 @@ pub async fn deliver_forever(shared: Arc<Shared>, http: reqwest::Client, shutdow
     }
 }
 
-async fn deliver(shared: Arc<Shared>, http: reqwest::Client, lanes: Arc<Semaphore>, delivery: Delivery) {
+async fn deliver(shared: Arc<Shared>, http: reqwest::Client, lane: Arc<Semaphore>, delivery: Delivery) {
     // The semaphore is never closed; if it were, sending without a permit would do no harm.
-    let _permit = lanes.acquire().await;
+    let _permit = lane.acquire().await;
     let mut request = http.post(&delivery.url).timeout(TIME_OUT).body(delivery.body);
     for (name, value) in delivery.headers {
         request = request.header(name, value);

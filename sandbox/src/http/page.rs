@@ -36,6 +36,8 @@ struct Order {
     email: Option<String>,
     cancel_url: Option<String>,
     takes_codes: bool,
+    /// Nothing is collected, so no card is asked for.
+    free: bool,
 }
 
 #[derive(Template)]
@@ -58,6 +60,13 @@ struct BankPage {
 struct ClosedPage {
     title: &'static str,
     message: String,
+    /// Where the buyer came from.
+    back: Option<Back>,
+}
+
+struct Back {
+    seller: String,
+    url: String,
 }
 
 /// What the buyer typed.
@@ -92,7 +101,7 @@ impl Typed {
 }
 
 #[derive(Deserialize)]
-pub(crate) struct Back {
+pub(crate) struct Return {
     /// Set after the bank refused the buyer.
     refused: Option<String>,
 }
@@ -100,7 +109,7 @@ pub(crate) struct Back {
 pub(crate) async fn show(
     State(shared): Account,
     Path(session): Path<String>,
-    Query(back): Query<Back>,
+    Query(back): Query<Return>,
 ) -> Response {
     const REFUSED: &str = "We are unable to authenticate your payment method. Please choose a different payment \
                            method and try again.";
@@ -136,7 +145,7 @@ pub(crate) async fn open_link(
         Ok(session) => see_other(&format!("../checkout/{session}")),
         Err(error) => {
             let status = if error == LinkClosed::Unknown { StatusCode::NOT_FOUND } else { StatusCode::GONE };
-            html(status, &ClosedPage { title: "Nothing to pay here", message: error.to_string() })
+            html(status, &ClosedPage::new("Nothing to pay here", error.to_string()))
         }
     })
 }
@@ -144,8 +153,8 @@ pub(crate) async fn open_link(
 /// Where a buyer ends whom the link sends nowhere else.
 pub(crate) async fn paid(State(shared): Account, Path(session): Path<String>) -> Response {
     shared.with(|sandbox, _| match sandbox.confirmation(&session) {
-        Some(message) => html(StatusCode::OK, &ClosedPage { title: "Paid", message }),
-        None => closed(&PayError::NoSuchSession),
+        Some(message) => html(StatusCode::OK, &ClosedPage::new("Paid", message)),
+        None => closed(sandbox, &session, &PayError::NoSuchSession),
     })
 }
 
@@ -164,7 +173,7 @@ pub(crate) async fn show_bank(State(shared): Account, Path(session): Path<String
         sandbox.tick(cx);
         match order(sandbox, &session) {
             Ok(order) => html(StatusCode::OK, &BankPage { order }),
-            Err(error) => closed(&error),
+            Err(error) => closed(sandbox, &session, &error),
         }
     })
 }
@@ -201,26 +210,39 @@ fn next_page(
         }
         Ok(PayOutcome::Declined { message, .. }) => pay_page(sandbox, session, typed, Some(message)),
         Err(error @ PayError::UnknownCard) => pay_page(sandbox, session, typed, Some(error.to_string())),
-        Err(error) => closed(&error),
+        Err(error) => closed(sandbox, session, &error),
     }
 }
 
 fn pay_page(sandbox: &Sandbox, session: &str, typed: Typed, error: Option<String>) -> Response {
     let order = match order(sandbox, session) {
         Ok(order) => order,
-        Err(error) => return closed(&error),
+        Err(error) => return closed(sandbox, session, &error),
     };
     let status = if error.is_some() { StatusCode::PAYMENT_REQUIRED } else { StatusCode::OK };
     html(status, &PayPage { order, typed, error, cards: &CARDS })
 }
 
-fn closed(error: &PayError) -> Response {
-    let status = match error {
-        PayError::NoSuchSession => StatusCode::NOT_FOUND,
-        PayError::NotOpen(_) => StatusCode::GONE,
+/// There is nothing to pay any more. Who has paid and comes once more, by a second click or the button "back", goes on
+/// to where the first click led.
+fn closed(sandbox: &Sandbox, id: &str, error: &PayError) -> Response {
+    let session = sandbox.session(id).ok();
+    let status = match (error, session) {
+        (PayError::NotOpen("complete"), Some(session)) => return see_other(&session.redirect()),
+        (PayError::NotOpen(_), _) => StatusCode::GONE,
+        (PayError::NoSuchSession, _) => StatusCode::NOT_FOUND,
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     };
-    html(status, &ClosedPage { title: "Nothing to pay here", message: error.to_string() })
+    let page = ClosedPage::new("Nothing to pay here", error.to_string());
+    let seller = sandbox.settings.seller.clone();
+    let back = session.and_then(|session| session.cancel_url.clone()).map(|url| Back { seller, url });
+    html(status, &ClosedPage { back, ..page })
+}
+
+impl ClosedPage {
+    fn new(title: &'static str, message: String) -> Self {
+        ClosedPage { title, message, back: None }
+    }
 }
 
 fn see_other(to: &str) -> Response {
@@ -264,6 +286,7 @@ fn order(sandbox: &Sandbox, id: &str) -> Result<Order, PayError> {
         total: money(totals.total),
         email: session.customer_email.clone().or_else(of_customer),
         cancel_url: session.cancel_url.clone(),
+        free: session.costs_nothing(),
         takes_codes: session.shown.get("allow_promotion_codes") == Some(&true.into()),
     })
 }

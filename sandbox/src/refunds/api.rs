@@ -21,7 +21,7 @@ impl Sandbox {
         call: &Call,
     ) -> Result<Value, ApiError> {
         params.only(&["metadata"])?;
-        let metadata = params.metadata("metadata")?;
+        let metadata = params.metadata_change("metadata")?;
         let refund = self.refunds.get_mut(id).ok_or_else(|| no_such_refund(id))?;
         let before = refund.to_json();
         merge(&mut refund.metadata, metadata)?;

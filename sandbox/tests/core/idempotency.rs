@@ -84,3 +84,15 @@ fn a_key_whose_request_still_runs_is_409() {
     assert_eq!(header(&busy, "Stripe-Should-Retry"), Some("true"));
     stage.good(&create());
 }
+
+#[test]
+fn a_key_is_in_use_until_a_slow_answer_was_given() {
+    let mut stage = Stage::new();
+    stage.stripe.inject(Fault::new(Trouble::Slow { seconds: 10 }).times(1));
+    let first = stage.good(&create());
+    stage.wait(9);
+    let busy = stage.send(&create());
+    assert_eq!((busy.status, &busy.body["error"]["code"]), (409, &"idempotency_key_in_use".into()));
+    stage.wait(1);
+    assert_eq!(stage.good(&create()), first);
+}

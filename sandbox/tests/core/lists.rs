@@ -97,3 +97,13 @@ fn every_list_is_bounded_by_time_and_shows_what_is_asked_for() {
         }
     }
 }
+
+#[test]
+fn the_last_and_the_first_second_there_is_bound_a_list_of_nothing() {
+    let mut stage = Stage::new();
+    stage.post("/v1/customers", "name=Ann");
+    for range in ["gt=9223372036854775807", "lt=-9223372036854775808"] {
+        let (name, value) = range.split_once('=').unwrap();
+        assert!(ids(&stage.get(&format!("/v1/customers?created[{name}]={value}"))).is_empty(), "{range}");
+    }
+}

@@ -86,3 +86,89 @@ fn two_currencies_do_not_mix() {
                 &line_items[1][price_data][product_data][name]=Cup&line_items[1][quantity]=1";
     assert_eq!(refusal(&format!("{BASKET}{more}")).1, "line_items[1][price]");
 }
+
+#[test]
+fn a_request_deeper_than_any_object_is_refused_and_the_account_lives_on() {
+    let mut stage = Stage::new();
+    let deep = format!("metadata{}=1", "[a]".repeat(100_000));
+    assert_eq!(stage.refused(&ApiRequest::post("/v1/customers", &deep)).0, 400);
+    let id = stage.session();
+    stage.pay(&id, crate::GOOD_CARD);
+    let path = |steps: usize| vec!["payment_intent.latest_charge"; steps].join(".");
+    let (status, error) =
+        stage.refused(&ApiRequest::get(&format!("/v1/checkout/sessions/{id}?expand[]={}", path(10_000))));
+    assert_eq!((status, &error["param"]), (400, &"expand".into()));
+    stage.get(&format!("/v1/checkout/sessions/{id}?expand[]={}", path(2)));
+}
+
+#[test]
+fn a_setting_that_is_only_shown_is_refused_when_it_is_wrong_and_has_its_type_when_it_is_right() {
+    for (wrong, param) in [
+        ("locale=xx", "locale"),
+        ("submit_type=12", "submit_type"),
+        ("allow_promotion_codes=maybe", "allow_promotion_codes"),
+        ("billing_address_collection=7", "billing_address_collection"),
+        ("phone_number_collection[enabled]=5", "phone_number_collection[enabled]"),
+        ("custom_text[colour][message]=a", "custom_text[colour]"),
+        ("custom_text[submit]=a", "custom_text[submit]"),
+        (
+            "shipping_address_collection[allowed_countries][0]=XX",
+            "shipping_address_collection[allowed_countries]",
+        ),
+        ("shipping_address_collection[colour]=1", "shipping_address_collection[colour]"),
+        ("tax_id_collection[required]=never", "tax_id_collection[enabled]"),
+    ] {
+        assert_eq!(refusal(&format!("{BASKET}&{wrong}")).1, param, "{wrong}");
+    }
+    let mut stage = Stage::new();
+    let id = stage.session_with(
+        "&custom_text[submit][message]=42&custom_text[after_submit]=\
+        &phone_number_collection[enabled]=True&excluded_payment_method_types[0]=alipay",
+    );
+    let session = stage.get(&format!("/v1/checkout/sessions/{id}"));
+    assert_eq!(session["custom_text"]["submit"]["message"], "42");
+    assert_eq!(session["custom_text"]["after_submit"], serde_json::Value::Null);
+    assert_eq!(session["phone_number_collection"]["enabled"], true);
+    assert_eq!(session["excluded_payment_method_types"][0], "alipay");
+}
+
+#[test]
+fn an_address_that_leads_nowhere_or_somewhere_bad_is_refused() {
+    let elsewhere = |url: &str| BASKET.replace("https://shop.test/thanks?s={CHECKOUT_SESSION_ID}", url);
+    for url in
+        ["nonsense", "javascript:alert(1)", "https://", "https:///x", "https://shop.test/%0d%0aX-Evil:1"]
+    {
+        assert_eq!(refusal(&elsewhere(url)), says("url_invalid", "success_url"), "{url}");
+        let cancel = format!("{BASKET}&cancel_url={url}");
+        assert_eq!(refusal(&cancel), says("url_invalid", "cancel_url"), "{url}");
+    }
+}
+
+#[test]
+fn an_email_and_a_reference_have_their_shape() {
+    for email in ["notmail", "@b.c", "a@", "a@b@c", "a b@c.d"] {
+        let form = format!("{BASKET}&customer_email={email}");
+        assert_eq!(refusal(&form), says("email_invalid", "customer_email"), "{email}");
+    }
+    let long = "r".repeat(201);
+    assert_eq!(refusal(&format!("{BASKET}&client_reference_id={long}")).1, "client_reference_id");
+    Stage::new().session_with(&format!("&client_reference_id={}", "é".repeat(200)));
+}
+
+#[test]
+fn metadata_sent_empty_is_cleared_and_metadata_not_sent_stays() {
+    let mut stage = Stage::new();
+    let session = format!("/v1/checkout/sessions/{}", stage.session_with("&metadata[a]=1&metadata[b]="));
+    let customer = stage.post("/v1/customers", "metadata[a]=1&metadata[b]=");
+    let customer = format!("/v1/customers/{}", customer["id"].as_str().unwrap());
+    for path in [session, customer] {
+        assert_eq!(
+            stage.get(&path)["metadata"],
+            serde_json::json!({ "a": "1" }),
+            "an empty value sets no key"
+        );
+        stage.post(&path, "");
+        assert_eq!(stage.post(&path, "metadata[c]=2")["metadata"], serde_json::json!({ "a": "1", "c": "2" }));
+        assert_eq!(stage.post(&path, "metadata=")["metadata"], serde_json::json!({}));
+    }
+}
