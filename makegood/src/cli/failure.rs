@@ -38,7 +38,7 @@ impl Failure {
     }
 
     /// The same, with what the code's page says to do where nothing better is known: a server answers so, too.
-    fn or_as_its_page_says(self) -> Self {
+    pub(super) fn or_as_its_page_says(self) -> Self {
         match ErrorPage::find(&self.code) {
             Some(page) if self.fix.is_empty() => self.fix(page.next),
             _ => self,

@@ -84,7 +84,8 @@ fn parse(words: Vec<String>, color: Color) -> Result<ArgMatches, Failure> {
     tree::command().color(color).try_get_matches_from(words).map_err(|error| {
         let is_help = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
         if as_json && !is_help {
-            return Failure::usage(error.to_string().trim().trim_start_matches("error: "));
+            let detail = error.to_string();
+            return Failure::usage(detail.trim().trim_start_matches("error: ")).or_as_its_page_says();
         }
         // Nobody reading is no reason to fail.
         error.print().ok();

@@ -180,7 +180,7 @@ pub const PAGES: &[ErrorPage] = &[
         404,
         "Not found",
         "Nothing of this kind has this id here.",
-        "Check the id, and that it belongs to this environment: `makegood orders list`.",
+        "Check the id, and that it belongs to this environment; `makegood find ID` looks for it among all kinds.",
     ),
     page(
         "no_such_route",
