@@ -6,7 +6,7 @@ use kernel::{Currency, Error, Refusal, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::catalog::Offer;
+use crate::catalog::{Offer, ProductKind};
 use crate::customers::is_email;
 use crate::ids::{ProfileId, profile_schema};
 use crate::orders::{Amounts, Line};
@@ -97,8 +97,13 @@ impl Basket {
     ) -> Result<(Vec<Line>, Amounts)> {
         let mut lines = Vec::with_capacity(self.items.len());
         let mut subtotal: i64 = 0;
-        for item in &self.items {
+        for (at, item) in self.items.iter().enumerate() {
             let offer = offers.get(&item.product).ok_or_else(|| not_on_offer(&item.product, currency))?;
+            if offer.product.kind == ProductKind::Course && item.quantity > 1 {
+                let why =
+                    format!("{} times a course; it is one right of one buyer, so expected 1", item.quantity);
+                return Err(Error::invalid(format!("/items/{at}/quantity"), why));
+            }
             subtotal = offer
                 .price
                 .unit_amount

@@ -40,9 +40,15 @@ pub async fn open(seam: &Seam, order: OrderId) -> Result<Started> {
 }
 
 async fn open_in(seam: &Seam, order: OrderId, turn: Turn) -> Result<Started> {
-    let found =
-        seam.db.read("checkout.find", move |tx| Ok((store::find(tx, order)?, is_pending(tx, order)?)));
-    let (checkout, pending) = found.await?;
+    let look = move |tx: &mut Tx<'_>| Ok((store::find(tx, order)?, is_pending(tx, order)?));
+    let (checkout, pending) = match turn {
+        Turn::First => seam.db.read("checkout.find", look).await?,
+        Turn::Later => {
+            let cx = seam.cx();
+            let ask = move |tx: &mut Tx<'_>| store::asked_again(tx, &cx, order).and_then(|()| look(tx));
+            seam.db.write("checkout.again", ask).await.safe_to_repeat()?
+        }
+    };
     let checkout = checkout.ok_or_else(|| Error::not_found("checkout", order))?;
     match checkout.state {
         CheckoutState::Failed | CheckoutState::Closed => Err(over(order).into()),
@@ -68,16 +74,13 @@ async fn ask(seam: &Seam, checkout: &Checkout, turn: Turn) -> Result<Started> {
             Err(Error::Unknown(format!("Stripe's answer for order {order} was lost: {why}")))
         }
         // Nothing was carried out, now or before.
-        Err(error) if turn == Turn::First => {
-            fail(seam, order).await?;
-            Err(match error {
-                CallError::NotSent(_) | CallError::Unanswered(_) | CallError::RateLimited { .. } => {
-                    tracing::warn!(%order, %error, "no page could be had; the order was given up");
-                    unreachable().into()
-                }
-                error => error.into(),
-            })
-        }
+        Err(error) if turn == Turn::First && fail(seam, order, turn).await? => Err(match error {
+            CallError::NotSent(_) | CallError::Unanswered(_) | CallError::RateLimited { .. } => {
+                tracing::warn!(%order, %error, "no page could be had; the order was given up");
+                unreachable().into()
+            }
+            error => error.into(),
+        }),
         // Not executed: a later attempt, by this buyer or by the job, may succeed.
         Err(CallError::NotSent(why) | CallError::Unanswered(why)) => {
             Err(Error::Busy(format!("Stripe cannot be reached: {why}")))
@@ -86,7 +89,7 @@ async fn ask(seam: &Seam, checkout: &Checkout, turn: Turn) -> Result<Started> {
         // Nor is it said what became of an earlier attempt: a page may be there, so nothing is given back before its end.
         Err(CallError::Key(fault)) => Err(Error::Refused(fault.into())),
         Err(error) => {
-            fail(seam, order).await?;
+            fail(seam, order, Turn::Later).await?;
             Err(error.into())
         }
     }
@@ -125,19 +128,22 @@ fn unreachable() -> Refusal {
     Refusal::new("stripe_unreachable", why).fix("try again in a moment")
 }
 
-/// A failure at Stripe releases everything, unless somebody has got a page meanwhile.
-async fn fail(seam: &Seam, order: OrderId) -> Result<()> {
+/// A failure at Stripe releases everything; says whether it did. It does not where somebody has got a page meanwhile, nor in
+/// the first turn where another has asked beside it: what becomes of that is not known.
+async fn fail(seam: &Seam, order: OrderId, turn: Turn) -> Result<bool> {
     let cx = seam.cx();
-    seam.db
-        .write("checkout.fail", move |tx| match store::failed(tx, &cx, order)? {
-            true => {
-                let by = Actor::system("checkout");
-                orders::cancel::cancel(tx, &cx, order, CancelReason::CheckoutFailed, &by)
-            }
-            false => Ok(()),
-        })
-        .await
-        .safe_to_repeat()
+    let give_up = move |tx: &mut Tx<'_>| {
+        let failed = match turn {
+            Turn::First => store::failed_at_once(tx, &cx, order)?,
+            Turn::Later => store::failed(tx, &cx, order)?,
+        };
+        if failed {
+            let by = Actor::system("checkout");
+            orders::cancel::cancel(tx, &cx, order, CancelReason::CheckoutFailed, &by)?;
+        }
+        Ok(failed)
+    };
+    seam.db.write("checkout.fail", give_up).await.safe_to_repeat()
 }
 
 fn started(checkout: &Checkout) -> Result<Started> {

@@ -121,10 +121,33 @@ pub(super) fn set_state(tx: &mut Tx<'_>, cx: &Cx, order: OrderId, state: Checkou
     Ok(())
 }
 
+/// Notes that Stripe is asked once more for a page that is not here yet: whoever asked first is not alone any more.
+pub(super) fn asked_again(tx: &mut Tx<'_>, cx: &Cx, order: OrderId) -> Result<()> {
+    let sql = format!(
+        "SELECT created_at FROM checkouts WHERE order_id = $1 AND state = 'creating'{}",
+        tx.dialect().for_update()
+    );
+    let Some(row) = tx.query_opt(&sql, &[order.into()])? else { return Ok(()) };
+    // Later than its beginning, whatever our clock says.
+    let at = cx.now.max(row.get::<Timestamp>("created_at")? + Duration::from_micros(1));
+    tx.execute("UPDATE checkouts SET updated_at = $1 WHERE order_id = $2", &[at.into(), order.into()])
+        .map(drop)
+}
+
 /// No page could be had; false when it has ended otherwise meanwhile.
 pub(super) fn failed(tx: &mut Tx<'_>, cx: &Cx, order: OrderId) -> Result<bool> {
     let changed = tx.execute(
         "UPDATE checkouts SET state = 'failed', updated_at = $1 WHERE order_id = $2 AND state = 'creating'",
+        &[cx.now.into(), order.into()],
+    )?;
+    Ok(changed == 1)
+}
+
+/// The same for whoever has asked first; false as well when somebody has asked beside them.
+pub(super) fn failed_at_once(tx: &mut Tx<'_>, cx: &Cx, order: OrderId) -> Result<bool> {
+    let changed = tx.execute(
+        "UPDATE checkouts SET state = 'failed', updated_at = $1
+         WHERE order_id = $2 AND state = 'creating' AND updated_at = created_at",
         &[cx.now.into(), order.into()],
     )?;
     Ok(changed == 1)

@@ -62,6 +62,9 @@ pub struct PriceEntry {
     pub stripe_price_id: Option<String>,
 }
 
+/// Stripe takes amounts of at most eight digits (https://docs.stripe.com/currencies).
+const MOST_MINOR_UNITS: i64 = 99_999_999;
+
 impl CatalogFile {
     /// Reads the text of a file.
     ///
@@ -75,11 +78,14 @@ impl CatalogFile {
 
     /// Says what makes no sense.
     pub fn check(&self) -> Result<()> {
-        let (mut ids, mut at_stripe) = (BTreeSet::new(), BTreeMap::new());
+        let (mut ids, mut at_stripe, mut stocks) = (BTreeSet::new(), BTreeMap::new(), BTreeMap::new());
         for (at, product) in self.products.iter().enumerate() {
             let wrong = |field: &str, why: String| Err(Error::invalid(format!("/product/{at}/{field}"), why));
             if !is_slug(&product.id) || !ids.insert(&product.id) {
                 return wrong("id", format!("`{}`: expected a new id of a-z, 0-9 and -", product.id));
+            }
+            if product.name.trim().is_empty() {
+                return wrong("name", format!("{} has none; buyers read it on Stripe's page", product.id));
             }
             if (product.kind == ProductKind::Physical) != product.sku.is_some() {
                 return wrong("sku", "a physical product has one, a course or a download has none".into());
@@ -87,12 +93,21 @@ impl CatalogFile {
             if product.stock < 0 {
                 return wrong("stock", format!("{} pieces; expected 0 or more", product.stock));
             }
+            if let Some(sku) = &product.sku {
+                let (other, pieces) = *stocks.entry(sku).or_insert((&product.id, product.stock));
+                if pieces != product.stock {
+                    let why = format!("{} pieces of {sku}, of which {other} says {pieces}", product.stock);
+                    return wrong("stock", why);
+                }
+            }
             let currencies: BTreeSet<_> = product.prices.iter().map(|price| price.currency).collect();
             if product.prices.is_empty() || currencies.len() != product.prices.len() {
                 return wrong("price", "expected one price for each currency, at least one".into());
             }
-            if let Some(price) = product.prices.iter().find(|price| price.amount < 0) {
-                return wrong("price", format!("{} minor units; expected 0 or more", price.amount));
+            let takes = 0..=MOST_MINOR_UNITS;
+            if let Some(price) = product.prices.iter().find(|price| !takes.contains(&price.amount)) {
+                let why = format!("{} minor units; expected 0 to {MOST_MINOR_UNITS}", price.amount);
+                return wrong("price", why);
             }
             for price in &product.prices {
                 let Some(id) = &price.stripe_price_id else { continue };
@@ -135,5 +150,38 @@ impl ProductEntry {
             unit_amount: price.amount,
             stripe_price_id: price.stripe_price_id.clone(),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CUP: &str = "[[product]]\nid = \"cup\"\nkind = \"physical\"\nname = \"A cup\"\nsku = \"S\"\nstock = 1\n\
+                       [[product.price]]\ncurrency = \"usd\"\namount = 500\n";
+
+    fn refused(text: &str) -> String {
+        CatalogFile::parse(text).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn what_stripe_would_refuse_is_refused_in_the_file() {
+        assert!(CatalogFile::parse(CUP).is_ok());
+        let dear = refused(&CUP.replace("500", "100000000"));
+        assert!(dear.contains("/product/0/price") && dear.contains("expected 0 to 99999999"), "{dear}");
+        let nameless = refused(&CUP.replace("A cup", "  "));
+        assert!(nameless.contains("/product/0/name") && nameless.contains("cup has none"), "{nameless}");
+    }
+
+    /// Two products may be one thing on the shelf, and there are so many pieces of it.
+    #[test]
+    fn two_products_of_one_stock_agree_on_its_pieces() {
+        let other = CUP.replace("id = \"cup\"", "id = \"gift\"");
+        assert!(CatalogFile::parse(&format!("{CUP}{other}")).is_ok());
+        let more = refused(&format!("{CUP}{}", other.replace("stock = 1", "stock = 5")));
+        assert!(
+            more.contains("/product/1/stock") && more.contains("5 pieces of S, of which cup says 1"),
+            "{more}"
+        );
     }
 }

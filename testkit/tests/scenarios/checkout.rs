@@ -16,6 +16,8 @@ testkit::on_both_engines! {
             (vec![("mug", 0)], "invalid_input"),
             (vec![("mug", -1)], "invalid_input"),
             (vec![("mug", 1), ("mug", 2)], "invalid_input"),
+            // One right of one buyer, which would be paid for three times.
+            (vec![("rust-course", 3)], "invalid_input"),
             (vec![("unicorn", 1)], "not_on_offer"),
             (vec![("mug", 6)], "out_of_stock"),
         ] {
