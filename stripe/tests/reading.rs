@@ -215,6 +215,17 @@ fn the_type_of_an_intents_event_is_folded_in() {
 }
 
 #[test]
+fn an_intent_that_has_received_nothing_and_has_not_succeeded_is_no_payment() {
+    let kind = "payment_intent.succeeded";
+    let with = |status: &str, sum: i64| {
+        intent(&changed(OLD_INTENT, kind, json!({ "status": status, "amount_received": sum }))).received
+    };
+    assert_eq!(with("processing", 0), None);
+    assert_eq!(with("processing", 900), Some(900));
+    assert_eq!(with("succeeded", 0), Some(0));
+}
+
+#[test]
 fn the_type_of_a_sessions_event_is_folded_in() {
     let waiting = json!({"payment_status": "unpaid", "status": "complete"});
     let of =
