@@ -5,6 +5,9 @@ use serde_json::{Map, Value};
 
 use crate::event::Excerpt;
 
+/// More than Stripe ever moves, and so little that thousands of such amounts add up without overflow.
+const MOST: i64 = 1_000_000_000_000_000;
+
 /// A field that a fact needs is absent, or is not what it should be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{of}: `{field}` is {seen}; expected {expected}")]
@@ -66,18 +69,21 @@ impl<'a> Fields<'a> {
         self.owned(name).or_else(|| self.inside(name)?.owned("id"))
     }
 
-    /// Whole minor units that must be there. A fraction is not rounded: it is not Stripe's money.
+    /// Whole minor units that must be there. A fraction is not rounded: it is not Stripe's money. Nor is what is below nothing
+    /// or beyond all measure.
     pub(crate) fn amount(&self, name: &str) -> Result<i64, MissingField> {
-        self.optional_amount(name)?.ok_or_else(|| self.missing(name, "whole minor units"))
+        self.optional_amount(name)?.ok_or_else(|| self.missing(name, "whole minor units, 0 to 10^15"))
     }
 
     /// Whole minor units that may be absent or null, but nothing else.
     pub(crate) fn optional_amount(&self, name: &str) -> Result<Option<i64>, MissingField> {
         match self.map.get(name) {
             None | Some(Value::Null) => Ok(None),
-            Some(value) => {
-                value.as_i64().map(Some).ok_or_else(|| self.missing(name, "whole minor units or null"))
-            }
+            Some(value) => value
+                .as_i64()
+                .filter(|amount| (0..=MOST).contains(amount))
+                .map(Some)
+                .ok_or_else(|| self.missing(name, "whole minor units, 0 to 10^15, or null")),
         }
     }
 

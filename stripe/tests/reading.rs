@@ -188,6 +188,22 @@ fn a_failed_attempt_is_a_failure_though_the_status_went_back() {
 }
 
 #[test]
+fn an_amount_below_nothing_or_beyond_all_measure_is_unreadable_and_named() {
+    for amount in [-1, -4900, 1_000_000_000_000_001, i64::MAX, i64::MIN] {
+        let total = json!({ "amount_total": amount });
+        let error = reading(&changed(NEW_SESSION, "checkout.session.completed", total)).unwrap_err();
+        assert_eq!((error.field.as_str(), error.seen), ("data.object.amount_total", amount.to_string()));
+        for part in ["amount_discount", "amount_tax", "amount_shipping"] {
+            let totals = json!({ "total_details": { part: amount } });
+            let error = reading(&changed(NEW_SESSION, "checkout.session.completed", totals)).unwrap_err();
+            assert_eq!(error.field, format!("data.object.total_details.{part}"));
+        }
+    }
+    let most = json!({ "amount_total": 1_000_000_000_000_000_i64 });
+    assert!(reading(&changed(NEW_SESSION, "checkout.session.completed", most)).is_ok());
+}
+
+#[test]
 fn the_type_of_an_intents_event_is_folded_in() {
     let processing = changed(FAILED_INTENT, "payment_intent.processing", json!({"status": "processing"}));
     assert!(intent(&processing).processing);
@@ -196,6 +212,17 @@ fn the_type_of_an_intents_event_is_folded_in() {
     assert_eq!(intent(&canceled).canceled, text("abandoned"));
     let unsaid = changed(FAILED_INTENT, "payment_intent.canceled", json!({"status": "canceled"}));
     assert_eq!(intent(&unsaid).canceled, text(""));
+}
+
+#[test]
+fn an_intent_that_has_received_nothing_and_has_not_succeeded_is_no_payment() {
+    let kind = "payment_intent.succeeded";
+    let with = |status: &str, sum: i64| {
+        intent(&changed(OLD_INTENT, kind, json!({ "status": status, "amount_received": sum }))).received
+    };
+    assert_eq!(with("processing", 0), None);
+    assert_eq!(with("processing", 900), Some(900));
+    assert_eq!(with("succeeded", 0), Some(0));
 }
 
 #[test]

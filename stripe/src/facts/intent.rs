@@ -78,7 +78,8 @@ impl IntentFact {
 pub(super) fn read(fields: &Fields<'_>, news: News) -> Result<IntentFact, MissingField> {
     let status = fields.needed_text("status", "the intent's status")?;
     let received = if status == "succeeded" || news == News::IntentSucceeded {
-        Some(fields.amount("amount_received")?)
+        // The type alone does not make a payment out of an intent that has received nothing.
+        Some(fields.amount("amount_received")?).filter(|sum| *sum > 0 || status == "succeeded")
     } else {
         None
     };
