@@ -196,7 +196,7 @@ fn stands(of: &Situation<'_>, alone: bool) -> Option<Step> {
             Some(Step { then: "; the order then goes on by itself.", ..step })
         }
         State::Paid { waits_for: WaitsFor::Breakdown } => {
-            Some("The checkout session has to be seen; the job checkout.sync fetches it.".into())
+            Some("How the checkout session ended has to be seen; the job checkout.sync asks Stripe.".into())
         }
         State::Paid { waits_for: WaitsFor::Review } if order.holding_review().is_none() => {
             Some(Step::by("Its review is cleared; settle it:", Remedy::settle(order.id)))
