@@ -152,6 +152,7 @@ testkit::on_both_engines! {
         world.operate("orders.cancel", serde_json::json!({ "order": order })).await.unwrap();
         let refused = shop::checkout::open(&world.shop, order).await.unwrap_err();
         assert_eq!(refused.code(), "checkout_over");
+        assert_eq!(world.account().sessions().count(), 0, "Stripe is not even asked");
         world.close().await;
     }
 

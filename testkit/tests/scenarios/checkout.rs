@@ -64,6 +64,28 @@ testkit::on_both_engines! {
         world.close().await;
     }
 
+    /// Stripe keeps a page for half an hour at least; a shop that sets stock aside for less ends the page itself.
+    async fn a_reservation_that_is_shorter_than_stripes_shortest_page_is_sold_or_ends_in_its_own_time(test: TestDb) {
+        let world = World::open(test).await;
+        let reservation = Duration::from_secs(10 * 60);
+        let settings = shop::Settings { reservation, ..world.shop.settings.clone() };
+        let (db, stripe) = (world.shop.db.clone(), world.stripe.clone());
+        let brief = shop::Shop::new(db, stripe, settings, world.clock.clone(), kernel::Seeded::new(11));
+        let sold = brief.starter.start(&brief, basket(&[("mug", 1)])).await.unwrap();
+        let left = brief.starter.start(&brief, basket(&[("mug", 2)])).await.unwrap();
+        world.advance(reservation - Duration::from_secs(60));
+        world.pay(&sold, "4242424242424242");
+        world.settle().await;
+        assert_eq!(world.order(sold.order).await.state.status(), "confirmed");
+        assert_eq!(world.account().session_facts(&left.session).unwrap().status, "open");
+        world.advance(Duration::from_secs(60));
+        world.settle().await;
+        assert_eq!(world.account().session_facts(&left.session).unwrap().status, "expired", "long before its own end");
+        assert_eq!(world.order(left.order).await.state.status(), "cancelled");
+        assert_eq!(world.stock("MUG").await, (4, 4));
+        world.close().await;
+    }
+
     /// The session is ended at Stripe before the stock goes back, so that nobody pays for what another got.
     async fn a_missed_expiry_is_healed_by_ending_the_session_at_stripe(test: TestDb) {
         let world = World::open(test).await;
@@ -85,6 +107,7 @@ testkit::on_both_engines! {
         assert_eq!(error.code(), "stripe_refused", "{error}");
         assert_eq!(world.count("SELECT COUNT(*) FROM orders WHERE status = 'cancelled'").await, 1);
         assert_eq!(world.stock("MUG").await, (5, 5));
+        assert_eq!(world.count("SELECT COUNT(*) FROM checkouts WHERE state = 'failed'").await, 1);
         world.close().await;
     }
 
