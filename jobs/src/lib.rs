@@ -10,7 +10,7 @@ use db::{Migration, Tx};
 use kernel::{Cx, Duration, Id, Kind, Result, Timestamp};
 
 pub use store::{
-    Counts, claim, counts, discard, enqueue, failed_by_kind, find, finish, is_due, is_queued, list,
+    Counts, claim, counts, discard, enqueue, failed_by_kind, find, finish, hurry, is_due, is_queued, list,
     oldest_due, put_back, retry_failed, withdraw,
 };
 

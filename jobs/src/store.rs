@@ -111,9 +111,13 @@ pub fn put_back(
     let status = if given_up { "failed" } else { "queued" };
     // Waiting without a failure does not use up an attempt.
     let attempts = if error.is_some() { job.attempts } else { job.attempts - 1 };
-    tx.execute(
+    let held = if planted(Defect::NoFencing) { "$7 > 0" } else { "fence = $7" };
+    let sql = format!(
         "UPDATE jobs SET status = $1, run_at = $2, last_error = $3, attempts = $4, updated_at = $5
-         WHERE id = $6 AND fence = $7",
+         WHERE id = $6 AND {held}"
+    );
+    tx.execute(
+        &sql,
         &[
             status.into(),
             at.into(),
@@ -146,6 +150,16 @@ pub fn retry_failed(tx: &mut Tx<'_>, cx: &Cx, id: JobId) -> Result<()> {
     )?;
     tx.wake(TOPIC);
     if changed == 1 { Ok(()) } else { Err(Error::not_found("failed job", id)) }
+}
+
+/// A person says: do not wait for its time. Whoever has it in hands at this moment finds that it is its own no more.
+pub fn hurry(tx: &mut Tx<'_>, cx: &Cx, id: JobId) -> Result<()> {
+    let changed = tx.execute(
+        "UPDATE jobs SET run_at = $1, fence = fence + 1, updated_at = $1 WHERE id = $2 AND status = 'queued'",
+        &[cx.now.into(), id.into()],
+    )?;
+    tx.wake(TOPIC);
+    if changed == 1 { Ok(()) } else { Err(Error::not_found("queued job", id)) }
 }
 
 /// A person says: this failed job is not needed any more.

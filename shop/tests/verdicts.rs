@@ -241,6 +241,8 @@ fn everything_known() -> Vec<(&'static str, Vec<Fact>)> {
             vec![paid_session("cs_1", PRICE), paid_intent("pi_1", PRICE), charge(true)]
         }),
         ("nothing was to pay", vec![free_session()]),
+        ("nothing is to pay, the session is open", vec![free_session_that_is(SessionStatus::Open)]),
+        ("nothing was to pay, the session expired", vec![free_session_that_is(SessionStatus::Expired)]),
         ("an attempt failed, the next one paid", {
             vec![failed_intent(), paid_intent("pi_1", PRICE), paid_session("cs_1", PRICE)]
         }),
@@ -341,7 +343,13 @@ fn failed_debit() -> Fact {
 
 /// What Stripe says when the order, too, expects nothing; here it expects 15.00.
 fn free_session() -> Fact {
-    let free = SessionFact { payment: SessionPayment::NothingToPay, total: Some(0), ..paid("cs_1", 0) };
+    free_session_that_is(SessionStatus::Complete)
+}
+
+/// Stripe says that nothing is to pay from the beginning; that the buyer came through, only a complete session says.
+fn free_session_that_is(status: SessionStatus) -> Fact {
+    let free =
+        SessionFact { status, payment: SessionPayment::NothingToPay, total: Some(0), ..paid("cs_1", 0) };
     Fact::Session(SessionFact { payment_intent: None, ..free })
 }
 

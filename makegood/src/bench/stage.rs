@@ -97,8 +97,11 @@ impl Stage {
             let size = AT_ONCE.min(count - all.len());
             let placed = (0..size).map(|at| self.shop.starter.place(&self.shop, basket(product(at))));
             let placed = try_join_all(placed).await?;
-            let some: Vec<Waiting> =
-                placed.into_iter().enumerate().map(|(at, order)| self.waiting(product(at), order)).collect();
+            let some: Vec<Waiting> = placed
+                .into_iter()
+                .enumerate()
+                .map(|(at, placed)| self.waiting(product(at), placed.order))
+                .collect();
             self.record_sessions(&some).await?;
             all.extend(some);
         }

@@ -4,7 +4,7 @@ use axum::http::StatusCode;
 use kernel::Error;
 use ops::Role;
 use serde_json::{Map, Value, json};
-use shop::checkout::{Basket, Started};
+use shop::checkout::{Basket, Placed, Started};
 use shop::ids::OrderId;
 
 use super::admin;
@@ -79,24 +79,21 @@ async fn start(
     left: Option<Value>,
 ) -> Result<(StatusCode, Value), Error> {
     let shop = &call.app.shop;
-    let mut placed_now = false;
-    let order = match left.as_ref().and_then(|left| left["order"].as_str()) {
-        Some(order) => order.parse().map_err(|e| Error::Bug(Box::new(e) as _))?,
+    let placed: Placed = match left.as_ref().and_then(|left| left["order"].as_str()) {
+        Some(order) => order.parse::<OrderId>().map_err(|e| Error::Bug(Box::new(e) as _))?.into(),
         None => {
-            let order: OrderId = shop.starter.place(shop, basket).await?;
-            placed_now = true;
+            let placed = shop.starter.place(shop, basket).await?;
+            let order = placed.order;
             if let Err(problem) = ticket.note(call, json!({ "order": order })).await {
                 tracing::warn!(%order, detail = problem.detail, "the key of a checkout could not be noted");
             }
-            order
+            placed
         }
     };
-    let opened = match placed_now {
-        true => shop::checkout::open_first(shop, order).await,
-        false => shop::checkout::open(shop, order).await,
-    };
+    let (order, is_new) = (placed.order, placed.is_new());
+    let opened = shop::checkout::open(shop, placed).await;
     // Of an order that was given up nothing is left to go on with.
-    if placed_now
+    if is_new
         && let Err(Error::Refused(_)) = &opened
         && let Err(problem) = ticket.note(call, json!({})).await
     {

@@ -43,14 +43,21 @@ pub(super) async fn ready(call: Call) -> Answer {
     Ok(json(status, &answer))
 }
 
-/// What is switched on, without the reasons: anyone may ask this. What cannot be read is said to be off, as it counts.
+/// What is switched on, without the reasons: anyone may ask this. What cannot be read is not known, and counts as off.
 async fn switches(app: &App) -> serde_json::Value {
     let read = tokio::time::timeout(PATIENCE, app.shop.db.read("switches", shop::switches::all)).await;
-    let known = read.ok().and_then(Result::ok).unwrap_or_default();
+    let known = read.ok().and_then(Result::ok);
     let word = |switch: Switch| {
-        let on = known.iter().any(|position| position.name == switch && position.is_on);
         let configured = switch != Switch::Downloads || app.config.downloads_enabled;
-        (switch.as_str().to_owned(), json!(if on && configured { "on" } else { "off" }))
+        let is_on =
+            known.as_ref().map(|all| all.iter().any(|position| position.name == switch && position.is_on));
+        let word = match is_on {
+            _ if !configured => "off",
+            Some(true) => "on",
+            Some(false) => "off",
+            None => "unknown",
+        };
+        (switch.as_str().to_owned(), json!(word))
     };
     Switch::ALL.into_iter().map(word).collect::<serde_json::Map<_, _>>().into()
 }

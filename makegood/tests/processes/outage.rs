@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
 use testkit::databases::{Server, runtime};
 
 use crate::books;
@@ -54,6 +55,9 @@ async fn is_honest_about_it(stage: &Stage, node: &Node, first: u64) {
         sent += 1;
     }
     assert!(sent > 0);
+    let told: Value =
+        stage.http.get(format!("{}/readyz", node.url)).send().await.unwrap().json().await.unwrap();
+    assert_eq!(told["switches"]["checkout"], "unknown", "{told}");
 }
 
 async fn ready_again(node: &Node) -> Duration {

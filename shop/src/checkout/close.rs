@@ -7,10 +7,11 @@ use serde_json::Value;
 use stripe::checkout::{expire_session, retrieve_session_with_payment};
 use stripe::{Asked, Call, CallError, SessionStatus};
 
+use super::open::{Turn, fail};
 use super::{Checkout, CheckoutState, store};
 use crate::fetch;
 use crate::ids::OrderId;
-use crate::orders::{self, CancelReason, Learned, Order, State, WaitsFor};
+use crate::orders::{self, Learned, Order, State, WaitsFor};
 use crate::seam::Seam;
 
 /// After a session's own end Stripe's clock and ours may still differ by this much.
@@ -47,29 +48,22 @@ pub async fn close(seam: &Seam, order: OrderId) -> Result<Closing> {
 /// The money is there; Stripe has nothing to add about this session.
 async fn settled(seam: &Seam, order: OrderId) -> Result<Closing> {
     let cx = seam.cx();
-    seam.db
-        .write("checkout.settled", move |tx| store::set_state(tx, &cx, order, CheckoutState::Closed))
-        .await
-        .safe_to_repeat()?;
+    seam.db.write("checkout.settled", move |tx| store::closed(tx, &cx, order)).await.safe_to_repeat()?;
     Ok(Closing::Done)
 }
 
 /// Nobody knows whether Stripe made a session. If it did, that session ends by itself at `expires_at`; until then the
 /// stock stays set aside.
 pub(super) async fn never_opened(seam: &Seam, checkout: &Checkout) -> Result<Closing> {
-    let (cx, order) = (seam.cx(), checkout.order);
-    let safe_from = surely_over(checkout);
-    if cx.now < safe_from {
+    let (now, safe_from) = (seam.cx().now, surely_over(checkout));
+    if now < safe_from {
         return Ok(Closing::At(safe_from));
     }
-    seam.db
-        .write("checkout.give_up", move |tx| {
-            store::set_state(tx, &cx, order, CheckoutState::Failed)?;
-            orders::cancel::cancel(tx, &cx, order, CancelReason::CheckoutFailed, &Actor::system("checkout"))
-        })
-        .await
-        .safe_to_repeat()?;
-    Ok(Closing::Done)
+    match fail(seam, checkout.order, Turn::Later).await? {
+        true => Ok(Closing::Done),
+        // A page came meanwhile: it is to be ended.
+        false => Ok(Closing::At(now + CLOCKS)),
+    }
 }
 
 /// From when on nobody can pay at a session, if Stripe made one.
@@ -150,7 +144,7 @@ pub(super) async fn learn(
                 proof.facts.iter().map(|fact| Learned { order, fact: fact.clone(), cause: cause.clone() });
             orders::learn(tx, &cx, learned.collect())?;
             if page == Page::IsOver {
-                store::set_state(tx, &cx, order, CheckoutState::Closed)?;
+                store::closed(tx, &cx, order)?;
             }
             Ok(())
         })

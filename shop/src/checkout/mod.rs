@@ -16,7 +16,7 @@ pub mod tasks;
 pub use basket::{Basket, Item};
 pub use cleanup::{Cleaned, Foreseen, clean_up, foresee};
 pub use close::{close, sync};
-pub use open::{open, open_first};
+pub use open::{Placed, open};
 pub use stale::Pace;
 pub use start::{Started, Starter};
 pub use store::{Checkout, CheckoutState, find};

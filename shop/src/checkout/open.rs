@@ -12,34 +12,49 @@ use crate::ids::OrderId;
 use crate::orders::{self, CancelReason, State};
 use crate::seam::Seam;
 
-/// Whether somebody may have asked for this order's page before.
+/// Whether somebody may have asked for an order's page before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Turn {
+pub(super) enum Turn {
     /// Nobody has.
     First,
     /// Somebody may have, and what became of that is not known.
     Later,
 }
 
-/// Opens the checkout of an order that was placed just now. Whoever placed it asks so, once.
-///
-/// # Errors
-/// Whatever keeps Stripe from making a page: everything is released then, because nothing was carried out. Only with
-/// `Unknown`, when the answer was lost, a page may be there: nothing is released, and a job asks again with the same key.
-pub async fn open_first(seam: &Seam, order: OrderId) -> Result<Started> {
-    open_in(seam, order, Turn::First).await
+/// An order that waits for its page. Whoever has placed it has the first turn, once; every other, by its id, has a later one.
+#[derive(Debug)]
+pub struct Placed {
+    /// Which order.
+    pub order: OrderId,
+    turn: Turn,
+}
+
+impl Placed {
+    /// Just now.
+    pub(super) fn now(order: OrderId) -> Self {
+        Placed { order, turn: Turn::First }
+    }
+
+    /// Whether it was placed just now, so that nobody else can have asked for its page.
+    pub fn is_new(&self) -> bool {
+        self.turn == Turn::First
+    }
+}
+
+impl From<OrderId> for Placed {
+    fn from(order: OrderId) -> Self {
+        Placed { order, turn: Turn::Later }
+    }
 }
 
 /// Opens the checkout of an order, or says where it was opened. May be called any number of times.
 ///
 /// # Errors
-/// Refused when Stripe refuses: everything is released then, save when it is about our key. `Unknown` when the answer was lost,
-/// `Busy` when Stripe cannot be reached: nothing is released, and a job asks again with the same key.
-pub async fn open(seam: &Seam, order: OrderId) -> Result<Started> {
-    open_in(seam, order, Turn::Later).await
-}
-
-async fn open_in(seam: &Seam, order: OrderId, turn: Turn) -> Result<Started> {
+/// In the first turn whatever keeps Stripe from making a page: everything is released then, because nothing was carried out.
+/// Later, refused when Stripe refuses: everything is released, save when it is about our key; and `Busy` when Stripe cannot be
+/// reached: a job asks again with the same key, as it does after `Unknown`, when the answer was lost.
+pub async fn open(seam: &Seam, placed: impl Into<Placed>) -> Result<Started> {
+    let Placed { order, turn } = placed.into();
     let look = move |tx: &mut Tx<'_>| Ok((store::find(tx, order)?, is_pending(tx, order)?));
     let (checkout, pending) = match turn {
         Turn::First => seam.db.read("checkout.find", look).await?,
@@ -130,13 +145,10 @@ fn unreachable() -> Refusal {
 
 /// A failure at Stripe releases everything; says whether it did. It does not where somebody has got a page meanwhile, nor in
 /// the first turn where another has asked beside it: what becomes of that is not known.
-async fn fail(seam: &Seam, order: OrderId, turn: Turn) -> Result<bool> {
+pub(super) async fn fail(seam: &Seam, order: OrderId, turn: Turn) -> Result<bool> {
     let cx = seam.cx();
     let give_up = move |tx: &mut Tx<'_>| {
-        let failed = match turn {
-            Turn::First => store::failed_at_once(tx, &cx, order)?,
-            Turn::Later => store::failed(tx, &cx, order)?,
-        };
+        let failed = store::failed(tx, &cx, order, turn)?;
         if failed {
             let by = Actor::system("checkout");
             orders::cancel::cancel(tx, &cx, order, CancelReason::CheckoutFailed, &by)?;

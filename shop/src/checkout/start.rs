@@ -9,7 +9,7 @@ use ops::Actor;
 use ops::audit::{self, Entry};
 
 use super::store::{self, NewCheckout};
-use super::{Basket, open_first};
+use super::{Basket, Placed, open};
 use crate::catalog::{self, Offer};
 use crate::ids::OrderId;
 use crate::inventory::{self, Reserved, Want};
@@ -68,12 +68,12 @@ impl Starter {
     /// Invalid baskets, products not on offer, stock that ran out, Stripe refusing or not reached; and `Unknown` when Stripe's answer
     /// was lost: the order stays and a job asks again with the same key.
     pub async fn start(&self, seam: &Seam, basket: Basket) -> Result<Started> {
-        let order = self.place(seam, basket).await?;
-        open_first(seam, order).await
+        let placed = self.place(seam, basket).await?;
+        open(seam, placed).await
     }
 
     /// The first half of [`Starter::start`]: everything but Stripe.
-    pub async fn place(&self, seam: &Seam, basket: Basket) -> Result<OrderId> {
+    pub async fn place(&self, seam: &Seam, basket: Basket) -> Result<Placed> {
         basket.check()?;
         let cx = seam.cx();
         let order: OrderId = cx.id();
@@ -83,7 +83,7 @@ impl Starter {
         let ask = Ask { cx, order, basket, currency, expires_at, session_ends };
         // Repeating would make a second order; the first, if it was written, ends with its reservation.
         self.batch.submit(ask).await.must_be_looked_up()??;
-        Ok(order)
+        Ok(Placed::now(order))
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use db::{Row, Tx, Value};
 use kernel::{Cx, Duration, Error, Result, Timestamp};
 
+use super::open::Turn;
 use crate::ids::OrderId;
 
 /// Where a checkout stands.
@@ -21,14 +22,6 @@ pub enum CheckoutState {
 }
 
 impl CheckoutState {
-    fn as_str(self) -> &'static str {
-        match self {
-            CheckoutState::Creating => "creating",
-            CheckoutState::Open => "open",
-            CheckoutState::Failed => "failed",
-            CheckoutState::Closed => "closed",
-        }
-    }
     fn parse(text: &str) -> Result<Self> {
         match text {
             "creating" => Ok(CheckoutState::Creating),
@@ -113,12 +106,10 @@ pub(super) fn opened(
     Ok(changed == 1)
 }
 
-pub(super) fn set_state(tx: &mut Tx<'_>, cx: &Cx, order: OrderId, state: CheckoutState) -> Result<()> {
-    tx.execute(
-        "UPDATE checkouts SET state = $1, updated_at = $2 WHERE order_id = $3",
-        &[state.as_str().into(), cx.now.into(), order.into()],
-    )?;
-    Ok(())
+/// It is over, however it ended.
+pub(super) fn closed(tx: &mut Tx<'_>, cx: &Cx, order: OrderId) -> Result<()> {
+    let sql = "UPDATE checkouts SET state = 'closed', updated_at = $1 WHERE order_id = $2";
+    tx.execute(sql, &[cx.now.into(), order.into()]).map(drop)
 }
 
 /// Notes that Stripe is asked once more for a page that is not here yet: whoever asked first is not alone any more.
@@ -134,23 +125,16 @@ pub(super) fn asked_again(tx: &mut Tx<'_>, cx: &Cx, order: OrderId) -> Result<()
         .map(drop)
 }
 
-/// No page could be had; false when it has ended otherwise meanwhile.
-pub(super) fn failed(tx: &mut Tx<'_>, cx: &Cx, order: OrderId) -> Result<bool> {
-    let changed = tx.execute(
-        "UPDATE checkouts SET state = 'failed', updated_at = $1 WHERE order_id = $2 AND state = 'creating'",
-        &[cx.now.into(), order.into()],
-    )?;
-    Ok(changed == 1)
-}
-
-/// The same for whoever has asked first; false as well when somebody has asked beside them.
-pub(super) fn failed_at_once(tx: &mut Tx<'_>, cx: &Cx, order: OrderId) -> Result<bool> {
-    let changed = tx.execute(
-        "UPDATE checkouts SET state = 'failed', updated_at = $1
-         WHERE order_id = $2 AND state = 'creating' AND updated_at = created_at",
-        &[cx.now.into(), order.into()],
-    )?;
-    Ok(changed == 1)
+/// No page could be had; false when it has ended otherwise meanwhile, and in the first turn when somebody has asked beside it.
+pub(super) fn failed(tx: &mut Tx<'_>, cx: &Cx, order: OrderId, turn: Turn) -> Result<bool> {
+    let alone = match turn {
+        Turn::First => " AND updated_at = created_at",
+        Turn::Later => "",
+    };
+    let sql = format!(
+        "UPDATE checkouts SET state = 'failed', updated_at = $1 WHERE order_id = $2 AND state = 'creating'{alone}"
+    );
+    Ok(tx.execute(&sql, &[cx.now.into(), order.into()])? == 1)
 }
 
 /// When Stripe was last asked about these orders.

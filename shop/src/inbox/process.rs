@@ -9,7 +9,7 @@ use kernel::planted::{Defect, planted};
 use kernel::{Cx, Duration, Error, Refusal, Result};
 use ops::Actor;
 use ops::audit::{self, Entry};
-use stripe::{Event, Fact, Proof, Reading, References, Target};
+use stripe::{Envelope, Event, Fact, NotAnEvent, Proof, Reading, References, Target};
 
 use super::event::{MAX_ATTEMPTS, MISSING_FIELD};
 use super::store::{self, Claimed, Ending};
@@ -125,7 +125,7 @@ fn with_object(told: Proof, seen: Proof) -> Proof {
 /// An event that nobody can read needs a person, as does one whose object our key may not read, so it is said aloud; a
 /// failed attempt was told when it was put back.
 fn tell(ending: &Ending) {
-    let unreadable = [MISSING_FIELD, "not_an_event", "nul_character"];
+    let unreadable = [MISSING_FIELD, "not_an_event"];
     if let (EventStatus::Error | EventStatus::Retry, Some((kind, why))) = (ending.status, &ending.error)
         && (unreadable.contains(kind) || kind.starts_with("stripe_") && *kind != UNREACHABLE)
     {
@@ -177,14 +177,6 @@ async fn put_back(seam: &Seam, claim: &Claimed, error: Error) -> Result<Ending> 
     Ok(ending)
 }
 
-/// Whether a text in this JSON holds the character NUL: an escape that is not itself escaped.
-fn holds_nul(payload: &str) -> bool {
-    payload.match_indices("\\u0000").any(|(at, _)| {
-        let slashes = payload[..at].bytes().rev().take_while(|byte| *byte == b'\\').count();
-        slashes % 2 == 0
-    })
-}
-
 /// An event that is held, and what it says.
 type Work = (Claimed, Read);
 
@@ -217,23 +209,29 @@ impl Read {
     }
 }
 
+/// Why nothing was done about an event.
+const NOT_HANDLED: &str = "type_not_handled";
+
 fn read(claim: &Claimed, livemode: bool) -> Read {
     let event = match Event::parse(claim.payload.as_bytes()) {
         Ok(event) => event,
-        Err(error) => return Read::Unreadable("not_an_event", error.to_string()),
+        Err(error) => return unread(claim, &error),
     };
     if event.livemode != livemode {
         return Read::Ignored(store::WRONG_LIVEMODE);
     }
     match stripe::read(&event) {
-        // PostgreSQL's jsonb cannot keep it, and no payment needs it.
-        Ok(Reading::Proof(_)) if holds_nul(&claim.payload) => Read::Unreadable(
-            "nul_character",
-            "the payload carries \\u0000, which cannot be stored as a fact".into(),
-        ),
         Ok(Reading::Proof(proof)) => Read::Proof(Box::new(proof)),
-        Ok(Reading::NotHandled) => Read::Ignored("type_not_handled"),
+        Ok(Reading::NotHandled) => Read::Ignored(NOT_HANDLED),
         Err(missing) => Read::Unreadable(MISSING_FIELD, missing.to_string()),
+    }
+}
+
+/// What is only kept need not be read: it may hold what no reader of JSON takes, like half a surrogate pair.
+fn unread(claim: &Claimed, error: &NotAnEvent) -> Read {
+    match Envelope::parse(claim.payload.as_bytes()) {
+        Ok(event) if !stripe::facts::handled().any(|kind| kind == event.kind) => Read::Ignored(NOT_HANDLED),
+        _ => Read::Unreadable("not_an_event", error.to_string()),
     }
 }
 

@@ -338,6 +338,52 @@ pub(super) struct Filter {
     pub(super) limit: i64,
 }
 
+/// Which events are to be processed again.
+#[derive(Debug, Clone)]
+pub(super) struct Matching {
+    pub(super) status: Option<EventStatus>,
+    pub(super) kind: Option<String>,
+    pub(super) since: Timestamp,
+    /// Those of the other mode are nobody's here.
+    pub(super) livemode: bool,
+}
+
+impl Matching {
+    /// The condition and its parameters.
+    fn condition(&self) -> (String, Vec<Value>) {
+        let mut params = vec![self.since.into(), self.livemode.into()];
+        let mut condition = "received_at >= $1 AND livemode = $2".to_owned();
+        let mut only = |column: &str, value: Value| {
+            params.push(value);
+            condition.push_str(&format!(" AND {column} = ${}", params.len()));
+        };
+        if let Some(status) = self.status {
+            only("status", status.as_str().into());
+        }
+        if let Some(kind) = &self.kind {
+            only("type", kind.into());
+        }
+        (condition, params)
+    }
+}
+
+pub(super) fn count_matching(tx: &mut Tx<'_>, wanted: &Matching) -> Result<u64> {
+    let (condition, params) = wanted.condition();
+    let all = tx.count(&format!("SELECT COUNT(*) FROM stripe_events WHERE {condition}"), &params)?;
+    Ok(all.unsigned_abs())
+}
+
+/// The first `most` of them, the oldest first.
+pub(super) fn matching(tx: &mut Tx<'_>, wanted: &Matching, most: u64) -> Result<Vec<StoredEvent>> {
+    let (condition, mut params) = wanted.condition();
+    params.push(i64::try_from(most).unwrap_or(i64::MAX).into());
+    let sql = format!(
+        "SELECT {COLUMNS} FROM stripe_events WHERE {condition} ORDER BY received_at, stripe_event_id LIMIT ${}",
+        params.len()
+    );
+    tx.query(&sql, &params)?.iter().map(read).collect()
+}
+
 pub(super) fn list(tx: &mut Tx<'_>, filter: &Filter) -> Result<Vec<StoredEvent>> {
     let mut params = vec![filter.limit.into()];
     let mut conditions = String::from("1 = 1");

@@ -1,16 +1,20 @@
 //! What operators may have done with Stripe's list of events.
 
+use std::collections::BTreeMap;
 use std::ops::Deref;
 
+use db::TxResult;
 use kernel::{Error, Result, Timestamp, moment_before};
-use ops::{By, Changing, Done, Effect, Progress, Risk, Role, Running, Task};
+use ops::audit::{self, Entry};
+use ops::{By, Changing, Done, Effect, Operation, Progress, Risk, Role, Running, Task};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::backfill::{Wanted, backfill};
 use super::gaps::{Gap, Gaps, gaps};
-use super::process;
+use super::ops::Replay;
+use super::{EventStatus, process, store};
 use crate::seam::Seam;
 
 /// Fetch from Stripe's list of events what no webhook has brought, and process it
@@ -85,6 +89,119 @@ impl<C: Deref<Target = Seam> + Send + Sync + 'static> Task<C> for FindGaps {
             let found = gaps(seam, from, progress).await?;
             Ok(told(found, from, seam.now(), &self.since))
         })
+    }
+}
+
+/// At most so many events in one run, so that whoever begins one can watch it end.
+const MOST: u64 = 500;
+
+/// Process all stored events again that match; what is already right does not change
+#[derive(Debug, Clone, clap::Args, Serialize, Deserialize, JsonSchema)]
+pub struct ReplayMatching {
+    /// Only received, processed, ignored, retry, error or unmatched ones
+    #[arg(long)]
+    #[serde(default)]
+    pub status: Option<String>,
+    /// Only of this type, like checkout.session.completed
+    #[arg(long = "type")]
+    #[serde(default, rename = "type")]
+    pub kind: Option<String>,
+    /// Only those that came since then, like 24h, 7d or 2026-11-01
+    #[arg(long, value_name = "MOMENT", default_value = "24h")]
+    #[serde(default = "a_day")]
+    pub since: String,
+    /// At most so many (1 to 500), the oldest first
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=MOST))]
+    #[serde(default = "a_hundred")]
+    #[schemars(range(min = 1, max = MOST))]
+    pub most: u64,
+    /// Only list what would be processed again
+    #[arg(long)]
+    #[serde(default)]
+    pub preview: bool,
+}
+
+fn a_hundred() -> u64 {
+    100
+}
+
+impl ReplayMatching {
+    fn matching(&self, seam: &Seam) -> Result<store::Matching> {
+        let known = |status: &String| {
+            EventStatus::parse(status)
+                .map_err(|_| Error::invalid("status", format!("`{status}` is no status of an event")))
+        };
+        if !(1..=MOST).contains(&self.most) {
+            return Err(Error::invalid("most", format!("{}; expected 1 to {MOST}", self.most)));
+        }
+        Ok(store::Matching {
+            status: self.status.as_ref().map(known).transpose()?,
+            kind: self.kind.clone(),
+            since: since(seam, &self.since)?,
+            livemode: seam.settings.livemode,
+        })
+    }
+}
+
+impl<C: Deref<Target = Seam> + Send + Sync + 'static> Task<C> for ReplayMatching {
+    const NAME: &'static str = "events.replay-matching";
+    const SUBJECT: Option<&'static str> = None;
+    const COLUMNS: &'static [&'static str] = &["id", "type", "status", "order_id", "received_at"];
+    const ROLE: Role = Role::Viewer;
+    const EFFECT: Effect =
+        Effect::Either(Changing { audit: "events_replayed", risk: Risk::Changes, role: Role::Operator });
+
+    fn changes(&self) -> bool {
+        !self.preview
+    }
+
+    fn preview(self) -> Option<Self> {
+        Some(ReplayMatching { preview: true, ..self })
+    }
+
+    fn run<'a>(&'a self, on: &'a C, by: &'a By, progress: &'a dyn Progress) -> Running<'a> {
+        Box::pin(async move {
+            let seam: &Seam = on;
+            let (wanted, most) = (self.matching(seam)?, self.most);
+            let found = seam
+                .db
+                .read("events.matching", move |tx| {
+                    Ok((store::count_matching(tx, &wanted)?, store::matching(tx, &wanted, most)?))
+                })
+                .await?;
+            let (matching, events) = found;
+            if self.preview {
+                let mut listed = Done::list(crate::view::objects("stripe_event", events)?);
+                listed.answer["matching"] = matching.into();
+                return Ok(listed);
+            }
+            let (of, mut ended) = (events.len() as u64, BTreeMap::<&str, u64>::new());
+            for (done, event) in events.into_iter().enumerate() {
+                progress.at(done as u64, Some(of), "events are processed again");
+                *ended.entry(replay_one(seam, event.id, by).await?).or_default() += 1;
+            }
+            let left = matching.saturating_sub(of);
+            Ok(Done::new(json!({ "object": "replay", "replayed": of, "left": left, "ended": ended })))
+        })
+    }
+}
+
+/// Each by itself, with its own entry in the audit log: who cuts the run off loses nothing, and one that fails stops no other.
+async fn replay_one(seam: &Seam, id: String, by: &By) -> Result<&'static str> {
+    let (cx, by, livemode) = (seam.cx(), by.clone(), seam.settings.livemode);
+    let again = seam.db.write("events.replay", move |tx| {
+        let event = super::replay(tx, &cx, &id, livemode)?;
+        let entry = Entry::new(Replay::AUDIT, by.actor.clone(), "event", &id).because(by.reason.as_deref());
+        audit::record(tx, &cx, vec![Entry { order_id: event.order_id.map(|order| order.uuid()), ..entry }])?;
+        Ok(event.status.as_str())
+    });
+    match again.await.safe_to_repeat() {
+        Ok(status) => Ok(status),
+        Err(error @ (Error::Busy(_) | Error::Unknown(_))) => Err(error),
+        Err(error) => {
+            tracing::warn!(%error, "an event cannot be processed again");
+            Ok("failed")
+        }
     }
 }
 

@@ -229,6 +229,29 @@ impl View for ListStock {
     }
 }
 
+/// Compare every stock with its books: the count with its ledger, what is set aside with its reservations
+#[derive(Debug, clap::Args, Serialize, Deserialize, JsonSchema)]
+pub struct AuditStock {
+    #[command(flatten)]
+    #[serde(flatten)]
+    #[allow(missing_docs)]
+    pub page: Page,
+}
+
+impl View for AuditStock {
+    const NAME: &'static str = "inventory.audit";
+    const SUBJECT: Option<&'static str> = None;
+    const COLUMNS: &'static [&'static str] =
+        &["sku", "stock_count", "ledger_sum", "reserved_count", "reservations_sum", "agrees"];
+
+    fn read(&self, tx: &mut Tx<'_>, _: &Cx) -> Result<serde_json::Value> {
+        let is_there = |sku: &str| Ok(store::level(tx, sku)?.is_some());
+        let after = crate::view::after_text(&self.page, "stock", is_there)?.unwrap_or_default();
+        let rows = store::books(tx, after, self.page.fetch())?;
+        Ok(page("/api/v1/admin/inventory/audit", &self.page, crate::view::objects("stock_audit", rows)?))
+    }
+}
+
 /// List reservations, the newest first
 #[derive(Debug, clap::Args, Serialize, Deserialize, JsonSchema)]
 pub struct ListReservations {

@@ -1,6 +1,6 @@
 //! Gives stock back when an order ends without being paid, and keeps it while a payment is being decided.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use db::Tx;
 use kernel::planted::{Defect, planted};
@@ -21,20 +21,23 @@ pub enum Release {
 
 /// Gives back everything that is set aside for these orders, and returns what was taken out for them by a ledger
 /// entry. What was given back before stays given back.
-pub fn release(tx: &mut Tx<'_>, cx: &Cx, orders: &[OrderId], why: Release) -> Result<()> {
+pub fn release(tx: &mut Tx<'_>, cx: &Cx, orders: &[(OrderId, Release)]) -> Result<()> {
     if orders.is_empty() || planted(Defect::StockNotReleased) {
         return Ok(());
     }
-    let to = match why {
-        Release::Ended => ReservationStatus::Released,
-        Release::TimedOut => ReservationStatus::Expired,
-    };
-    let held = store::lock_reservations(tx, orders)?;
-    let (live, rest): (Vec<_>, Vec<_>) =
-        held.into_iter().partition(|r| r.status == ReservationStatus::Reserved);
-    let taken: Vec<Reservation> =
-        rest.into_iter().filter(|r| r.status == ReservationStatus::Confirmed).collect();
-    give_back(tx, cx, &live, &taken, to)
+    let late: BTreeSet<OrderId> =
+        orders.iter().filter(|(_, why)| *why == Release::TimedOut).map(|(order, _)| *order).collect();
+    let ids: Vec<OrderId> = orders.iter().map(|(order, _)| *order).collect();
+    let mut back = GivenBack::default();
+    for held in store::lock_reservations(tx, &ids)? {
+        match held.status {
+            ReservationStatus::Reserved if late.contains(&held.order_id) => back.expired.push(held),
+            ReservationStatus::Reserved => back.let_go.push(held),
+            ReservationStatus::Confirmed => back.returned.push(held),
+            ReservationStatus::Released | ReservationStatus::Expired => {}
+        }
+    }
+    give_back(tx, cx, &back)
 }
 
 /// Gives back what one live reservation holds, and nothing else of its order.
@@ -46,7 +49,7 @@ pub fn release_one(tx: &mut Tx<'_>, cx: &Cx, id: ReservationId) -> Result<()> {
     let now = store::lock_reservations(tx, &[found.order_id])?.into_iter().find(|r| r.id == id);
     match now {
         Some(r) if r.status == ReservationStatus::Reserved => {
-            give_back(tx, cx, &[r], &[], ReservationStatus::Released)
+            give_back(tx, cx, &GivenBack { let_go: vec![r], ..GivenBack::default() })
         }
         Some(r) if r.status == ReservationStatus::Released => Ok(()),
         _ => Err(not_live(&found).into()),
@@ -59,29 +62,42 @@ pub(super) fn not_live(found: &Reservation) -> Refusal {
         .fix(format!("makegood orders confirm {}", found.order_id))
 }
 
-/// `live` was only set aside; `taken` was sold and comes back by a ledger entry. Whoever waits for the stock is told.
-fn give_back(
-    tx: &mut Tx<'_>,
-    cx: &Cx,
-    live: &[Reservation],
-    taken: &[Reservation],
-    to: ReservationStatus,
-) -> Result<()> {
+/// Reservations that end, by how.
+#[derive(Default)]
+struct GivenBack {
+    /// Only set aside, for an order that ended.
+    let_go: Vec<Reservation>,
+    /// Only set aside, and not paid in time.
+    expired: Vec<Reservation>,
+    /// Sold; comes back by a ledger entry.
+    returned: Vec<Reservation>,
+}
+
+/// Whoever waits for the stock is told.
+fn give_back(tx: &mut Tx<'_>, cx: &Cx, back: &GivenBack) -> Result<()> {
+    use ReservationStatus::{Confirmed, Expired, Released, Reserved};
     let mut steps: BTreeMap<String, (i64, i64)> = BTreeMap::new();
-    live.iter().for_each(|r| steps.entry(r.sku.clone()).or_default().1 -= r.quantity);
-    taken.iter().for_each(|r| steps.entry(r.sku.clone()).or_default().0 += r.quantity);
-    let ids = |all: &[Reservation]| all.iter().map(|r| r.id).collect::<Vec<ReservationId>>();
-    store::move_reservations(tx, cx.now, &ids(live), ReservationStatus::Reserved, to)?;
-    store::move_reservations(
-        tx,
-        cx.now,
-        &ids(taken),
-        ReservationStatus::Confirmed,
-        ReservationStatus::Released,
-    )?;
+    for (held, from, to) in [
+        (&back.let_go, Reserved, Released),
+        (&back.expired, Reserved, Expired),
+        (&back.returned, Confirmed, Released),
+    ] {
+        for r in held {
+            let (counted, reserved) = steps.entry(r.sku.clone()).or_default();
+            match from {
+                Confirmed => *counted += r.quantity,
+                _ => *reserved -= r.quantity,
+            }
+        }
+        let ids: Vec<ReservationId> = held.iter().map(|r| r.id).collect();
+        store::move_reservations(tx, cx.now, &ids, from, to)?;
+    }
     store::step(tx, cx.now, &steps)?;
-    let returns: Vec<(String, i64, &str, String)> =
-        taken.iter().map(|r| (r.sku.clone(), r.quantity, "return", r.id.uuid().to_string())).collect();
+    let returns: Vec<(String, i64, &str, String)> = back
+        .returned
+        .iter()
+        .map(|r| (r.sku.clone(), r.quantity, "return", r.id.uuid().to_string()))
+        .collect();
     store::write_ledger(tx, cx, &returns)?;
     announce(tx, cx, steps.keys().map(String::as_str))
 }

@@ -81,3 +81,20 @@ pub struct Level {
     /// Pieces that can be sold now.
     pub available: i64,
 }
+
+/// One stock beside what its books say of it.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub(super) struct Books {
+    /// Which stock.
+    pub(super) sku: String,
+    /// Pieces that exist, as counted here.
+    pub(super) stock_count: i64,
+    /// The same by the ledger.
+    pub(super) ledger_sum: i64,
+    /// Pieces set aside, as counted here.
+    pub(super) reserved_count: i64,
+    /// The same by the live reservations.
+    pub(super) reservations_sum: i64,
+    /// Whether both are equal.
+    pub(super) agrees: bool,
+}

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use db::{NewestFirst, Row, Tx, Value};
 use kernel::{Cx, Result, Timestamp};
 
+use super::reservation::Books;
 use super::{Level, Reservation, ReservationStatus};
 use crate::ids::{OrderId, ReservationId};
 
@@ -77,6 +78,33 @@ pub(super) fn levels(tx: &mut Tx<'_>, after: &str, limit: i64) -> Result<Vec<Lev
         &[after.into(), limit.into()],
     )?;
     rows.iter().map(read_level).collect()
+}
+
+/// Stocks beside what their books say.
+pub(super) fn books(tx: &mut Tx<'_>, after: &str, limit: i64) -> Result<Vec<Books>> {
+    let rows = tx.query(
+        "SELECT i.sku, i.stock_count, i.reserved_count,
+           (SELECT COALESCE(CAST(SUM(l.quantity_change) AS bigint), 0) FROM inventory_ledger l WHERE l.sku = i.sku) AS ledger,
+           (SELECT COALESCE(CAST(SUM(r.quantity) AS bigint), 0) FROM inventory_reservations r
+            WHERE r.sku = i.sku AND r.status = 'reserved') AS live
+         FROM inventory i WHERE i.sku > $1 ORDER BY i.sku LIMIT $2",
+        &[after.into(), limit.into()],
+    )?;
+    rows.iter()
+        .map(|row| {
+            let (stock_count, ledger_sum): (i64, i64) = (row.get("stock_count")?, row.get("ledger")?);
+            let (reserved_count, reservations_sum): (i64, i64) =
+                (row.get("reserved_count")?, row.get("live")?);
+            Ok(Books {
+                sku: row.get("sku")?,
+                stock_count,
+                ledger_sum,
+                reserved_count,
+                reservations_sum,
+                agrees: stock_count == ledger_sum && reserved_count == reservations_sum,
+            })
+        })
+        .collect()
 }
 
 pub(super) fn insert_sku(tx: &mut Tx<'_>, cx: &Cx, sku: &str) -> Result<bool> {

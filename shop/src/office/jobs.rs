@@ -2,7 +2,7 @@
 
 use db::{Row, Tx};
 use jobs::JobId;
-use kernel::{Cx, Error, Result};
+use kernel::{Cx, Error, Result, Timestamp};
 use ops::{By, Operation, Page, Plan, Proof, Risk, Role, RowJson, View, page};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -46,6 +46,47 @@ impl Operation for Retry {
     fn verify(&self, tx: &mut Tx<'_>, _: &Cx) -> Result<Vec<Proof>> {
         let now = status(tx, self.job)?;
         Ok(vec![Proof::new("the job is not failed", now != "failed", now)])
+    }
+    fn subject(&self) -> (&'static str, String) {
+        ("job", self.job.to_string())
+    }
+}
+
+/// Do a job that waits for its time at once
+#[derive(Debug, Clone, clap::Args, Serialize, Deserialize, JsonSchema)]
+pub struct RunNow {
+    /// Which job
+    #[schemars(schema_with = "job_schema")]
+    pub job: JobId,
+}
+
+impl Operation for RunNow {
+    const NAME: &'static str = "jobs.run";
+    const SUBJECT: Option<&'static str> = Some("job");
+    const AUDIT: &'static str = "job_hurried";
+    const RISK: Risk = Risk::Safe;
+    const ROLE: Role = Role::Operator;
+
+    fn plan(&self, tx: &mut Tx<'_>, cx: &Cx) -> Result<Plan> {
+        let now = status(tx, self.job)?;
+        let due = match jobs::find(tx, self.job)? {
+            Some(row) if row.get::<Timestamp>("run_at")? <= cx.now => "now".to_owned(),
+            Some(row) => row.get::<Timestamp>("run_at")?.to_string(),
+            None => "never".to_owned(),
+        };
+        Ok(Plan::default().guard("job_is_queued", now == "queued", format!("it is {now}")).change(
+            format!("job {} is due", self.job),
+            due,
+            "now",
+        ))
+    }
+    fn apply(&self, tx: &mut Tx<'_>, cx: &Cx, _: &By) -> Result<()> {
+        jobs::hurry(tx, cx, self.job)
+    }
+    fn verify(&self, tx: &mut Tx<'_>, cx: &Cx) -> Result<Vec<Proof>> {
+        let due = jobs::find(tx, self.job)?.map(|row| row.get::<Timestamp>("run_at")).transpose()?;
+        let seen = due.map_or("done".to_owned(), |at| at.to_string());
+        Ok(vec![Proof::new("the job is due or done", due.is_none_or(|at| at <= cx.now), seen)])
     }
     fn subject(&self) -> (&'static str, String) {
         ("job", self.job.to_string())

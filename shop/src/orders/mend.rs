@@ -60,7 +60,7 @@ pub fn mend(tx: &mut Tx<'_>, cx: &Cx, id: OrderId, cause: &Actor) -> Result<()> 
     }
     entitlements::follow_grants(tx, cx, id, cause)?;
     if stock_is_out(&order, &inventory::reservations_of(tx, id)?).is_some() {
-        inventory::release(tx, cx, &[id], Release::Ended)?;
+        inventory::release(tx, cx, &[(id, Release::Ended)])?;
     }
     let told = store::facts_of(tx, id)?;
     let unseen = told.iter().filter_map(|known| known.fact.provisional());

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::foresee::standing;
+use super::store::NewEntry;
 use super::{CancelReason, Dispute, Order, PaymentStatus, ReviewKind, State, store};
 use crate::ids::{OrderId, order_schema};
 
@@ -128,11 +129,17 @@ impl Operation for Ship {
         let order = found(tx, self.order)?;
         let review = order.open_review().map_or("none".to_owned(), |review| review.detail.clone());
         let shippable = matches!(order.state, State::Confirmed { .. }) || order.shipped.is_some();
-        Ok(Plan::default()
+        let plan = Plan::default()
             .guard("not_under_review", order.open_review().is_none(), review)
             .guard("order_is_confirmed", shippable, format!("it is {}", order.state.status()))
             .guard("money_is_ours", !money_may_go(&order), order.payment_status.as_str())
-            .change(format!("order {}", self.order), order.state.status(), "completed"))
+            .change(format!("order {}", self.order), order.state.status(), "completed");
+        // Who names no number takes none back.
+        let known = order.shipped.as_ref().map(|(_, tracking)| tracking.as_deref().unwrap_or("none"));
+        Ok(match (known, &self.tracking) {
+            (Some(known), Some(tracking)) => plan.change("tracking", known, tracking),
+            _ => plan,
+        })
     }
 
     fn apply(&self, tx: &mut Tx<'_>, cx: &Cx, by: &By) -> Result<()> {
@@ -142,9 +149,16 @@ impl Operation for Ship {
     fn verify(&self, tx: &mut Tx<'_>, _: &Cx) -> Result<Vec<Proof>> {
         let order = found(tx, self.order)?;
         let status = order.state.status();
+        let followed = order.shipped.as_ref().and_then(|(_, tracking)| tracking.as_deref());
+        let asked = self.tracking.as_deref();
         Ok(vec![
             Proof::new("the order is completed", status == "completed", status),
             Proof::new("it is marked as shipped", order.shipped.is_some(), status),
+            Proof::new(
+                "the parcel is followed as asked",
+                asked.is_none() || followed == asked,
+                followed.unwrap_or("not"),
+            ),
         ])
     }
 
@@ -154,6 +168,66 @@ impl Operation for Ship {
     fn order(&self, _: &mut Tx<'_>) -> Result<Option<uuid::Uuid>> {
         Ok(Some(self.order.uuid()))
     }
+}
+
+/// Write a note on an order's timeline, for whoever looks at it next
+#[derive(Debug, Clone, clap::Args, Serialize, Deserialize, JsonSchema)]
+pub struct Note {
+    /// Which order
+    #[schemars(schema_with = "order_schema")]
+    pub order: OrderId,
+    /// What is worth knowing: 1 to 1,000 characters
+    pub text: String,
+}
+
+/// A note is read beside everything else, so it is short.
+const LONGEST_NOTE: usize = 1_000;
+
+impl Operation for Note {
+    const NAME: &'static str = "orders.note";
+    const SUBJECT: Option<&'static str> = Some("order");
+    const AUDIT: &'static str = "order_noted";
+    const RISK: Risk = Risk::Safe;
+    const ROLE: Role = Role::Support;
+
+    fn plan(&self, tx: &mut Tx<'_>, _: &Cx) -> Result<Plan> {
+        let order = found(tx, self.order)?;
+        let length = self.text.chars().count();
+        if self.text.trim().is_empty() || length > LONGEST_NOTE {
+            return Err(Error::invalid(
+                "text",
+                format!("{length} characters; expected 1 to {LONGEST_NOTE}, not all blank"),
+            ));
+        }
+        let last = newest_note(tx, order.id)?.unwrap_or_else(|| "none".to_owned());
+        Ok(Plan::default().change(format!("the newest note on {}", order.id), last, self.text.as_str()))
+    }
+
+    fn apply(&self, tx: &mut Tx<'_>, cx: &Cx, by: &By) -> Result<()> {
+        let meta = serde_json::json!({ "text": self.text });
+        store::write_timeline(tx, cx, vec![NewEntry::new(self.order, NOTE, &by.actor, meta)])
+    }
+
+    fn verify(&self, tx: &mut Tx<'_>, _: &Cx) -> Result<Vec<Proof>> {
+        let last = newest_note(tx, self.order)?;
+        let stands = last.as_deref() == Some(self.text.as_str());
+        Ok(vec![Proof::new("the note stands on the timeline", stands, last.unwrap_or_default())])
+    }
+
+    fn subject(&self) -> (&'static str, String) {
+        ("order", self.order.to_string())
+    }
+    fn order(&self, _: &mut Tx<'_>) -> Result<Option<uuid::Uuid>> {
+        Ok(Some(self.order.uuid()))
+    }
+}
+
+/// What a note is called on the timeline.
+const NOTE: &str = "note";
+
+fn newest_note(tx: &mut Tx<'_>, order: OrderId) -> Result<Option<String>> {
+    let newest = super::timeline(tx, order)?.into_iter().rfind(|entry| entry.kind == NOTE);
+    Ok(newest.and_then(|note| note.meta["text"].as_str().map(str::to_owned)))
 }
 
 /// Flag an order for review: nothing is handed over until a person clears it

@@ -125,7 +125,7 @@ struct Effects {
     returns: Vec<(OrderId, Actor)>,
     suspensions: Vec<(OrderId, Actor)>,
     restores: Vec<(OrderId, Actor)>,
-    releases: Vec<OrderId>,
+    releases: Vec<(OrderId, Release)>,
     holds: Vec<OrderId>,
     reviews: Vec<(OrderId, ReviewKind, String)>,
     /// Flags that Stripe itself has cleared.
@@ -411,7 +411,7 @@ fn take_back(cx: &Cx, order: &mut Order, how: Returned, cause: &Actor, effects: 
     order.payment_status = payment_status(order, Some(how));
     order.webhook_processed_at = order.webhook_processed_at.or(Some(cx.now));
     if order.shipped.is_none() && !planted(Defect::StockNotReturned) {
-        effects.releases.push(order.id);
+        effects.releases.push((order.id, Release::Ended));
     }
     if !planted(Defect::RefundLeavesAccess) {
         effects.returns.push((order.id, cause.clone()));
@@ -451,7 +451,12 @@ fn cancel(cx: &Cx, order: &mut Order, reason: CancelReason, cause: &Actor, effec
     if matches!(reason, CancelReason::PaymentFailed | CancelReason::PaymentCanceled) {
         order.payment_status = PaymentStatus::Failed;
     }
-    effects.releases.push(order.id);
+    let why = match reason {
+        // A session that expires takes its payment along, and either may be heard of first.
+        CancelReason::SessionExpired | CancelReason::PaymentCanceled => Release::TimedOut,
+        CancelReason::PaymentFailed | CancelReason::CheckoutFailed | CancelReason::Operator => Release::Ended,
+    };
+    effects.releases.push((order.id, why));
     let meta = serde_json::json!({ "reason": reason });
     effects.timeline.push(NewEntry::new(order.id, "cancelled", cause, meta));
 }
@@ -473,7 +478,7 @@ fn flag(order: &mut Order, kind: ReviewKind, detail: String, cause: &Actor, effe
 }
 
 fn write(tx: &mut Tx<'_>, cx: &Cx, orders: &[Order], effects: Effects) -> Result<()> {
-    inventory::release(tx, cx, &effects.releases, Release::Ended)?;
+    inventory::release(tx, cx, &effects.releases)?;
     inventory::hold(tx, cx, &effects.holds)?;
     entitlements::hand_over(tx, cx, &effects.handovers)?;
     entitlements::hand_over_again(tx, cx, &effects.again)?;

@@ -8,7 +8,7 @@ use super::store::{self, NewEntry};
 use super::{PaymentStatus, State};
 use crate::ids::OrderId;
 
-/// Marks a confirmed order as shipped and completes it.
+/// Marks a confirmed order as shipped and completes it. For one that is shipped already, corrects how the parcel is followed.
 ///
 /// # Errors
 /// Refused while it is under review, while its money may go back, or when it is not confirmed.
@@ -26,6 +26,15 @@ pub fn ship(tx: &mut Tx<'_>, cx: &Cx, id: OrderId, tracking: Option<&str>, actor
         )
         .fix(format!("makegood orders explain {id}"))
         .into());
+    }
+    if matches!(order.state, State::Completed { .. })
+        && let Some((_, known)) = &mut order.shipped
+    {
+        let before = std::mem::replace(known, tracking.map(str::to_owned));
+        order.updated_at = cx.now;
+        store::save(tx, &[order])?;
+        let meta = serde_json::json!({ "tracking": tracking, "before": before });
+        return store::write_timeline(tx, cx, vec![NewEntry::new(id, "tracking_corrected", actor, meta)]);
     }
     let State::Confirmed { at } = order.state else {
         return Err(Refusal::new(

@@ -148,7 +148,7 @@ testkit::on_both_engines! {
     /// No page is asked for when the order was cancelled before.
     async fn a_cancelled_order_gets_no_page(test: TestDb) {
         let world = World::open(test).await;
-        let order = world.shop.starter.place(&world.shop, testkit::world::basket(&[("mug", 1)])).await.unwrap();
+        let order = world.shop.starter.place(&world.shop, testkit::world::basket(&[("mug", 1)])).await.unwrap().order;
         world.operate("orders.cancel", serde_json::json!({ "order": order })).await.unwrap();
         let refused = shop::checkout::open(&world.shop, order).await.unwrap_err();
         assert_eq!(refused.code(), "checkout_over");

@@ -61,6 +61,12 @@ testkit::on_both_engines! {
         let State::Cancelled { reason, .. } = world.order(started.order).await.state else { panic!("cancelled") };
         assert_eq!(reason, CancelReason::SessionExpired);
         assert_eq!(world.stock("MUG").await, (5, 5));
+        let late = "SELECT COUNT(*) FROM inventory_reservations WHERE status = 'expired'";
+        assert_eq!(world.count(late).await, 1, "nobody paid in time");
+        let refused = world.check_out(&[("mug", 1)]).await.unwrap();
+        let cancel = serde_json::json!({ "order": refused.order });
+        world.operate("orders.cancel", cancel).await.unwrap();
+        assert_eq!(world.count(late).await, 1, "that one was let go");
         world.close().await;
     }
 

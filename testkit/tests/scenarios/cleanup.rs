@@ -407,7 +407,7 @@ testkit::on_both_engines! {
     /// Nobody knows whether Stripe made a page: it is given up when such a page must be over.
     async fn a_page_that_perhaps_exists_is_waited_for(test: TestDb) {
         let world = World::open(test).await;
-        let order = world.shop.starter.place(&world.shop, testkit::world::basket(&[("mug", 1)])).await.unwrap();
+        let order = world.shop.starter.place(&world.shop, testkit::world::basket(&[("mug", 1)])).await.unwrap().order;
         let shop = impatient(&world, world.stripe.clone());
         world.advance(seconds(30 * MINUTE));
         assert_eq!(by_hand(&shop).await.unwrap(), cleaned(1, 0, 0, 1));

@@ -28,6 +28,34 @@ testkit::on_both_engines! {
         world.close().await;
     }
 
+    /// The first would stop PostgreSQL, the others every reader of JSON.
+    async fn what_stands_beside_the_needed_fields_stops_no_payment_and_nothing_that_is_only_kept(test: TestDb) {
+        let world = World::open(test).await;
+        for silent in ["checkout.session.completed", "payment_intent.succeeded", "charge.succeeded"] {
+            world.account().inject(Fault::new(Trouble::Drop).on_event(silent));
+        }
+        let started = world.check_out(&[("rust-course", 1)]).await.unwrap();
+        world.pay(&started, "4242424242424242");
+        let completed = |event: &&sandbox::Event| event.kind == "checkout.session.completed";
+        let told = world.account().events().iter().find(completed).unwrap().body().to_string();
+        assert!(told.contains(r#""metadata": {"#));
+        let paid = told.replace(r#""metadata": {"#, r#""metadata": {"note":"a\u0000b","#);
+        let kept = r#"{"id":"evt_kept","object":"event","type":"customer.created","created":1790000000,"livemode":false,"data":{"object":ODD}}"#;
+        let half = kept.replace("ODD", r#"{"id":"cus_1","name":"\ud800"}"#);
+        let huge = kept.replace("evt_kept", "evt_huge").replace("ODD", r#"{"id":"cus_1","balance":1e999}"#);
+        for payload in [paid, half, huge] {
+            let event = shop::inbox::Incoming::read(payload, "t=1,v1=ab", world.shop.now()).unwrap();
+            world.shop.receiver.receive(event).await.unwrap();
+        }
+        world.settle().await;
+        assert_eq!(world.count("SELECT COUNT(*) FROM stripe_events WHERE status = 'error'").await, 0);
+        for kept in ["evt_kept", "evt_huge"] {
+            assert_eq!(status_of(&world, kept).await, "ignored");
+        }
+        assert_eq!(world.order(started.order).await.state.status(), "completed");
+        world.close().await;
+    }
+
     async fn an_event_without_a_needed_field_is_an_error_that_names_it(test: TestDb) {
         let world = World::open(test).await;
         let broken = serde_json::json!({
@@ -41,6 +69,39 @@ testkit::on_both_engines! {
         assert_eq!(event["status"], "error");
         assert!(event["last_error"].as_str().unwrap().contains("currency"), "{event}");
         world.close_with(&["events_not_finalized"]).await;
+    }
+
+    /// Its own entry in the audit log for each, and nothing is done twice.
+    async fn events_that_match_are_processed_again_and_only_they(test: TestDb) {
+        let world = World::open(test).await;
+        for _ in 0..2 {
+            let started = world.check_out(&[("rust-course", 1)]).await.unwrap();
+            world.pay(&started, "4242424242424242");
+        }
+        world.settle().await;
+        let rows = |all: &serde_json::Value| all["data"].as_array().map_or(0, Vec::len);
+        let wanted = serde_json::json!({ "status": "processed", "type": "charge.succeeded", "preview": true });
+        let seen = world.task("events.replay-matching", wanted).await.unwrap().answer;
+        assert_eq!((rows(&seen), seen["matching"].as_u64()), (2, Some(2)), "{seen:#}");
+        let told = "SELECT COUNT(*) FROM audit_logs WHERE event_type = 'stripe_event_reprocessed'";
+        assert_eq!(world.count(told).await, 0, "it was only looked at");
+        let granted = "SELECT COUNT(*) FROM audit_logs WHERE event_type = 'entitlement_granted'";
+        let before = world.count(granted).await;
+        let wanted = serde_json::json!({ "type": "charge.succeeded", "most": 1 });
+        let done = world.task("events.replay-matching", wanted).await.unwrap().answer;
+        assert_eq!((done["replayed"].as_u64(), done["left"].as_u64()), (Some(1), Some(1)), "{done:#}");
+        assert_eq!(done["ended"]["processed"], 1, "{done:#}");
+        assert_eq!((world.count(told).await, world.count(granted).await), (1, before));
+        world.advance(Duration::from_secs(25 * 3600));
+        let late = world.task("events.replay-matching", serde_json::json!({})).await.unwrap().answer;
+        assert_eq!(late["replayed"], 0, "nothing came within the last day: {late:#}");
+        for (field, odd) in [("status", "bought"), ("since", "tomorrow"), ("most", "0")] {
+            let odd = odd.parse::<u64>().map_or(serde_json::json!(odd), |number| number.into());
+            let refused = world.task("events.replay-matching", serde_json::json!({ (field): odd })).await.unwrap_err();
+            assert_eq!(refused.code(), "invalid_input", "{field}: {refused}");
+        }
+        world.settle().await;
+        world.close().await;
     }
 
     /// What an operator has decided stands until somebody replays the event.

@@ -16,6 +16,12 @@ testkit::on_both_engines! {
         assert!(receipt.is_verified() && receipt.audit_id.is_some(), "{receipt:?}");
         assert_eq!(world.order(started.order).await.state.status(), "completed");
         assert_eq!(world.operate("orders.ship", ship).await.unwrap().status, ops::Status::Already);
+        let corrected = serde_json::json!({ "order": started.order, "tracking": "XY2" });
+        assert_eq!(world.operate("orders.ship", corrected).await.unwrap().status, ops::Status::Applied);
+        let silent = serde_json::json!({ "order": started.order });
+        assert_eq!(world.operate("orders.ship", silent).await.unwrap().status, ops::Status::Already);
+        let shipped = world.order(started.order).await.shipped;
+        assert_eq!(shipped.unwrap().1.as_deref(), Some("XY2"), "a corrected number is kept");
         world.close().await;
     }
 
@@ -100,6 +106,12 @@ testkit::on_both_engines! {
         world.shop.db.write("test", move |tx| tx.execute(by_hand, &[]).map(drop)).await.unwrap();
         let found: Vec<&str> = world.findings().await.iter().map(|found| found.check).collect();
         assert_eq!(found, ["stock_differs_from_ledger", "reserved_differs_from_reservations"]);
+        let books = world.view("inventory.audit", serde_json::json!({})).await.unwrap();
+        let differing: Vec<_> = books["data"].as_array().unwrap().iter().filter(|row| row["agrees"] == false).collect();
+        let expected = serde_json::json!({ "object": "stock_audit", "sku": "MUG", "stock_count": 8, "ledger_sum": 5,
+            "reserved_count": 1, "reservations_sum": 2, "agrees": false });
+        assert_eq!(differing, [&expected]);
+        assert!(books["data"].as_array().unwrap().len() > 1, "those that agree are there too: {books}");
         let adjusted = world.operate("inventory.adjust", serde_json::json!({ "sku": "MUG", "change": -3 })).await.unwrap();
         assert!(!adjusted.is_verified(), "{adjusted:?}");
         let recount = |pieces: i64| serde_json::json!({ "sku": "MUG", "pieces": pieces });
@@ -111,6 +123,36 @@ testkit::on_both_engines! {
         assert_eq!(again.status, ops::Status::Already, "{again:?}");
         let reason = "SELECT COUNT(*) FROM inventory_ledger WHERE reason = 'manual_correction'";
         assert_eq!(world.count(reason).await, 2, "each correction has its entry");
+        world.close().await;
+    }
+
+    async fn a_note_stands_on_the_timeline_under_the_name_of_who_wrote_it(test: TestDb) {
+        let world = World::open(test).await;
+        let started = world.check_out(&[("mug", 1)]).await.unwrap();
+        let note = |text: &str| serde_json::json!({ "order": started.order, "text": text });
+        assert!(world.operate("orders.note", note("rang, calls back")).await.unwrap().is_verified());
+        assert_eq!(world.operate("orders.note", note("rang, calls back")).await.unwrap().status, ops::Status::Already);
+        assert_eq!(world.operate("orders.note", note("has paid by now")).await.unwrap().status, ops::Status::Applied);
+        for empty in ["", "  \n", &"x".repeat(1_001)] {
+            assert_eq!(world.operate("orders.note", note(empty)).await.unwrap_err().code(), "invalid_input");
+        }
+        let notes: Vec<_> = world.timeline(started.order).await.into_iter().filter(|entry| entry.kind == "note").collect();
+        let told: Vec<_> = notes.iter().map(|entry| (entry.actor.as_str(), entry.meta["text"].as_str().unwrap())).collect();
+        assert_eq!(told, [("ada", "rang, calls back"), ("ada", "has paid by now")]);
+        world.close().await;
+    }
+
+    /// Whoever has it in hands at that moment does it too, and its end does not count.
+    async fn a_job_that_waits_for_its_time_is_done_at_once_when_a_person_says_so(test: TestDb) {
+        let world = World::open(test).await;
+        let started = world.check_out(&[("mug", 1)]).await.unwrap();
+        let jobs = world.view("jobs.list", serde_json::json!({})).await.unwrap();
+        let close = jobs["data"].as_array().unwrap().iter().find(|job| job["kind"] == "checkout.close").unwrap().clone();
+        assert!(world.operate("jobs.run", serde_json::json!({ "job": close["id"] })).await.unwrap().is_verified());
+        world.settle().await;
+        assert_eq!(world.order(started.order).await.state.status(), "cancelled", "its page was closed long before its time");
+        let gone = world.operate("jobs.run", serde_json::json!({ "job": close["id"] })).await.unwrap_err();
+        assert_eq!(gone.code(), "refused_by_guard", "{gone}");
         world.close().await;
     }
 

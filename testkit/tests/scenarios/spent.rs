@@ -122,6 +122,7 @@ testkit::on_both_engines! {
         spend!("findings.snooze", json!({ "finding": finding, "until": until }));
         spend!("findings.wake", json!({ "finding": finding }));
         spend!("orders.review.clear", json!({ "order": guests }));
+        spend!("orders.note", json!({ "order": guests, "text": "wants to be called first" }));
         spend!("orders.ship", json!({ "order": guests }));
         by_hand(&world, "UPDATE entitlement_grants SET status = 'suspended'").await;
         spend!("orders.mend", json!({ "order": guests }));
@@ -159,6 +160,14 @@ testkit::on_both_engines! {
             tried.push(name);
             by_hand(&world, "DELETE FROM jobs WHERE kind = 'test.nothing'").await;
         }
+        let cx = world.shop.cx();
+        let later = jobs::NewJob { kind: "test.nothing", key: None, payload: json!({}), run_at: cx.now + kernel::Duration::from_secs(3600) };
+        world.shop.db.write("test", move |tx| jobs::enqueue(tx, &cx, vec![later.clone()])).await.safe_to_repeat().unwrap();
+        let jobs = world.view("jobs.list", json!({ "status": "queued", "limit": 100 })).await.unwrap();
+        let job = jobs["data"].as_array().unwrap().iter().find(|job| job["kind"] == "test.nothing").unwrap()["id"].clone();
+        spend!("jobs.run", json!({ "job": job }));
+        by_hand(&world, "DELETE FROM jobs WHERE kind = 'test.nothing'").await;
+
         let cx = world.shop.cx();
         world.shop.db.write("test", move |tx| {
             ops::create_token(tx, &cx, "a till", Role::App, None)?;
