@@ -7,8 +7,9 @@ use serde_json::Value;
 use stripe::checkout::{expire_session, retrieve_session_with_payment};
 use stripe::{Asked, Call, CallError, SessionStatus};
 
-use super::open::{Turn, fail};
-use super::{Checkout, CheckoutState, store};
+use super::open::fail;
+use super::store::{self, Turn};
+use super::{Checkout, CheckoutState};
 use crate::fetch;
 use crate::ids::OrderId;
 use crate::orders::{self, Learned, Order, State, WaitsFor};

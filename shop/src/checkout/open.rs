@@ -7,19 +7,11 @@ use ops::Actor;
 use stripe::checkout::{Create, Item, Line, Mode, SessionView};
 use stripe::{Call, CallError};
 
-use super::{Basket, Checkout, CheckoutState, Started, store};
+use super::store::{self, Turn};
+use super::{Basket, Checkout, CheckoutState, Started};
 use crate::ids::OrderId;
 use crate::orders::{self, CancelReason, State};
 use crate::seam::Seam;
-
-/// Whether somebody may have asked for an order's page before.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Turn {
-    /// Nobody has.
-    First,
-    /// Somebody may have, and what became of that is not known.
-    Later,
-}
 
 /// An order that waits for its page. Whoever has placed it has the first turn, once; every other, by its id, has a later one.
 #[derive(Debug)]

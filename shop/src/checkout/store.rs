@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use db::{Row, Tx, Value};
 use kernel::{Cx, Duration, Error, Result, Timestamp};
 
-use super::open::Turn;
 use crate::ids::OrderId;
 
 /// Where a checkout stands.
@@ -31,6 +30,15 @@ impl CheckoutState {
             other => Err(Error::bug(format!("a checkout is `{other}`"))),
         }
     }
+}
+
+/// Whether somebody may have asked for an order's page before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// Nobody has.
+    First,
+    /// Somebody may have, and what became of that is not known.
+    Later,
 }
 
 /// What we asked Stripe for, and what it answered.
