@@ -56,6 +56,29 @@ testkit::on_both_engines! {
         world.close().await;
     }
 
+    /// The goods are gone; a person has to know.
+    async fn a_sum_that_is_contradicted_after_the_goods_were_handed_over_opens_a_review(test: TestDb) {
+        let world = World::open(test).await;
+        world.account().inject(Fault::new(Trouble::Drop).on_event("checkout.session.completed"));
+        let started = world.check_out(&[("rust-course", 1)]).await.unwrap();
+        world.pay(&started, "4242424242424242");
+        world.hear().await;
+        let order = world.order(started.order).await;
+        assert_eq!((order.state.status(), order.open_review()), ("completed", None));
+        let completed = |event: &&sandbox::Event| event.kind == "checkout.session.completed";
+        let told = world.account().events().iter().find(completed).unwrap().body().to_string();
+        let cheaper = told.replace(r#""amount_discount": 0"#, r#""amount_discount": 500"#);
+        assert_ne!(cheaper, told);
+        let event = shop::inbox::Incoming::read(cheaper, "t=1,v1=ab", world.shop.now()).unwrap();
+        assert_eq!(world.shop.receiver.receive(event).await.unwrap(), shop::inbox::Receipt::Stored);
+        world.settle().await;
+        let order = world.order(started.order).await;
+        assert_eq!(order.state.status(), "completed");
+        let open: Vec<&str> = order.reviews.iter().filter(|r| r.is_open()).map(|r| r.kind.as_str()).collect();
+        assert_eq!(open, ["amount_mismatch"]);
+        world.close_with(&["orders_in_review"]).await;
+    }
+
     async fn an_event_without_a_needed_field_is_an_error_that_names_it(test: TestDb) {
         let world = World::open(test).await;
         let broken = serde_json::json!({
