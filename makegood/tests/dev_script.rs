@@ -178,6 +178,13 @@ fn the_environment_says_where_the_shop_is_and_commands_beside_it_know() {
     beside("health", &[]);
     let explained = beside("runbook explain webhook-downtime all", &[]);
     assert!(!explained.contains("STRIPE_SECRET"), "{explained}");
+    // Its sandbox is found too, and a fault is told there with every field that it has.
+    beside("sandbox fault reorder --within-seconds 3 --event charge.* --count 2 --probability 0.5", &[]);
+    beside("sandbox fault stored_500 --execute --method POST --path /v1/refunds", &[]);
+    let state = beside("sandbox state", &[]);
+    let state: serde_json::Value = serde_json::from_str(&state).unwrap();
+    assert_eq!(state["faults"][0]["within_seconds"], 3);
+    assert_eq!(state["faults"][1]["execute"], true);
     // What was said otherwise comes first, and no key of another account goes to the sandbox.
     let shown = beside(
         "config show --json",

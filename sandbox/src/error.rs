@@ -61,7 +61,8 @@ impl ApiError {
 
     pub(crate) fn no_such_route(method: &str, path: &str) -> Self {
         let mut error = Self::invalid(format!(
-            "Unrecognized request URL ({method}: {path}). This sandbox does not know it; see `sandbox/src/routes.rs`."
+            "Unrecognized request URL ({method}: {path}). This sandbox does not know it; docs/sandbox.md says what it \
+             knows."
         ));
         error.status = 404;
         error

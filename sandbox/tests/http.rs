@@ -344,3 +344,16 @@ async fn an_endpoint_that_hangs_holds_up_no_other() {
     }
     server.webhooks(40).await;
 }
+
+#[test]
+fn the_document_lists_every_control() {
+    let document = include_str!("../../docs/sandbox.md");
+    let routes = include_str!("../src/http/mod.rs");
+    let controls: Vec<&str> = routes.split('"').filter(|text| text.starts_with("/control/")).collect();
+    assert!(controls.len() > 15, "{controls:?}");
+    for control in controls {
+        let named =
+            document.contains(&format!("`{control}`")) || document.contains(&format!("`GET {control}`"));
+        assert!(named, "docs/sandbox.md does not name {control}");
+    }
+}
