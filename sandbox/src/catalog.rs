@@ -35,7 +35,7 @@ pub(crate) struct Product {
     created: i64,
     updated: i64,
     pub(crate) name: String,
-    active: bool,
+    pub(crate) active: bool,
     pub(crate) description: Option<String>,
     images: Vec<String>,
     metadata: Metadata,
@@ -53,7 +53,7 @@ pub(crate) struct Product {
 pub(crate) struct Price {
     pub(crate) id: String,
     created: i64,
-    active: bool,
+    pub(crate) active: bool,
     pub(crate) currency: String,
     pub(crate) unit_amount: i64,
     pub(crate) product: String,

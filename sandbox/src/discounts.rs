@@ -63,7 +63,7 @@ impl Discount {
     /// How much it takes off `subtotal`, never more than that. Halves are rounded up.
     pub(crate) fn off(&self, subtotal: i64) -> i64 {
         match &self.terms {
-            Terms::Percent(hundredths) => (subtotal * hundredths + 5_000) / 10_000,
+            Terms::Percent(hundredths) => subtotal.saturating_mul(*hundredths).saturating_add(5_000) / 10_000,
             Terms::Amount { off, .. } => (*off).min(subtotal),
         }
     }

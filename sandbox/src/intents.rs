@@ -11,6 +11,7 @@ use crate::account::{Sandbox, Task};
 use crate::call::Call;
 use crate::cards::{self, Card, Decline, Instrument, Verdict};
 use crate::charges::{Charge, ChargeState};
+use crate::currencies;
 use crate::customers::shipping;
 use crate::error::ApiError;
 use crate::events::Event;
@@ -445,6 +446,7 @@ impl Sandbox {
         if let Some(id) = &customer {
             self.usable_customer(id)?;
         }
+        check_amount(amount, &currency, params)?;
         let confirm = params.flag("confirm")?.unwrap_or(false);
         let method = chosen_method(params)?;
         if confirm && method.is_none() {
@@ -598,6 +600,11 @@ fn refuse_method_types(params: &Params) -> Result<(), ApiError> {
     let message = "`payment_method_types` is no longer supported. Leave it out, or use \
                    `allowed_payment_method_types` or `excluded_payment_method_types`.";
     Err(params.invalid("payment_method_types", message).code("payment_method_types_no_longer_supported"))
+}
+
+fn check_amount(amount: i64, currency: &str, params: &Params) -> Result<(), ApiError> {
+    let checked = currencies::check_charge(amount, currency, "Amount must be");
+    checked.map_err(|error| error.about(&params.name_of("amount")))
 }
 
 /// The payment method that a request names, and (for a debit) how it ends.

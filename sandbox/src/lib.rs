@@ -14,6 +14,7 @@ mod cards;
 mod catalog;
 mod charges;
 mod checkout;
+mod currencies;
 mod customers;
 mod discounts;
 mod disputes;

@@ -6,7 +6,8 @@ use serde_json::{Map, Value, json};
 
 use crate::account::{Sandbox, Task};
 use crate::call::Call;
-use crate::checkout::{Line, Session, ShippingOption, Stage, Tax, shown_settings};
+use crate::checkout::{Line, Session, ShippingOption, Stage, Tax, shown_settings, subtotal};
+use crate::currencies;
 use crate::error::ApiError;
 use crate::ids;
 use crate::intents::IntentTerms;
@@ -215,6 +216,7 @@ impl Sandbox {
         }
         let adjustable = sent.iter().map(read_adjustable).collect::<Result<Vec<_>, _>>()?;
         let (currency, lines) = self.read_lines(params, call)?;
+        currencies::check_total(subtotal(&lines), &currency)?;
         let lines = lines.into_iter().zip(adjustable);
         Ok((currency, lines.map(|(line, adjustable)| LinkLine { line, adjustable }).collect()))
     }

@@ -187,7 +187,11 @@ impl Sandbox {
         if open.shown.get("allow_promotion_codes") != Some(&Value::Bool(true)) {
             return Err(PayError::UnknownPromotionCode);
         }
-        open.discount = Some(discount.ok_or(PayError::UnknownPromotionCode)?);
+        let before = open.discount.replace(discount.ok_or(PayError::UnknownPromotionCode)?);
+        if open.check_total().is_err() {
+            open.discount = before;
+            return Err(PayError::UnknownPromotionCode);
+        }
         Ok(())
     }
 

@@ -87,6 +87,81 @@ fn two_currencies_do_not_mix() {
     assert_eq!(refusal(&format!("{BASKET}{more}")).1, "line_items[1][price]");
 }
 
+fn basket(currency: &str, unit_amount: i64) -> String {
+    BASKET
+        .replace("=usd", &format!("={currency}"))
+        .replace("=2450", &format!("={unit_amount}"))
+        .replace("[quantity]=2", "[quantity]=1")
+}
+
+#[test]
+fn a_sum_that_stripe_would_not_charge_is_refused_and_nothing_at_all_is_fine() {
+    let mut stage = Stage::new();
+    let mut code = |path: &str, form: &str| {
+        let response = stage.send(&ApiRequest::post(path, form));
+        let code = response.body["error"]["code"].as_str().unwrap_or_default().to_owned();
+        (response.status, code)
+    };
+    for (currency, minor, expected) in [
+        ("usd", 49, "amount_too_small"),
+        ("usd", 50, ""),
+        ("gbp", 29, "amount_too_small"),
+        ("gbp", 30, ""),
+        ("jpy", 49, "amount_too_small"),
+        ("huf", 17_499, "amount_too_small"),
+        ("isk", 1, ""),
+        ("usd", 99_999_999, ""),
+        ("usd", 100_000_000, "amount_too_large"),
+        ("inr", 100_000_000, ""),
+        ("usd", 0, "free"),
+    ] {
+        let session = code("/v1/checkout/sessions", &basket(currency, minor));
+        let intent = code("/v1/payment_intents", &format!("currency={currency}&amount={minor}"));
+        match expected {
+            "" => assert_eq!((session.0, intent.0), (200, 200), "{minor} {currency}"),
+            "free" => assert_eq!((session.0, intent.1.as_str()), (200, "amount_too_small")),
+            _ => assert_eq!(
+                (session.1.as_str(), intent.1.as_str()),
+                (expected, expected),
+                "{minor} {currency}"
+            ),
+        }
+    }
+    let link = "line_items[0][price_data][currency]=usd&line_items[0][price_data][unit_amount]=49\
+                &line_items[0][price_data][product_data][name]=Tea&line_items[0][quantity]=1";
+    assert_eq!(code("/v1/payment_links", link).1, "amount_too_small");
+}
+
+#[test]
+fn a_currency_that_stripe_does_not_know_is_refused_with_those_that_it_knows() {
+    let mut stage = Stage::new();
+    let (status, error) = stage.refused(&ApiRequest::post("/v1/payment_intents", "currency=xxx&amount=500"));
+    assert_eq!((status, &error["param"]), (400, &"currency".into()));
+    assert!(error["message"].as_str().unwrap().contains("usd, aed"), "{error}");
+    assert_eq!(stage.refused(&ApiRequest::post("/v1/checkout/sessions", &basket("xxx", 500))).0, 400);
+}
+
+#[test]
+fn a_price_or_a_product_that_was_taken_off_is_not_sold() {
+    let mut stage = Stage::new();
+    let price = stage.post("/v1/prices", "currency=usd&unit_amount=500&product_data[name]=Tea");
+    let (id, product) = (price["id"].as_str().unwrap(), price["product"].as_str().unwrap());
+    let form = format!(
+        "mode=payment&success_url=https://shop.test/&line_items[0][price]={id}&line_items[0][quantity]=1"
+    );
+    let order = ApiRequest::post("/v1/checkout/sessions", &form);
+    stage.good(&order);
+    stage.post(&format!("/v1/products/{product}"), "active=false");
+    let (status, error) = stage.refused(&order);
+    assert_eq!((status, &error["param"]), (400, &"line_items[0][price]".into()));
+    assert!(error["message"].as_str().unwrap().contains("its product is not active"), "{error}");
+    stage.post(&format!("/v1/products/{product}"), "active=true");
+    stage.good(&order);
+    stage.post(&format!("/v1/prices/{id}"), "active=false");
+    let (_, error) = stage.refused(&order);
+    assert!(error["message"].as_str().unwrap().contains("inactive"), "{error}");
+}
+
 #[test]
 fn a_request_deeper_than_any_object_is_refused_and_the_account_lives_on() {
     let mut stage = Stage::new();
