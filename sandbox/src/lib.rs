@@ -30,6 +30,7 @@ mod ids;
 mod intents;
 mod links;
 mod lists;
+mod methods;
 mod outbox;
 mod outside;
 mod params;
@@ -39,6 +40,7 @@ mod reviews;
 mod routes;
 mod shape;
 mod shelf;
+mod versions;
 mod warnings;
 
 pub use account::{API_VERSION, Sandbox, Settings};

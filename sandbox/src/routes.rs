@@ -35,10 +35,12 @@ impl Sandbox {
             ("POST", ["payment_intents"]) => self.create_intent(params, call),
             ("GET", ["payment_intents"]) => self.list_intents(params),
             ("GET", ["payment_intents", id]) => only_the_id(params, self.retrieve_intent(id)),
-            ("POST", ["payment_intents", id]) => self.update_intent(id, params),
+            ("POST", ["payment_intents", id]) => self.update_intent(id, params, call),
             ("POST", ["payment_intents", id, "confirm"]) => self.confirm_intent(id, params, call),
             ("POST", ["payment_intents", id, "capture"]) => self.capture_intent(id, params, call),
             ("POST", ["payment_intents", id, "cancel"]) => self.cancel_intent(id, params, call),
+
+            ("GET", ["payment_methods", id]) => only_the_id(params, self.retrieve_method(id, call)),
 
             ("GET", ["charges"]) => self.list_charges(params),
             ("GET", ["charges", id]) => only_the_id(params, self.retrieve_charge(id)),

@@ -81,6 +81,48 @@ fn a_wrong_key_is_401() {
 }
 
 #[test]
+fn a_version_that_stripe_never_had_is_refused_and_the_answer_says_which_one_it_has() {
+    let mut stage = Stage::new();
+    let asked = |version: &str| ApiRequest::get("/v1/events").header("Stripe-Version", version);
+    let (status, error) = stage.refused(&asked("banana"));
+    assert_eq!(status, 400);
+    assert!(error["message"].as_str().unwrap().starts_with("Invalid Stripe API version: banana"), "{error}");
+    let answer = stage.send(&asked("2024-06-20"));
+    let said =
+        answer.headers.iter().find(|(name, _)| name == "Stripe-Version").map(|(_, value)| value.as_str());
+    assert_eq!((answer.status, said), (200, Some(sandbox::API_VERSION)));
+}
+
+#[test]
+fn what_an_older_version_says_of_the_ways_to_pay_is_taken() {
+    let mut stage = Stage::new();
+    let under = |version: &str, kind: &str| {
+        let form = format!("{BASKET}&ui_mode=hosted&payment_method_types[0]={kind}");
+        ApiRequest::post("/v1/checkout/sessions", &form).header("Stripe-Version", version)
+    };
+    stage.good(&under("2025-09-30.clover", "card"));
+    assert_eq!(stage.refused(&under("2025-09-30.clover", "klarna")).1["param"], "payment_method_types");
+    assert_eq!(stage.refused(&under(sandbox::API_VERSION, "card")).1["param"], "payment_method_types");
+    let intent = "amount=500&currency=usd&payment_method_types[]=card";
+    let intent = ApiRequest::post("/v1/payment_intents", intent);
+    stage.good(&intent.clone().header("Stripe-Version", "2024-11-20.acacia"));
+    assert_eq!(stage.refused(&intent).1["code"], "payment_method_types_no_longer_supported");
+}
+
+#[test]
+fn an_endpoint_that_wants_another_version_than_is_delivered_is_refused() {
+    let mut stage = Stage::new();
+    let endpoint = |version: &str| {
+        let form = format!("url=https://shop.test/hooks&enabled_events[]=*&api_version={version}");
+        ApiRequest::post("/v1/webhook_endpoints", &form)
+    };
+    for other in ["2024-06-20", "banana"] {
+        assert_eq!(stage.refused(&endpoint(other)).1["param"], "api_version");
+    }
+    assert_eq!(stage.good(&endpoint(sandbox::API_VERSION))["api_version"], sandbox::API_VERSION);
+}
+
+#[test]
 fn two_currencies_do_not_mix() {
     let more = "&line_items[1][price_data][currency]=eur&line_items[1][price_data][unit_amount]=1\
                 &line_items[1][price_data][product_data][name]=Cup&line_items[1][quantity]=1";
