@@ -13,6 +13,7 @@ use crate::form::{self, Node};
 use crate::idempotency::{Kept, Seen, fingerprint};
 use crate::ids;
 use crate::params::Params;
+use crate::unbuilt;
 use crate::versions::Version;
 
 /// Stripe's limit on the length of an idempotency key.
@@ -230,7 +231,9 @@ impl Sandbox {
         }
         version.bring_up_to_date(&request.path, &mut tree)?;
         let expand = take_expand(&mut tree)?;
-        let mut object = self.route(&request.method, &request.path, &Params::new(&tree), call)?;
+        let (method, path) = (request.method.as_str(), request.path.as_str());
+        let answered = self.route(method, path, &Params::new(&tree), call);
+        let mut object = answered.map_err(|error| unbuilt::told(error, method, path))?;
         for path in expand {
             self.expand(&mut object, &path)?;
         }

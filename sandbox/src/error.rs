@@ -47,6 +47,17 @@ impl ApiError {
         Self::invalid(format!("Received unknown parameter: {param}")).code("parameter_unknown").about(param)
     }
 
+    /// The parameter that is refused because nobody here knows it.
+    pub(crate) fn unknown(&self) -> Option<&str> {
+        self.details.param.as_deref().filter(|_| self.details.code == Some("parameter_unknown"))
+    }
+
+    /// The same in other words.
+    pub(crate) fn saying(mut self, message: String) -> Self {
+        self.details.message = message;
+        self
+    }
+
     pub(crate) fn missing_parameter(param: &str) -> Self {
         Self::invalid(format!("Missing required param: {param}.")).code("parameter_missing").about(param)
     }

@@ -40,6 +40,7 @@ mod reviews;
 mod routes;
 mod shape;
 mod shelf;
+mod unbuilt;
 mod versions;
 mod warnings;
 

@@ -19,6 +19,9 @@ impl Sandbox {
         let rest = path.strip_prefix("/v1/").ok_or_else(no_route)?;
         let steps: Vec<&str> = rest.split('/').collect();
         match (method, steps.as_slice()) {
+            // Not an id, though it stands where one would.
+            ("GET", [_, "search"]) => Err(no_route()),
+
             ("POST", ["checkout", "sessions"]) => self.create_session(params, call),
             ("GET", ["checkout", "sessions"]) => self.list_sessions(params),
             ("GET", ["checkout", "sessions", id]) => only_the_id(params, self.retrieve_session(id)),

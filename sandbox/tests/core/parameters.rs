@@ -123,6 +123,44 @@ fn an_endpoint_that_wants_another_version_than_is_delivered_is_refused() {
 }
 
 #[test]
+fn what_stripe_knows_and_the_sandbox_does_not_is_told_apart_from_a_slip_of_the_pen() {
+    let mut stage = Stage::new();
+    let mut message = |path: &str, form: &str| {
+        let (status, error) = stage.refused(&ApiRequest::post(path, form));
+        assert_eq!((status, &error["code"]), (400, &"parameter_unknown".into()));
+        error["message"].as_str().unwrap().to_owned()
+    };
+    let session = "/v1/checkout/sessions";
+    for (path, known, name) in [
+        (session, format!("{BASKET}&custom_fields[0][key]=size"), "custom_fields"),
+        (
+            session,
+            format!("{BASKET}&payment_intent_data[on_behalf_of]=acct_1"),
+            "payment_intent_data[on_behalf_of]",
+        ),
+        ("/v1/products", "name=Tea&package_dimensions[height]=1".into(), "package_dimensions"),
+        ("/v1/payment_intents/pi_1/capture", "amount_to_capture=100".into(), "amount_to_capture"),
+    ] {
+        let said = message(path, &known);
+        assert!(said.starts_with(&format!("Stripe knows the parameter {name},")), "{said}");
+    }
+    for (path, unknown) in [(session, "costum_fields=1"), ("/v1/products", "custom_fields=1")] {
+        let said = message(path, unknown);
+        assert!(said.starts_with("Received unknown parameter"), "{said}");
+    }
+}
+
+#[test]
+fn a_search_is_no_id() {
+    let mut stage = Stage::new();
+    for what in ["customers", "payment_intents", "charges", "products", "prices"] {
+        let (status, error) = stage.refused(&ApiRequest::get(&format!("/v1/{what}/search?query=x")));
+        assert_eq!(status, 404);
+        assert!(error["message"].as_str().unwrap().starts_with("Unrecognized request URL"), "{error}");
+    }
+}
+
+#[test]
 fn two_currencies_do_not_mix() {
     let more = "&line_items[1][price_data][currency]=eur&line_items[1][price_data][unit_amount]=1\
                 &line_items[1][price_data][product_data][name]=Cup&line_items[1][quantity]=1";
