@@ -85,6 +85,10 @@ impl Kept for Charge {
     fn id(&self) -> &str {
         &self.id
     }
+
+    fn created(&self) -> i64 {
+        self.created
+    }
 }
 
 impl Charge {
@@ -376,9 +380,9 @@ impl Sandbox {
         match intent {
             Some(intent) => {
                 let few = self.charges_of(&intent);
-                paging.page_of_few(&few, "/v1/charges", |c| c.created, keep, Charge::to_json)
+                paging.page_of_few(&few, "/v1/charges", keep, Charge::to_json)
             }
-            None => paging.page(&self.charges, "/v1/charges", |c| c.created, keep, Charge::to_json),
+            None => paging.page(&self.charges, "/v1/charges", keep, Charge::to_json),
         }
     }
 

@@ -65,6 +65,10 @@ impl Kept for Endpoint {
     fn id(&self) -> &str {
         &self.id
     }
+
+    fn created(&self) -> i64 {
+        self.created
+    }
 }
 
 impl Endpoint {
@@ -229,7 +233,7 @@ impl Sandbox {
         params.only(&PAGING)?;
         let keep = |endpoint: &Endpoint| endpoint.status != Status::Deleted;
         let paging = Paging::read(params)?;
-        paging.page(&self.endpoints, "/v1/webhook_endpoints", |e| e.created, keep, Endpoint::to_json)
+        paging.page(&self.endpoints, "/v1/webhook_endpoints", keep, Endpoint::to_json)
     }
 }
 

@@ -118,6 +118,10 @@ impl Kept for Intent {
     fn id(&self) -> &str {
         &self.id
     }
+
+    fn created(&self) -> i64 {
+        self.created
+    }
 }
 
 /// The parameters that a PaymentIntent shares with `payment_intent_data`.
@@ -628,7 +632,7 @@ impl Sandbox {
         params.only(&["limit", "starting_after", "ending_before", "created", "customer"])?;
         let customer = params.text("customer")?;
         let keep = |intent: &Intent| customer.is_none() || intent.customer == customer;
-        Paging::read(params)?.page(&self.intents, "/v1/payment_intents", |i| i.created, keep, Intent::to_json)
+        Paging::read(params)?.page(&self.intents, "/v1/payment_intents", keep, Intent::to_json)
     }
 }
 

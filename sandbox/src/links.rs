@@ -80,6 +80,10 @@ impl Kept for PaymentLink {
     fn id(&self) -> &str {
         &self.id
     }
+
+    fn created(&self) -> i64 {
+        self.created
+    }
 }
 
 /// What a buyer brings along in the address of a Payment Link, or chooses on its page.
@@ -272,7 +276,7 @@ impl Sandbox {
         let active = params.flag("active")?;
         let keep = |link: &PaymentLink| active.is_none_or(|active| link.active == active);
         let render = |link: &PaymentLink| self.link_json(link);
-        Paging::read(params)?.page(&self.links, "/v1/payment_links", |link| link.created, keep, render)
+        Paging::read(params)?.page(&self.links, "/v1/payment_links", keep, render)
     }
 
     pub(crate) fn list_link_items(&self, id: &str, params: &Params) -> Result<Value, ApiError> {
@@ -351,6 +355,7 @@ impl Sandbox {
             payment_link: Some(link.id.clone()),
             buyer: None,
             at_the_bank: None,
+            refused_at_bank: None,
             collects_instead: None,
         }
     }

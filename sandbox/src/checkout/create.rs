@@ -119,6 +119,7 @@ impl Sandbox {
             payment_link: None,
             buyer: None,
             at_the_bank: None,
+            refused_at_bank: None,
             collects_instead: None,
         })
     }
@@ -264,9 +265,9 @@ impl Sandbox {
         match intent {
             Some(intent) => {
                 let few: Vec<&Session> = self.session_of(&intent).into_iter().collect();
-                paging.page_of_few(&few, url, |s| s.created, keep, render)
+                paging.page_of_few(&few, url, keep, render)
             }
-            None => paging.page(&self.sessions, url, |s| s.created, keep, render),
+            None => paging.page(&self.sessions, url, keep, render),
         }
     }
 
@@ -369,7 +370,12 @@ pub(crate) fn read_intent_terms(params: &Params) -> Result<IntentTerms, ApiError
 }
 
 fn read_shipping(params: &Params, call: &Call) -> Result<Vec<ShippingOption>, ApiError> {
-    params.list("shipping_options")?.iter().map(|option| read_shipping_option(option, call)).collect()
+    let options = params.list("shipping_options")?;
+    if options.len() > 1 {
+        let message = "This sandbox's page offers no choice; pass one of `shipping_options`.";
+        return Err(params.invalid("shipping_options", message));
+    }
+    options.iter().map(|option| read_shipping_option(option, call)).collect()
 }
 
 fn read_shipping_option(option: &Params, call: &Call) -> Result<ShippingOption, ApiError> {

@@ -119,6 +119,9 @@ pub(crate) struct Session {
     pub(crate) payment_link: Option<String>,
     pub(crate) buyer: Option<Buyer>,
     pub(crate) at_the_bank: Option<AtTheBank>,
+    /// The buyer whom their bank has just refused; they need not type everything again.
+    #[serde(default)]
+    pub(crate) refused_at_bank: Option<AtTheBank>,
     /// A wrong sum that the payment will collect, for tests of the shop's distrust.
     pub(crate) collects_instead: Option<(i64, String)>,
 }
@@ -126,6 +129,10 @@ pub(crate) struct Session {
 impl Kept for Session {
     fn id(&self) -> &str {
         &self.id
+    }
+
+    fn created(&self) -> i64 {
+        self.created
     }
 }
 

@@ -161,6 +161,24 @@ fn a_search_is_no_id() {
 }
 
 #[test]
+fn a_choice_that_the_page_does_not_offer_is_refused() {
+    let mut stage = Stage::new();
+    let way = |at: u32| {
+        format!(
+            "&shipping_options[{at}][shipping_rate_data][display_name]=Post\
+             &shipping_options[{at}][shipping_rate_data][fixed_amount][amount]=500\
+             &shipping_options[{at}][shipping_rate_data][fixed_amount][currency]=usd"
+        )
+    };
+    stage.session_with(&way(0));
+    let two = format!("{BASKET}{}{}", way(0), way(1));
+    assert_eq!(
+        stage.refused(&ApiRequest::post("/v1/checkout/sessions", &two)).1["param"],
+        "shipping_options"
+    );
+}
+
+#[test]
 fn two_currencies_do_not_mix() {
     let more = "&line_items[1][price_data][currency]=eur&line_items[1][price_data][unit_amount]=1\
                 &line_items[1][price_data][product_data][name]=Cup&line_items[1][quantity]=1";
