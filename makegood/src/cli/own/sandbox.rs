@@ -22,6 +22,8 @@ pub struct Place {
 /// Where it is when nobody says, and no `makegood dev` has left word.
 const USUAL: &str = "http://127.0.0.1:3001/sandbox";
 
+const FIND_IT: &str = "start one with makegood dev, name its folder by DATA_DIR, or its address by --at";
+
 impl Place {
     fn address(&self) -> String {
         let named = self.at.clone().filter(|at| !at.is_empty());
@@ -43,14 +45,17 @@ impl Place {
         }
         let at = self.address();
         let sandbox = Remote::open(&at)?;
-        let (status, text) = sandbox.raw(method, &format!("/control/{path}"), body).await?;
+        let asked = sandbox.raw(method, &format!("/control/{path}"), body).await;
+        let (status, text) = asked.map_err(|failure| match failure.code.as_str() {
+            "unreachable" => failure.fix(FIND_IT),
+            _ => failure,
+        })?;
         let answer = serde_json::from_str::<Value>(&text).unwrap_or(Value::Null);
         match status {
             200..=299 => Ok(answer),
             404 if answer.is_null() => {
                 let detail = format!("there is no sandbox at {at}");
-                Err(Failure::new("unreachable", detail)
-                    .fix("start one with makegood dev, or name it with --at"))
+                Err(Failure::new("unreachable", detail).fix(FIND_IT))
             }
             status => {
                 let detail = answer["error"].as_str().unwrap_or(text.trim()).to_owned();
