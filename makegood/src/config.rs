@@ -23,7 +23,7 @@ use stripe::{ApiKey, Secret};
 
 use crate::http::buyer::jwks::SignIn;
 
-pub use dev_file::DEV_FILE;
+pub use dev_file::{DEV_FILE, left};
 pub(crate) use keys::check_signing_secret;
 pub use keys::{Form, KEYS, Key, MEDIA_MOST, Secrecy, Use};
 pub use mailing::Mailing;

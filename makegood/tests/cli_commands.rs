@@ -371,7 +371,8 @@ fn a_database_or_server_that_is_down_may_be_tried_again_later() {
     let remote = Stage::bare().with("MAKEGOOD_TOKEN", "mg_x");
     remote.type_in("orders list --server http://127.0.0.1:1").ends(10);
     remote.type_in("health --server http://127.0.0.1:1").ends(10);
-    remote.type_in("sandbox clock 5m --at http://127.0.0.1:1").ends(10);
+    let alone = remote.type_in("sandbox clock 5m --at http://127.0.0.1:1").ends(10);
+    assert!(alone.err.contains("fix: start one with makegood dev, name its folder by DATA_DIR"), "{alone:?}");
     let without = Stage::bare().type_in("orders list --server http://127.0.0.1:1").ends(4);
     assert!(without.err.contains("MAKEGOOD_TOKEN"), "{without:?}");
     remote.type_in("orders list --server nonsense").ends(2);

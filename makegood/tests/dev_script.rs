@@ -178,15 +178,19 @@ fn the_environment_says_where_the_shop_is_and_commands_beside_it_know() {
     beside("health", &[]);
     let explained = beside("runbook explain webhook-downtime all", &[]);
     assert!(!explained.contains("STRIPE_SECRET"), "{explained}");
+    // Its sandbox is found too, and a fault is told there with every field that it has.
+    beside("sandbox fault reorder --within-seconds 3 --event charge.* --count 2 --probability 0.5", &[]);
+    beside("sandbox fault stored_500 --execute --method POST --path /v1/refunds", &[]);
+    let state = beside("sandbox state", &[]);
+    let state: serde_json::Value = serde_json::from_str(&state).unwrap();
+    assert_eq!(state["faults"][0]["within_seconds"], 3);
+    assert_eq!(state["faults"][1]["execute"], true);
     // What was said otherwise comes first, and no key of another account goes to the sandbox.
     let shown = beside(
         "config show --json",
         &[("APP_URL", "https://shop.example"), ("STRIPE_SECRET", "sk_test_another")],
     );
-    assert!(
-        shown.contains("https://shop.example") && !shown.contains(shop.says("Stripe").unwrap().as_str()),
-        "{shown}"
-    );
+    assert!(shown.contains("https://shop.example") && !shown.contains("http://127.0.0.1:"), "{shown}");
 }
 
 async fn form(http: &reqwest::Client, url: &str, fields: &str) -> (u16, String) {
@@ -207,6 +211,8 @@ async fn a_checkout_goes_on_after_the_shop_was_killed_and_started_again() {
 
     let first = Shop::start(folder.path(), &free);
     let (shop, sandbox) = (first.says("Shop").unwrap(), first.says("Stripe").unwrap());
+    assert_eq!(sandbox, format!("http://{free}/sandbox/v1"), "the address that is the same at each start");
+    let sandbox = sandbox.trim_end_matches("/v1");
     assert_eq!(shop, format!("http://{free}"));
     assert!(first.says("Token").unwrap().starts_with("mg_"), "{:?}", first.banner);
     assert!(http.get(format!("{sandbox}/control/state")).send().await.unwrap().status().is_success());

@@ -13,6 +13,8 @@ use crate::form::{self, Node};
 use crate::idempotency::{Kept, Seen, fingerprint};
 use crate::ids;
 use crate::params::Params;
+use crate::unbuilt;
+use crate::versions::Version;
 
 /// Stripe's limit on the length of an idempotency key.
 const LONGEST_KEY: usize = 255;
@@ -134,7 +136,7 @@ impl Sandbox {
         let call = Call { cx, origin: Some(origin.clone()) };
         let trouble = self.faults.on_request(&request.method, &request.path, &call.cx);
         let (reply, answer) = self.through(trouble, request, &call, &origin);
-        finish(reply, answer, request, &origin)
+        finish(reply, answer, &origin)
     }
 
     /// Answers through whatever trouble there is.
@@ -222,12 +224,16 @@ impl Sandbox {
     }
 
     fn decode_and_route(&mut self, request: &ApiRequest, call: &Call) -> Result<Value, ApiError> {
+        let version = request.find("Stripe-Version").map_or(Ok(Version::of_account()), Version::read)?;
         let mut tree = form::decode(request.query.as_bytes())?;
         if request.method == "POST" {
             tree.extend(form::decode(&request.body)?);
         }
+        version.bring_up_to_date(&request.path, &mut tree)?;
         let expand = take_expand(&mut tree)?;
-        let mut object = self.route(&request.method, &request.path, &Params::new(&tree), call)?;
+        let (method, path) = (request.method.as_str(), request.path.as_str());
+        let answered = self.route(method, path, &Params::new(&tree), call);
+        let mut object = answered.map_err(|error| unbuilt::told(error, method, path))?;
         for path in expand {
             self.expand(&mut object, &path)?;
         }
@@ -282,10 +288,10 @@ fn kept(reply: &Reply, fingerprint: u64, origin: &Origin) -> Kept {
     }
 }
 
-fn finish(reply: Reply, answer: Answer, request: &ApiRequest, origin: &Origin) -> ApiResponse {
+fn finish(reply: Reply, answer: Answer, origin: &Origin) -> ApiResponse {
     let mut headers = vec![
         ("Request-Id".to_owned(), origin.request.clone()),
-        ("Stripe-Version".to_owned(), request.find("Stripe-Version").unwrap_or(API_VERSION).to_owned()),
+        ("Stripe-Version".to_owned(), API_VERSION.to_owned()),
     ];
     headers.extend(origin.key.iter().map(|key| ("Idempotency-Key".to_owned(), key.clone())));
     headers.extend(reply.headers.into_iter().map(|(name, value)| (name.to_owned(), value)));

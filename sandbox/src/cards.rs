@@ -145,3 +145,22 @@ impl Instrument {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_document_lists_every_card_with_what_it_does() {
+        let document = include_str!("../../docs/sandbox.md");
+        for card in &CARDS {
+            let row = format!(
+                "| {} | `{}` | {} |",
+                card.spaced(),
+                card.method,
+                card.about.replace(" (Mastercard)", "")
+            );
+            assert!(document.contains(&row), "docs/sandbox.md has no row {row}");
+        }
+    }
+}

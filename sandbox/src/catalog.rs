@@ -35,7 +35,7 @@ pub(crate) struct Product {
     created: i64,
     updated: i64,
     pub(crate) name: String,
-    active: bool,
+    pub(crate) active: bool,
     pub(crate) description: Option<String>,
     images: Vec<String>,
     metadata: Metadata,
@@ -53,7 +53,7 @@ pub(crate) struct Product {
 pub(crate) struct Price {
     pub(crate) id: String,
     created: i64,
-    active: bool,
+    pub(crate) active: bool,
     pub(crate) currency: String,
     pub(crate) unit_amount: i64,
     pub(crate) product: String,
@@ -75,11 +75,19 @@ impl Kept for Product {
     fn id(&self) -> &str {
         &self.id
     }
+
+    fn created(&self) -> i64 {
+        self.created
+    }
 }
 
 impl Kept for Price {
     fn id(&self) -> &str {
         &self.id
+    }
+
+    fn created(&self) -> i64 {
+        self.created
     }
 }
 
@@ -296,7 +304,7 @@ impl Sandbox {
                 && active.is_none_or(|active| product.active == active)
                 && (ids.is_empty() || ids.contains(&product.id))
         };
-        Paging::read(params)?.page(&self.products, "/v1/products", |p| p.created, keep, Product::to_json)
+        Paging::read(params)?.page(&self.products, "/v1/products", keep, Product::to_json)
     }
 
     pub(crate) fn create_price(&mut self, params: &Params, call: &Call) -> Result<Value, ApiError> {
@@ -414,6 +422,6 @@ impl Sandbox {
                 && kind.as_deref().is_none_or(|kind| (kind == "recurring") == price.recurring.is_some())
                 && (keys.is_empty() || price.lookup_key.as_ref().is_some_and(|key| keys.contains(key)))
         };
-        Paging::read(params)?.page(&self.prices, "/v1/prices", |p| p.created, keep, Price::to_json)
+        Paging::read(params)?.page(&self.prices, "/v1/prices", keep, Price::to_json)
     }
 }

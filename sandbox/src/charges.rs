@@ -64,9 +64,9 @@ pub struct Charge {
     pub(crate) created: i64,
     pub(crate) customer: Option<String>,
     pub(crate) instrument: Instrument,
-    method: String,
+    pub(crate) method: String,
     description: Option<String>,
-    buyer: Buyer,
+    pub(crate) buyer: Buyer,
     metadata: Metadata,
     receipt_email: Option<String>,
     shipping: Option<Value>,
@@ -84,6 +84,10 @@ pub struct Charge {
 impl Kept for Charge {
     fn id(&self) -> &str {
         &self.id
+    }
+
+    fn created(&self) -> i64 {
+        self.created
     }
 }
 
@@ -376,9 +380,9 @@ impl Sandbox {
         match intent {
             Some(intent) => {
                 let few = self.charges_of(&intent);
-                paging.page_of_few(&few, "/v1/charges", |c| c.created, keep, Charge::to_json)
+                paging.page_of_few(&few, "/v1/charges", keep, Charge::to_json)
             }
-            None => paging.page(&self.charges, "/v1/charges", |c| c.created, keep, Charge::to_json),
+            None => paging.page(&self.charges, "/v1/charges", keep, Charge::to_json),
         }
     }
 

@@ -51,6 +51,10 @@ impl Kept for Customer {
     fn id(&self) -> &str {
         &self.id
     }
+
+    fn created(&self) -> i64 {
+        self.created
+    }
 }
 
 impl Customer {
@@ -211,7 +215,7 @@ impl Sandbox {
         params.only(&["limit", "starting_after", "ending_before", "created", "email"])?;
         let email = params.text("email")?;
         let keep = |customer: &Customer| !customer.deleted && (email.is_none() || customer.email == email);
-        Paging::read(params)?.page(&self.customers, "/v1/customers", |c| c.created, keep, Customer::to_json)
+        Paging::read(params)?.page(&self.customers, "/v1/customers", keep, Customer::to_json)
     }
 }
 

@@ -63,7 +63,7 @@ impl Discount {
     /// How much it takes off `subtotal`, never more than that. Halves are rounded up.
     pub(crate) fn off(&self, subtotal: i64) -> i64 {
         match &self.terms {
-            Terms::Percent(hundredths) => (subtotal * hundredths + 5_000) / 10_000,
+            Terms::Percent(hundredths) => subtotal.saturating_mul(*hundredths).saturating_add(5_000) / 10_000,
             Terms::Amount { off, .. } => (*off).min(subtotal),
         }
     }
@@ -73,11 +73,19 @@ impl Kept for Coupon {
     fn id(&self) -> &str {
         &self.id
     }
+
+    fn created(&self) -> i64 {
+        self.created
+    }
 }
 
 impl Kept for PromotionCode {
     fn id(&self) -> &str {
         &self.id
+    }
+
+    fn created(&self) -> i64 {
+        self.created
     }
 }
 
@@ -210,7 +218,7 @@ impl Sandbox {
     pub(crate) fn list_coupons(&self, params: &Params, call: &Call) -> Result<Value, ApiError> {
         params.only(&PAGING)?;
         let render = |coupon: &Coupon| coupon.to_json(call.seconds());
-        Paging::read(params)?.page(&self.coupons, "/v1/coupons", |c| c.created, |c| !c.deleted, render)
+        Paging::read(params)?.page(&self.coupons, "/v1/coupons", |c| !c.deleted, render)
     }
 
     pub(crate) fn create_promotion_code(&mut self, params: &Params, call: &Call) -> Result<Value, ApiError> {
@@ -274,7 +282,7 @@ impl Sandbox {
                 && active.is_none_or(|active| candidate.is_usable(now) == active)
         };
         let paging = Paging::read(params)?;
-        paging.page(&self.promotion_codes, "/v1/promotion_codes", |p| p.created, keep, |p| p.to_json(now))
+        paging.page(&self.promotion_codes, "/v1/promotion_codes", keep, |p| p.to_json(now))
     }
 
     /// Reads the `discounts` of a new session; Stripe takes one at most.

@@ -6,7 +6,7 @@ use kernel::{Cx, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::account::Sandbox;
+use crate::account::{API_VERSION, Sandbox};
 use crate::call::Call;
 use crate::error::ApiError;
 use crate::ids;
@@ -15,6 +15,7 @@ use crate::outbox::new_secret;
 use crate::outside::NotPossible;
 use crate::params::{Metadata, Params, merge};
 use crate::shelf::Kept;
+use crate::versions::Version;
 
 /// An old secret may live on for at most a day after a roll.
 const LONGEST_OVERLAP: Duration = Duration::from_secs(24 * 3600);
@@ -63,6 +64,10 @@ pub(crate) struct Endpoint {
 impl Kept for Endpoint {
     fn id(&self) -> &str {
         &self.id
+    }
+
+    fn created(&self) -> i64 {
+        self.created
     }
 }
 
@@ -185,7 +190,7 @@ impl Sandbox {
         check_events(params, &events)?;
         let mut endpoint = Endpoint::new(&url, events, new_secret(&call.cx), &call.cx);
         endpoint.description = params.text("description")?;
-        endpoint.api_version = params.text("api_version")?;
+        endpoint.api_version = read_version(params)?;
         endpoint.metadata = params.metadata("metadata")?;
         let mut shown = endpoint.to_json();
         // Stripe shows the secret this once.
@@ -228,7 +233,7 @@ impl Sandbox {
         params.only(&PAGING)?;
         let keep = |endpoint: &Endpoint| endpoint.status != Status::Deleted;
         let paging = Paging::read(params)?;
-        paging.page(&self.endpoints, "/v1/webhook_endpoints", |e| e.created, keep, Endpoint::to_json)
+        paging.page(&self.endpoints, "/v1/webhook_endpoints", keep, Endpoint::to_json)
     }
 }
 
@@ -251,6 +256,21 @@ impl Endpoint {
 
 fn no_such_endpoint(id: &str) -> ApiError {
     ApiError::no_such("webhook endpoint", id, "id")
+}
+
+/// Deliveries have one version, so an endpoint that wishes another would be told a lie.
+fn read_version(params: &Params) -> Result<Option<String>, ApiError> {
+    let version = params.text("api_version")?;
+    match version.as_deref() {
+        Some(other) if other != API_VERSION => {
+            Version::read(other).map_err(|error| error.about("api_version"))?;
+            let message = format!(
+                "This sandbox delivers events in the shapes of {API_VERSION} only; leave `api_version` out."
+            );
+            Err(params.invalid("api_version", &message))
+        }
+        _ => Ok(version),
+    }
 }
 
 fn check_events(params: &Params, events: &[String]) -> Result<(), ApiError> {

@@ -47,6 +47,17 @@ impl ApiError {
         Self::invalid(format!("Received unknown parameter: {param}")).code("parameter_unknown").about(param)
     }
 
+    /// The parameter that is refused because nobody here knows it.
+    pub(crate) fn unknown(&self) -> Option<&str> {
+        self.details.param.as_deref().filter(|_| self.details.code == Some("parameter_unknown"))
+    }
+
+    /// The same in other words.
+    pub(crate) fn saying(mut self, message: String) -> Self {
+        self.details.message = message;
+        self
+    }
+
     pub(crate) fn missing_parameter(param: &str) -> Self {
         Self::invalid(format!("Missing required param: {param}.")).code("parameter_missing").about(param)
     }
@@ -61,7 +72,8 @@ impl ApiError {
 
     pub(crate) fn no_such_route(method: &str, path: &str) -> Self {
         let mut error = Self::invalid(format!(
-            "Unrecognized request URL ({method}: {path}). This sandbox does not know it; see `sandbox/src/routes.rs`."
+            "Unrecognized request URL ({method}: {path}). This sandbox does not know it; docs/sandbox.md says what it \
+             knows."
         ));
         error.status = 404;
         error

@@ -70,6 +70,10 @@ impl Kept for Event {
     fn id(&self) -> &str {
         &self.id
     }
+
+    fn created(&self) -> i64 {
+        self.created
+    }
 }
 
 impl Event {
@@ -240,7 +244,7 @@ impl Sandbox {
                 && (types.is_empty() || types.iter().any(|wanted| kind_matches(wanted, &event.kind)))
                 && delivered.is_none_or(|delivered| delivered == (event.undelivered == 0))
         };
-        Paging::read(params)?.page(&self.events, "/v1/events", |e| e.created, keep, Event::to_json)
+        Paging::read(params)?.page(&self.events, "/v1/events", keep, Event::to_json)
     }
 
     pub(crate) fn event(&self, id: &str, call: &Call) -> Result<&Event, ApiError> {

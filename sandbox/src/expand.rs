@@ -49,6 +49,7 @@ impl Sandbox {
         match prefix {
             "pi" => self.retrieve_intent(id).ok(),
             "ch" => self.retrieve_charge(id).ok(),
+            "pm" => self.method_json(id),
             "cus" => self.retrieve_customer(id).ok(),
             "price" => self.retrieve_price(id).ok(),
             "re" => self.retrieve_refund(id).ok(),

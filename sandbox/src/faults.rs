@@ -121,14 +121,15 @@ impl Fault {
     /// A fault as it is written in JSON. A name that it does not have is refused: were it passed over, a fault meant for
     /// one request or event would strike all.
     pub fn from_json(written: Value) -> Result<Self, BadFault> {
-        let Some(members) = written.as_object() else {
+        let Value::Object(mut members) = written else {
             return Err(BadFault(format!(
                 "{written} is no fault; it is an object like {{\"kind\": \"drop\"}}"
             )));
         };
-        let sent = members.iter().filter(|(_, value)| !value.is_null());
-        let names: Vec<String> = sent.map(|(name, _)| name.clone()).collect();
-        let fault: Fault = serde_json::from_value(written).map_err(|error| BadFault(error.to_string()))?;
+        members.retain(|_, value| !value.is_null());
+        let names: Vec<String> = members.keys().cloned().collect();
+        let fault = serde_json::from_value(Value::Object(members));
+        let fault: Fault = fault.map_err(|error| BadFault(error.to_string()))?;
         let known = fault.names();
         if let Some(unknown) = names.iter().find(|name| !known.contains(name)) {
             let known = known.join(", ");
@@ -248,5 +249,40 @@ impl Faults {
 
     fn drop_used_up(&mut self) {
         self.0.retain(|fault| fault.count != Some(0));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// Every kind, as the refusal of an unknown one lists them.
+    fn kinds() -> Vec<String> {
+        let refusal = Fault::from_json(json!({ "kind": "none" })).map(|_| ()).unwrap_err().to_string();
+        let listed = refusal.split_once("expected one of").map_or("", |(_, list)| list);
+        listed.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn the_document_lists_every_fault_with_its_fields() {
+        let document = include_str!("../../docs/sandbox.md");
+        let kinds = kinds();
+        assert!(kinds.len() > 10, "{kinds:?}");
+        for kind in kinds {
+            let row = document.lines().find(|line| line.starts_with(&format!("| `{kind}` |")));
+            let row = row.unwrap_or_else(|| panic!("docs/sandbox.md has no row for {kind}"));
+            let fault = Fault::from_json(json!({ "kind": kind, "seconds": 1 }));
+            let fault = fault.or_else(|_| Fault::from_json(json!({ "kind": kind }))).unwrap();
+            for field in fault.names() {
+                let place = match field.as_str() {
+                    "kind" => continue,
+                    "event" | "method" | "path" | "count" | "probability" => document,
+                    _ => row,
+                };
+                assert!(place.contains(&format!("`{field}`")), "{kind}: {field}");
+            }
+        }
     }
 }

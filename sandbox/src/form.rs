@@ -18,10 +18,7 @@ pub(crate) enum Node {
 /// Decodes a query string or a body into its tree.
 pub(crate) fn decode(encoded: &[u8]) -> Result<Vec<(String, Node)>, ApiError> {
     let mut root = Vec::new();
-    for pair in encoded.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()) {
-        let cut = pair.iter().position(|byte| *byte == b'=').unwrap_or(pair.len());
-        let name = unescape(&pair[..cut]);
-        let value = unescape(pair.get(cut + 1..).unwrap_or_default());
+    for (name, value) in pairs(encoded) {
         let steps = steps(&name);
         if steps.len() > DEEPEST {
             return Err(too_deep(&steps));
@@ -29,6 +26,14 @@ pub(crate) fn decode(encoded: &[u8]) -> Result<Vec<(String, Node)>, ApiError> {
         insert(&mut root, &steps, value).map_err(|()| conflict(&name))?;
     }
     Ok(root)
+}
+
+/// The names and values of a query string or a body, without escapes.
+pub(crate) fn pairs(encoded: &[u8]) -> impl Iterator<Item = (String, String)> {
+    encoded.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()).map(|pair| {
+        let cut = pair.iter().position(|byte| *byte == b'=').unwrap_or(pair.len());
+        (unescape(&pair[..cut]), unescape(pair.get(cut + 1..).unwrap_or_default()))
+    })
 }
 
 fn too_deep(steps: &[&str]) -> ApiError {

@@ -6,6 +6,8 @@ use std::time::Duration;
 use kernel::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::form;
+
 /// How long a key protects.
 const KEPT: Duration = Duration::from_secs(24 * 3600);
 
@@ -65,11 +67,13 @@ impl Keys {
     }
 }
 
-/// A number that differs for different requests (FNV-1a, 64 bits). The order of parameters does not count.
+/// A number that differs for different requests (FNV-1a, 64 bits). Neither the order of parameters counts nor how they
+/// are escaped.
 pub(crate) fn fingerprint(method: &str, path: &str, body: &[u8]) -> u64 {
-    let mut pairs: Vec<&[u8]> = body.split(|byte| *byte == b'&').collect();
+    let mut pairs: Vec<(String, String)> = form::pairs(body).collect();
     pairs.sort_unstable();
-    let parts = [method.as_bytes(), path.as_bytes()].into_iter().chain(pairs);
-    let bytes = parts.flat_map(|part| part.iter().copied().chain([b'\n']));
+    let parts = [method, path].into_iter().chain(pairs.iter().flat_map(|(name, value)| [&**name, &**value]));
+    // No text holds this byte, so that it ends each of them.
+    let bytes = parts.flat_map(|part| part.bytes().chain([0xff]));
     bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }

@@ -9,13 +9,15 @@ use serde_json::{Value, json};
 
 use crate::account::{Sandbox, Task};
 use crate::call::Call;
-use crate::cards::{self, Card, Decline, Instrument, Verdict};
+use crate::cards::{Decline, Instrument, Verdict};
 use crate::charges::{Charge, ChargeState};
+use crate::currencies;
 use crate::customers::shipping;
 use crate::error::ApiError;
 use crate::events::Event;
 use crate::ids;
 use crate::lists::Paging;
+use crate::methods::Chosen;
 use crate::params::{Metadata, Params, merge};
 use crate::reviews::ReviewClosed;
 use crate::shape::{NULL, Shown, members};
@@ -83,6 +85,9 @@ pub(crate) struct Intent {
     pub(crate) last_error: Option<Value>,
     /// The PaymentMethod's id, and what it is.
     pub(crate) method: Option<(String, Instrument)>,
+    /// What the bank will say, when that method is a debit that is to fail.
+    #[serde(default)]
+    outcome: Option<Later>,
     client_secret: String,
     #[serde(default)]
     pub(crate) review: Option<String>,
@@ -112,6 +117,10 @@ impl std::ops::Deref for Intent {
 impl Kept for Intent {
     fn id(&self) -> &str {
         &self.id
+    }
+
+    fn created(&self) -> i64 {
+        self.created
     }
 }
 
@@ -176,12 +185,30 @@ impl Intent {
             charges: Vec::new(),
             last_error: None,
             method: None,
+            outcome: None,
             review: None,
         }
     }
 
     pub(crate) fn to_json(&self) -> Value {
         Shown(self).to_json()
+    }
+
+    /// The payment method that it will be confirmed with.
+    fn choose(&mut self, chosen: &Chosen, call: &Call) {
+        self.progress = Progress::NeedsConfirmation;
+        self.method = Some((ids::long("pm_1", &call.cx), chosen.instrument.clone()));
+        self.outcome = Some(chosen.outcome);
+    }
+
+    fn chosen(&self) -> Option<Chosen> {
+        let (_, instrument) = self.method.clone()?;
+        Some(Chosen { instrument, outcome: self.outcome.unwrap_or(Later::Succeeds) })
+    }
+
+    /// Whether nothing was paid yet, so that it can still become another.
+    fn waits(&self) -> bool {
+        matches!(self.progress, Progress::NeedsMethod | Progress::NeedsConfirmation | Progress::NeedsAction)
     }
 
     fn next_action(&self) -> Option<Value> {
@@ -281,7 +308,10 @@ impl Sandbox {
     /// Tries to pay a PaymentIntent that is not finished yet.
     pub(crate) fn attempt(&mut self, id: &str, attempt: Attempt, call: &Call) -> Result<Attempted, ApiError> {
         let intent = self.intents.get_mut(id).ok_or_else(|| ApiError::no_such("payment_intent", id, "id"))?;
-        intent.method = Some((ids::long("pm_1", &call.cx), attempt.instrument.clone()));
+        let same = intent.method.as_ref().is_some_and(|(_, chosen)| *chosen == attempt.instrument);
+        if !same {
+            intent.method = Some((ids::long("pm_1", &call.cx), attempt.instrument.clone()));
+        }
         match attempt.instrument.card().map(|card| card.verdict) {
             None => Ok(self.debit(id, &attempt, call)),
             Some(Verdict::Declines(decline)) => {
@@ -445,16 +475,16 @@ impl Sandbox {
         if let Some(id) = &customer {
             self.usable_customer(id)?;
         }
+        check_amount(amount, &currency, params)?;
         let confirm = params.flag("confirm")?.unwrap_or(false);
-        let method = chosen_method(params)?;
+        let method = Chosen::read(params)?;
         if confirm && method.is_none() {
             return Err(missing_method());
         }
         let mut intent = Intent::new(amount, currency, IntentTerms::read(params)?, call);
         intent.customer = customer;
-        if let Some((instrument, _)) = &method {
-            intent.progress = Progress::NeedsConfirmation;
-            intent.method = Some((ids::long("pm_1", &call.cx), instrument.clone()));
+        if let Some(chosen) = &method {
+            intent.choose(chosen, call);
         }
         let id = intent.id.clone();
         self.begin_intent(intent, call);
@@ -479,25 +509,15 @@ impl Sandbox {
             "error_on_requires_action",
         ])?;
         let intent = self.intents.get(id).ok_or_else(|| no_such_intent(id))?;
-        let waits = matches!(
-            intent.progress,
-            Progress::NeedsMethod | Progress::NeedsConfirmation | Progress::NeedsAction
-        );
-        if !waits || intent.session.is_some() {
+        if !intent.waits() || intent.session.is_some() {
             return Err(unexpected_state(intent, "confirm"));
         }
-        let before = intent.method.clone().map(|(_, instrument)| (instrument, Later::Succeeds));
-        let method = chosen_method(params)?.or(before).ok_or_else(missing_method)?;
+        let method = Chosen::read(params)?.or(intent.chosen()).ok_or_else(missing_method)?;
         self.confirm_with(id, method, call)
     }
 
-    fn confirm_with(
-        &mut self,
-        id: &str,
-        method: (Instrument, Later),
-        call: &Call,
-    ) -> Result<Value, ApiError> {
-        let (instrument, outcome) = method;
+    fn confirm_with(&mut self, id: &str, method: Chosen, call: &Call) -> Result<Value, ApiError> {
+        let Chosen { instrument, outcome } = method;
         let settles = Duration::from_secs(self.settings.debit_settles_after_seconds);
         let buyer = Buyer::default();
         let debit = (outcome, call.now() + settles);
@@ -566,13 +586,39 @@ impl Sandbox {
         }
     }
 
-    pub(crate) fn update_intent(&mut self, id: &str, params: &Params) -> Result<Value, ApiError> {
-        params.only(&["description", "metadata", "receipt_email"])?;
+    pub(crate) fn update_intent(
+        &mut self,
+        id: &str,
+        params: &Params,
+        call: &Call,
+    ) -> Result<Value, ApiError> {
+        const PAYMENT: [&str; 4] = ["amount", "currency", "customer", "payment_method"];
+        refuse_method_types(params)?;
+        params.only(&[&PAYMENT[..], &["description", "metadata", "receipt_email"]].concat())?;
         let (description, metadata) =
             (params.unsettable("description")?, params.metadata_change("metadata")?);
         let receipt_email = params.unsettable("receipt_email")?;
-        let terms = &mut self.intents.get_mut(id).ok_or_else(|| no_such_intent(id))?.terms;
-        merge(&mut terms.metadata, metadata)?;
+        let (chosen, customer) = (Chosen::read(params)?, params.text("customer")?);
+        if let Some(id) = &customer {
+            self.usable_customer(id)?;
+        }
+        let intent = self.intents.get_mut(id).ok_or_else(|| no_such_intent(id))?;
+        let touches_payment = PAYMENT.iter().any(|name| params.has(name));
+        if touches_payment && (!intent.waits() || intent.session.is_some()) {
+            return Err(unexpected_state(intent, "update"));
+        }
+        let amount = params.amount("amount")?.unwrap_or(intent.amount);
+        let currency = params.currency("currency")?.unwrap_or_else(|| intent.currency.clone());
+        if touches_payment {
+            check_amount(amount, &currency, params)?;
+        }
+        merge(&mut intent.terms.metadata, metadata)?;
+        (intent.amount, intent.currency) = (amount, currency);
+        intent.customer = customer.or_else(|| intent.customer.take());
+        if let Some(chosen) = &chosen {
+            intent.choose(chosen, call);
+        }
+        let terms = &mut intent.terms;
         terms.description = description.unwrap_or_else(|| terms.description.take());
         terms.receipt_email = receipt_email.unwrap_or_else(|| terms.receipt_email.take());
         self.retrieve_intent(id)
@@ -586,7 +632,7 @@ impl Sandbox {
         params.only(&["limit", "starting_after", "ending_before", "created", "customer"])?;
         let customer = params.text("customer")?;
         let keep = |intent: &Intent| customer.is_none() || intent.customer == customer;
-        Paging::read(params)?.page(&self.intents, "/v1/payment_intents", |i| i.created, keep, Intent::to_json)
+        Paging::read(params)?.page(&self.intents, "/v1/payment_intents", keep, Intent::to_json)
     }
 }
 
@@ -600,16 +646,9 @@ fn refuse_method_types(params: &Params) -> Result<(), ApiError> {
     Err(params.invalid("payment_method_types", message).code("payment_method_types_no_longer_supported"))
 }
 
-/// The payment method that a request names, and (for a debit) how it ends.
-fn chosen_method(params: &Params) -> Result<Option<(Instrument, Later)>, ApiError> {
-    let Some(id) = params.text("payment_method")? else { return Ok(None) };
-    let card = |card: &Card| (Instrument::Card(card.number.to_owned()), Later::Succeeds);
-    let found = match id.as_str() {
-        "pm_usBankAccount" => Some((Instrument::BankDebit, Later::Succeeds)),
-        "pm_usBankAccount_insufficientFunds" => Some((Instrument::BankDebit, Later::Fails)),
-        other => cards::find(other).filter(|card| card.method == other).map(card),
-    };
-    found.map(Some).ok_or_else(|| ApiError::no_such("PaymentMethod", &id, "payment_method"))
+fn check_amount(amount: i64, currency: &str, params: &Params) -> Result<(), ApiError> {
+    let checked = currencies::check_charge(amount, currency, "Amount must be");
+    checked.map_err(|error| error.about(&params.name_of("amount")))
 }
 
 fn no_such_intent(id: &str) -> ApiError {

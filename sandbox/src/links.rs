@@ -6,7 +6,8 @@ use serde_json::{Map, Value, json};
 
 use crate::account::{Sandbox, Task};
 use crate::call::Call;
-use crate::checkout::{Line, Session, ShippingOption, Stage, Tax, shown_settings};
+use crate::checkout::{Line, Session, ShippingOption, Stage, Tax, shown_settings, subtotal};
+use crate::currencies;
 use crate::error::ApiError;
 use crate::ids;
 use crate::intents::IntentTerms;
@@ -78,6 +79,10 @@ pub(crate) struct PaymentLink {
 impl Kept for PaymentLink {
     fn id(&self) -> &str {
         &self.id
+    }
+
+    fn created(&self) -> i64 {
+        self.created
     }
 }
 
@@ -215,6 +220,7 @@ impl Sandbox {
         }
         let adjustable = sent.iter().map(read_adjustable).collect::<Result<Vec<_>, _>>()?;
         let (currency, lines) = self.read_lines(params, call)?;
+        currencies::check_total(subtotal(&lines), &currency)?;
         let lines = lines.into_iter().zip(adjustable);
         Ok((currency, lines.map(|(line, adjustable)| LinkLine { line, adjustable }).collect()))
     }
@@ -270,7 +276,7 @@ impl Sandbox {
         let active = params.flag("active")?;
         let keep = |link: &PaymentLink| active.is_none_or(|active| link.active == active);
         let render = |link: &PaymentLink| self.link_json(link);
-        Paging::read(params)?.page(&self.links, "/v1/payment_links", |link| link.created, keep, render)
+        Paging::read(params)?.page(&self.links, "/v1/payment_links", keep, render)
     }
 
     pub(crate) fn list_link_items(&self, id: &str, params: &Params) -> Result<Value, ApiError> {
@@ -349,6 +355,7 @@ impl Sandbox {
             payment_link: Some(link.id.clone()),
             buyer: None,
             at_the_bank: None,
+            refused_at_bank: None,
             collects_instead: None,
         }
     }

@@ -59,17 +59,16 @@ impl Paging {
         })
     }
 
-    /// One page of `shelf`, as a list object. Objects are created in time order, so the range of `created` is
+    /// One page of `shelf`, as a list object. Objects stand by their time, so the range of `created` is
     /// found without looking at each.
     pub(crate) fn page<T: Kept>(
         &self,
         shelf: &Shelf<T>,
         url: &str,
-        created: impl Fn(&T) -> i64,
         keep: impl Fn(&T) -> bool,
         render: impl Fn(&T) -> Value,
     ) -> Result<Value, ApiError> {
-        self.page_of(shelf.list(), |id| shelf.place(id), url, created, keep, render)
+        self.page_of(shelf.list(), |id| shelf.place(id), url, keep, render)
     }
 
     /// One page of a few objects that were found by an index, so that the whole shelf need not be searched.
@@ -77,12 +76,11 @@ impl Paging {
         &self,
         few: &[&T],
         url: &str,
-        created: impl Fn(&T) -> i64,
         keep: impl Fn(&T) -> bool,
         render: impl Fn(&T) -> Value,
     ) -> Result<Value, ApiError> {
         let place = |id: &str| few.iter().position(|object| object.id() == id);
-        self.page_of(few, place, url, created, keep, render)
+        self.page_of(few, place, url, keep, render)
     }
 
     fn page_of<T: Kept, R: Borrow<T>>(
@@ -90,7 +88,6 @@ impl Paging {
         list: &[R],
         place_of: impl Fn(&str) -> Option<usize>,
         url: &str,
-        created: impl Fn(&T) -> i64,
         keep: impl Fn(&T) -> bool,
         render: impl Fn(&T) -> Value,
     ) -> Result<Value, ApiError> {
@@ -99,10 +96,10 @@ impl Paging {
             Some(id) => place_of(id).map(Some).ok_or_else(|| ApiError::no_such("object", id, name)),
         };
         let (after, before) = (place(&self.after, "starting_after")?, place(&self.before, "ending_before")?);
-        let oldest = list.partition_point(|object| created(object.borrow()) < self.created.from);
+        let oldest = list.partition_point(|object| object.borrow().created() < self.created.from);
         let start = before.map_or(oldest, |place| (place + 1).max(oldest));
         let end = after.unwrap_or(list.len()).max(start);
-        let wanted = |object: &&T| self.created.holds(created(object)) && keep(object);
+        let wanted = |object: &&T| self.created.holds(object.created()) && keep(object);
         let window = list[start..end].iter().map(Borrow::borrow);
         let mut found: Vec<&T> = match before {
             Some(_) => window.filter(wanted).take(self.limit + 1).collect(),

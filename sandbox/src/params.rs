@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::currencies;
 use crate::error::ApiError;
 use crate::form::Node;
 
@@ -162,9 +163,14 @@ impl<'a> Params<'a> {
 
     pub(crate) fn currency(&self, name: &str) -> Answer<Option<String>> {
         let Some(text) = self.text(name)? else { return Ok(None) };
-        match text.parse::<kernel::Currency>() {
-            Ok(currency) => Ok(Some(currency.to_string())),
-            Err(_) => Err(self.invalid(name, &format!("Invalid currency: {text}."))),
+        match currencies::find(&text) {
+            Some(currency) => Ok(Some(currency.to_string())),
+            None => {
+                let known = currencies::listed();
+                let message =
+                    format!("Invalid currency: {text}. Stripe currently supports these currencies: {known}");
+                Err(self.invalid(name, &message))
+            }
         }
     }
 

@@ -60,6 +60,10 @@ impl Kept for Review {
     fn id(&self) -> &str {
         &self.id
     }
+
+    fn created(&self) -> i64 {
+        self.created
+    }
 }
 
 impl Review {
@@ -155,7 +159,7 @@ impl Sandbox {
     pub(crate) fn list_reviews(&self, params: &Params) -> Result<Value, ApiError> {
         params.only(&PAGING)?;
         let open = |review: &Review| review.closed.is_none();
-        Paging::read(params)?.page(&self.reviews, "/v1/reviews", |r| r.created, open, Review::to_json)
+        Paging::read(params)?.page(&self.reviews, "/v1/reviews", open, Review::to_json)
     }
 
     pub(crate) fn approve_review(

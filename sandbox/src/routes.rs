@@ -19,6 +19,9 @@ impl Sandbox {
         let rest = path.strip_prefix("/v1/").ok_or_else(no_route)?;
         let steps: Vec<&str> = rest.split('/').collect();
         match (method, steps.as_slice()) {
+            // Not an id, though it stands where one would.
+            ("GET", [_, "search"]) => Err(no_route()),
+
             ("POST", ["checkout", "sessions"]) => self.create_session(params, call),
             ("GET", ["checkout", "sessions"]) => self.list_sessions(params),
             ("GET", ["checkout", "sessions", id]) => only_the_id(params, self.retrieve_session(id)),
@@ -35,10 +38,12 @@ impl Sandbox {
             ("POST", ["payment_intents"]) => self.create_intent(params, call),
             ("GET", ["payment_intents"]) => self.list_intents(params),
             ("GET", ["payment_intents", id]) => only_the_id(params, self.retrieve_intent(id)),
-            ("POST", ["payment_intents", id]) => self.update_intent(id, params),
+            ("POST", ["payment_intents", id]) => self.update_intent(id, params, call),
             ("POST", ["payment_intents", id, "confirm"]) => self.confirm_intent(id, params, call),
             ("POST", ["payment_intents", id, "capture"]) => self.capture_intent(id, params, call),
             ("POST", ["payment_intents", id, "cancel"]) => self.cancel_intent(id, params, call),
+
+            ("GET", ["payment_methods", id]) => only_the_id(params, self.retrieve_method(id, call)),
 
             ("GET", ["charges"]) => self.list_charges(params),
             ("GET", ["charges", id]) => only_the_id(params, self.retrieve_charge(id)),

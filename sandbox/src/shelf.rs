@@ -1,4 +1,4 @@
-//! Objects of one kind in the order of their creation, found by id without a search.
+//! Objects of one kind by the time of their creation, found by id without a search.
 
 use std::collections::BTreeMap;
 
@@ -8,6 +8,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 pub(crate) trait Kept {
     /// Its id, which never changes.
     fn id(&self) -> &str;
+
+    /// When it was made, in seconds.
+    fn created(&self) -> i64;
 }
 
 /// All objects of one kind; the oldest first.
@@ -24,9 +27,13 @@ impl<T> Default for Shelf<T> {
 }
 
 impl<T: Kept> Shelf<T> {
+    /// Mostly at the end; after the clock was turned back, before what is younger.
     pub(crate) fn put(&mut self, object: T) {
-        self.places.insert(object.id().to_owned(), self.list.len());
-        self.list.push(object);
+        let place = self.list.partition_point(|known| known.created() <= object.created());
+        self.list.insert(place, object);
+        for (place, object) in self.list.iter().enumerate().skip(place) {
+            self.places.insert(object.id().to_owned(), place);
+        }
     }
 
     pub(crate) fn get(&self, id: &str) -> Option<&T> {
@@ -52,7 +59,8 @@ impl<T: Kept> Shelf<T> {
 }
 
 impl<T: Kept> From<Vec<T>> for Shelf<T> {
-    fn from(list: Vec<T>) -> Self {
+    fn from(mut list: Vec<T>) -> Self {
+        list.sort_by_key(Kept::created);
         let places = list.iter().enumerate().map(|(place, object)| (object.id().to_owned(), place)).collect();
         Shelf { list, places }
     }

@@ -33,6 +33,10 @@ impl Kept for Warning {
     fn id(&self) -> &str {
         &self.id
     }
+
+    fn created(&self) -> i64 {
+        self.created
+    }
 }
 
 impl Warning {
@@ -107,10 +111,10 @@ impl Sandbox {
         let (charge, intent) = (params.text("charge")?, params.text("payment_intent")?);
         let (paging, url) = (Paging::read(params)?, "/v1/radar/early_fraud_warnings");
         let Some(charges) = self.charges_asked(charge.as_deref(), intent.as_deref()) else {
-            return paging.page(&self.warnings, url, |w| w.created, |_| true, Warning::to_json);
+            return paging.page(&self.warnings, url, |_| true, Warning::to_json);
         };
         let ids = charges.iter().flat_map(|charge| &charge.warnings);
         let few: Vec<&Warning> = ids.filter_map(|id| self.warnings.get(id)).collect();
-        paging.page_of_few(&few, url, |w| w.created, |_| true, Warning::to_json)
+        paging.page_of_few(&few, url, |_| true, Warning::to_json)
     }
 }

@@ -164,11 +164,28 @@ async fn three_d_secure_leads_to_the_bank_and_back() {
         submit(&server, &format!("/checkout/{to}"), &format!("result={result}")).await
     };
     let (status, to, _) = at_bank("fail").await;
-    assert_eq!((status, to.as_str()), (303, format!("../{id}?refused=1").as_str()));
-    let (_, page) = server.get(&format!("/checkout/{id}?refused=1")).await;
-    assert!(page.as_str().unwrap().contains("unable to authenticate"));
+    assert_eq!((status, to.as_str()), (303, format!("../{id}").as_str()));
+    let (_, page) = server.get(&format!("/checkout/{id}")).await;
+    let page = page.as_str().unwrap();
+    assert!(page.contains("unable to authenticate"));
+    assert!(page.contains("value=\"4000 0025 0000 3155\"") && page.contains("value=\"Ann\""), "{page}");
     let (status, to, _) = at_bank("complete").await;
     assert_eq!((status, to), (303, format!("https://shop.test/thanks?s={id}")));
+}
+
+#[tokio::test]
+async fn a_step_at_the_bank_that_is_over_or_never_was_leads_back_to_the_page_and_blames_nobody() {
+    let server = Server::start().await;
+    let id = session(&server).await;
+    for token in ["?token=old", ""] {
+        let path = format!("/checkout/{id}/authenticate{token}");
+        let came = server.http.get(format!("{}{path}", server.url)).send().await.unwrap();
+        assert_eq!(came.headers()["location"].to_str().unwrap(), format!("../{id}"));
+        let (status, to, _) = submit(&server, &path, "result=complete").await;
+        assert_eq!((status, to), (303, format!("../{id}")));
+    }
+    let (status, page) = server.get(&format!("/checkout/{id}")).await;
+    assert!(status == 200 && !page.as_str().unwrap().contains("unable to authenticate"), "{page}");
 }
 
 #[tokio::test]
@@ -343,4 +360,17 @@ async fn an_endpoint_that_hangs_holds_up_no_other() {
         server.post("/v1/customers", &format!("name=Ann+{number}")).await;
     }
     server.webhooks(40).await;
+}
+
+#[test]
+fn the_document_lists_every_control() {
+    let document = include_str!("../../docs/sandbox.md");
+    let routes = include_str!("../src/http/mod.rs");
+    let controls: Vec<&str> = routes.split('"').filter(|text| text.starts_with("/control/")).collect();
+    assert!(controls.len() > 15, "{controls:?}");
+    for control in controls {
+        let named =
+            document.contains(&format!("`{control}`")) || document.contains(&format!("`GET {control}`"));
+        assert!(named, "docs/sandbox.md does not name {control}");
+    }
 }

@@ -11,7 +11,7 @@ const ANOTHER_STRIPE: [&str; 4] =
     ["STRIPE_SECRET", "STRIPE_SECRET_FILE", "STRIPE_SECRET_ARN", "STRIPE_API_BASE"];
 
 /// The settings that were left in this folder; none where `makegood dev` was never there.
-pub(super) fn left(folder: &Path, is_set: impl Fn(&str) -> bool) -> BTreeMap<String, String> {
+pub fn left(folder: &Path, is_set: impl Fn(&str) -> bool) -> BTreeMap<String, String> {
     let text = std::fs::read_to_string(folder.join(DEV_FILE)).unwrap_or_default();
     let marker: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
     let mut left: BTreeMap<String, String> =

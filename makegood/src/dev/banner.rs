@@ -49,7 +49,16 @@ impl Banner {
             ),
             ("Mail", format!("{}/dev/mailbox", self.app_url), "what the shop would have sent".into()),
             ("API", format!("{}/api/v1", self.app_url), "described by /openapi.json".into()),
-            ("Stripe", self.sandbox_url.clone(), "the sandbox, for your own code: any key sk_test_…".into()),
+            (
+                "Stripe",
+                format!("{}/sandbox/v1", self.app_url),
+                "the sandbox, for your own code: any key sk_test_…".into(),
+            ),
+            (
+                "",
+                format!("{}/v1", self.sandbox_url),
+                "the same, for code that takes a host and a port".into(),
+            ),
             ("Data", self.database.clone(), format!("look inside: {}makegood orders list", self.elsewhere)),
         ];
         rows.extend(self.token.clone().map(|token| ("Token", token, String::new())));
@@ -65,7 +74,9 @@ impl Banner {
             remarks.push("The token is an admin's. It is shown this once: Authorization: Bearer mg_…".into());
         }
         if let Some(port) = self.missed_port {
-            remarks.push(format!("Port {port} is taken by another program; the sandbox found another one."));
+            remarks.push(format!(
+                "Port {port} is taken by another program; the sandbox found another one, for this time."
+            ));
         }
         remarks
     }

@@ -30,7 +30,7 @@ use tokio::task::JoinSet;
 use crate::app::{App, OpenError, open_database, outside};
 use crate::cli::terminal::Paint;
 use crate::clock::{OsEntropy, SystemClock};
-use crate::config::{Config, Sources, explain};
+use crate::config::{Config, Sources, explain, left};
 use crate::http::Front;
 use crate::serve::{self, Door, Limits, asked_to_stop};
 use crate::worker;
@@ -104,7 +104,7 @@ pub async fn run(args: DevArgs, paint: Paint) -> Result<Outcome> {
     let cx = Cx::new(clock.now(), entropy.clone());
     let listener = listen(&args).await?;
     let address = reachable(listener.local_addr().map_err(|e| Error::Bug(e.into()))?);
-    let mut folder = Folder::claim(&data_dir(&args), &cx)?;
+    let mut folder = Folder::claim(&data_dir(args.data_dir.clone()), &cx)?;
     if args.reset {
         folder.reset(&cx)?;
     }
@@ -146,9 +146,14 @@ async fn listen(args: &DevArgs) -> Result<TcpListener> {
     })
 }
 
-fn data_dir(args: &DevArgs) -> PathBuf {
-    let named = args.data_dir.clone().or_else(|| from_outside("DATA_DIR").map(PathBuf::from));
+fn data_dir(named: Option<PathBuf>) -> PathBuf {
+    let named = named.or_else(|| from_outside("DATA_DIR").map(PathBuf::from));
     named.unwrap_or_else(|| USUAL_FOLDER.into())
+}
+
+/// Where the `makegood dev` of this folder has its sandbox, or had it when it last ran.
+pub fn sandbox_left() -> Option<String> {
+    left(&data_dir(None), |_| false).remove("STRIPE_API_BASE")
 }
 
 /// A setting of the environment; an empty one is as good as none. `.env` and `makegood.toml` are a real shop's.

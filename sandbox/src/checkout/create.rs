@@ -68,6 +68,7 @@ const SHOWN: [&str; 16] = [
 impl Sandbox {
     pub(crate) fn create_session(&mut self, params: &Params, call: &Call) -> Result<Value, ApiError> {
         let session = self.read_session(params, call)?;
+        session.check_total()?;
         let shown = self.session_json(&session);
         let expires = Timestamp::from_seconds(session.expires_at);
         self.agenda.push(expires, Task::ExpireSession(session.id.clone()));
@@ -118,6 +119,7 @@ impl Sandbox {
             payment_link: None,
             buyer: None,
             at_the_bank: None,
+            refused_at_bank: None,
             collects_instead: None,
         })
     }
@@ -177,17 +179,21 @@ impl Sandbox {
         })?;
         let metadata = item.metadata("metadata")?;
         let price = match item.text("price")? {
-            Some(id) => id,
+            Some(id) => self.price_on_sale(&id, item)?,
             None => {
                 let data = item.child("price_data")?;
                 let data = data.ok_or_else(|| ApiError::missing_parameter(&item.name_of("price")))?;
                 self.inline_price(&data, call)?
             }
         };
-        let price = self
-            .prices
-            .get(&price)
-            .ok_or_else(|| ApiError::no_such("price", &price, &item.name_of("price")))?;
+        let price = self.prices.get(&price).ok_or_else(|| no_such_price(&price, item))?;
+        let product = self.products.get(&price.product);
+        if product.is_some_and(|product| !product.active) {
+            let id = &price.id;
+            let message =
+                format!("Price `{id}` is not available to be purchased because its product is not active.");
+            return Err(item.invalid("price", &message));
+        }
         if price.recurring.is_some() {
             let message = "You specified `payment` mode but passed a recurring price. Either switch to \
                            `subscription` mode or use only one-time prices.";
@@ -196,12 +202,22 @@ impl Sandbox {
         let line = Line {
             id: ids::long("li_1", &call.cx),
             price: price.id.clone(),
-            description: self.products.get(&price.product).map(|p| p.name.clone()).unwrap_or_default(),
+            description: product.map(|product| product.name.clone()).unwrap_or_default(),
             unit_amount: price.unit_amount,
             quantity,
             metadata,
         };
         Ok((line, price.currency.clone()))
+    }
+
+    /// A price that a shop names must be active; one that it gives in passing never is.
+    fn price_on_sale(&self, id: &str, item: &Params) -> Result<String, ApiError> {
+        let price = self.prices.get(id).ok_or_else(|| no_such_price(id, item))?;
+        if !price.active {
+            let message = "The price specified is inactive. This field only accepts active prices.";
+            return Err(item.invalid("price", message));
+        }
+        Ok(id.to_owned())
     }
 
     /// The session that made this PaymentIntent.
@@ -249,9 +265,9 @@ impl Sandbox {
         match intent {
             Some(intent) => {
                 let few: Vec<&Session> = self.session_of(&intent).into_iter().collect();
-                paging.page_of_few(&few, url, |s| s.created, keep, render)
+                paging.page_of_few(&few, url, keep, render)
             }
-            None => paging.page(&self.sessions, url, |s| s.created, keep, render),
+            None => paging.page(&self.sessions, url, keep, render),
         }
     }
 
@@ -298,6 +314,10 @@ impl Sandbox {
             self.publish(event, call);
         }
     }
+}
+
+fn no_such_price(id: &str, item: &Params) -> ApiError {
+    ApiError::no_such("price", id, &item.name_of("price"))
 }
 
 fn no_such_session(id: &str) -> ApiError {
@@ -350,7 +370,12 @@ pub(crate) fn read_intent_terms(params: &Params) -> Result<IntentTerms, ApiError
 }
 
 fn read_shipping(params: &Params, call: &Call) -> Result<Vec<ShippingOption>, ApiError> {
-    params.list("shipping_options")?.iter().map(|option| read_shipping_option(option, call)).collect()
+    let options = params.list("shipping_options")?;
+    if options.len() > 1 {
+        let message = "This sandbox's page offers no choice; pass one of `shipping_options`.";
+        return Err(params.invalid("shipping_options", message));
+    }
+    options.iter().map(|option| read_shipping_option(option, call)).collect()
 }
 
 fn read_shipping_option(option: &Params, call: &Call) -> Result<ShippingOption, ApiError> {

@@ -13,5 +13,5 @@ mod settings;
 pub(crate) use create::read_intent_terms;
 pub use facts::SessionFacts;
 pub use pay::{Authentication, Method, PayError, PayOutcome, Payment};
-pub(crate) use session::{Line, Session, ShippingOption, Stage, Tax};
+pub(crate) use session::{AtTheBank, Line, Session, ShippingOption, Stage, Tax, subtotal};
 pub(crate) use settings::shown_settings;

@@ -140,6 +140,7 @@ impl Sandbox {
         self.tick(cx);
         let call = Call::of_nobody(self.local(cx));
         let open = self.open_session(session)?;
+        open.refused_at_bank = None;
         let buyer = open.buyer_of(payment);
         if open.costs_nothing() {
             let redirect = open.redirect();
@@ -166,6 +167,7 @@ impl Sandbox {
         let step = open.at_the_bank.take_if(|step| step.token == token).ok_or(PayError::NoSuchStep)?;
         let intent = open.payment_intent.clone().ok_or(PayError::NoSuchStep)?;
         if how == Authentication::Fail {
+            open.refused_at_bank = Some(step);
             return Ok(declined(&self.fail_authentication(&intent, &call)));
         }
         let attempt = Attempt {
@@ -187,7 +189,11 @@ impl Sandbox {
         if open.shown.get("allow_promotion_codes") != Some(&Value::Bool(true)) {
             return Err(PayError::UnknownPromotionCode);
         }
-        open.discount = Some(discount.ok_or(PayError::UnknownPromotionCode)?);
+        let before = open.discount.replace(discount.ok_or(PayError::UnknownPromotionCode)?);
+        if open.check_total().is_err() {
+            open.discount = before;
+            return Err(PayError::UnknownPromotionCode);
+        }
         Ok(())
     }
 

@@ -4,7 +4,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::cards::Instrument;
+use crate::currencies;
 use crate::discounts::Discount;
+use crate::error::ApiError;
 use crate::intents::{Buyer, IntentTerms};
 use crate::params::Metadata;
 use crate::shelf::Kept;
@@ -117,6 +119,9 @@ pub(crate) struct Session {
     pub(crate) payment_link: Option<String>,
     pub(crate) buyer: Option<Buyer>,
     pub(crate) at_the_bank: Option<AtTheBank>,
+    /// The buyer whom their bank has just refused; they need not type everything again.
+    #[serde(default)]
+    pub(crate) refused_at_bank: Option<AtTheBank>,
     /// A wrong sum that the payment will collect, for tests of the shop's distrust.
     pub(crate) collects_instead: Option<(i64, String)>,
 }
@@ -124,6 +129,10 @@ pub(crate) struct Session {
 impl Kept for Session {
     fn id(&self) -> &str {
         &self.id
+    }
+
+    fn created(&self) -> i64 {
+        self.created
     }
 }
 
@@ -148,14 +157,19 @@ impl Session {
         let Tax::OnceLocated(basis_points) = self.tax else { return self.totals() };
         let untaxed = self.totals_with(0);
         let net = untaxed.total.max(0);
-        self.totals_with((net * i64::from(basis_points) + 5_000) / 10_000)
+        self.totals_with(net.saturating_mul(basis_points.into()).saturating_add(5_000) / 10_000)
     }
 
     fn totals_with(&self, tax: i64) -> Totals {
-        let subtotal: i64 = self.lines.iter().map(Line::subtotal).sum();
+        let subtotal = subtotal(&self.lines);
         let discount = self.discount.as_ref().map_or(0, |discount| discount.off(subtotal));
-        let total = subtotal - discount + self.shipping + tax;
+        let total = (subtotal - discount).saturating_add(self.shipping).saturating_add(tax);
         Totals { subtotal, discount, shipping: self.shipping, tax, total }
+    }
+
+    /// Whether this can be collected: nothing, or what Stripe charges in this currency.
+    pub(crate) fn check_total(&self) -> Result<(), ApiError> {
+        currencies::check_total(self.totals_once_located().total, &self.currency)
     }
 
     /// Each line's share of the discount and of the tax on goods.
@@ -168,6 +182,11 @@ impl Session {
     pub(crate) fn redirect(&self) -> String {
         self.success_url.replace("{CHECKOUT_SESSION_ID}", &self.id)
     }
+}
+
+/// What all lines cost together.
+pub(crate) fn subtotal(lines: &[Line]) -> i64 {
+    lines.iter().map(Line::subtotal).fold(0, i64::saturating_add)
 }
 
 /// Splits a sum in proportion to weights; what rounding leaves over goes to the last.

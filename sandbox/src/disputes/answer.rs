@@ -25,11 +25,11 @@ impl Sandbox {
         let (charge, intent) = (params.text("charge")?, params.text("payment_intent")?);
         let (paging, url) = (Paging::read(params)?, "/v1/disputes");
         let Some(charges) = self.charges_asked(charge.as_deref(), intent.as_deref()) else {
-            return paging.page(&self.disputes, url, |d| d.created, |_| true, Dispute::to_json);
+            return paging.page(&self.disputes, url, |_| true, Dispute::to_json);
         };
         let ids = charges.iter().flat_map(|charge| &charge.disputes);
         let few: Vec<&Dispute> = ids.filter_map(|id| self.disputes.get(id)).collect();
-        paging.page_of_few(&few, url, |d| d.created, |_| true, Dispute::to_json)
+        paging.page_of_few(&few, url, |_| true, Dispute::to_json)
     }
 
     pub(crate) fn update_dispute(

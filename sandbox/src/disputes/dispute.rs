@@ -161,6 +161,10 @@ impl Kept for Dispute {
     fn id(&self) -> &str {
         &self.id
     }
+
+    fn created(&self) -> i64 {
+        self.created
+    }
 }
 
 /// What a change of status did with the money.

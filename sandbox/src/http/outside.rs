@@ -71,7 +71,7 @@ pub(crate) struct Refunded {
 pub(crate) async fn refund(State(shared): Account, Json(wish): Json<Refunded>) -> Response {
     done(&shared, |sandbox, cx| {
         let id = sandbox.refund_in_dashboard(&wish.of, &wish.refund, cx)?;
-        let made = sandbox.refunds().last();
+        let made = sandbox.refunds.get(&id);
         Ok(json!({ "refund": id, "status": made.map(|refund| refund.status) }))
     })
 }

@@ -12,7 +12,7 @@ use serde::Deserialize;
 
 use crate::account::Sandbox;
 use crate::cards::{CARDS, Card};
-use crate::checkout::{Authentication, Method, PayError, PayOutcome, Payment};
+use crate::checkout::{AtTheBank, Authentication, Method, PayError, PayOutcome, Payment};
 use crate::http::Shared;
 use crate::intents::Later;
 use crate::links::{LinkClosed, Visit};
@@ -84,6 +84,20 @@ pub(crate) struct Typed {
 }
 
 impl Typed {
+    /// What a buyer had typed who was then sent to their bank.
+    fn before(step: &AtTheBank) -> Self {
+        let buyer = &step.buyer;
+        let line = |name: &str| buyer.address[name].as_str().unwrap_or_default().to_owned();
+        Typed {
+            number: step.instrument.card().map(Card::spaced).unwrap_or_default(),
+            email: buyer.email.clone().unwrap_or_default(),
+            name: buyer.name.clone().unwrap_or_default(),
+            country: line("country"),
+            postal_code: line("postal_code"),
+            ..Typed::default()
+        }
+    }
+
     fn payment(&self) -> Payment {
         Payment {
             method: match self.method.as_str() {
@@ -100,22 +114,17 @@ impl Typed {
     }
 }
 
-#[derive(Deserialize)]
-pub(crate) struct Return {
-    /// Set after the bank refused the buyer.
-    refused: Option<String>,
-}
-
-pub(crate) async fn show(
-    State(shared): Account,
-    Path(session): Path<String>,
-    Query(back): Query<Return>,
-) -> Response {
+pub(crate) async fn show(State(shared): Account, Path(session): Path<String>) -> Response {
     const REFUSED: &str = "We are unable to authenticate your payment method. Please choose a different payment \
                            method and try again.";
     shared.with(|sandbox, cx| {
         sandbox.tick(cx);
-        pay_page(sandbox, &session, Typed::default(), back.refused.map(|_| REFUSED.to_owned()))
+        let refused = sandbox.session(&session).ok().and_then(|session| session.refused_at_bank.as_ref());
+        let (typed, error) = match refused {
+            Some(step) => (Typed::before(step), Some(REFUSED.to_owned())),
+            None => (Typed::default(), None),
+        };
+        pay_page(sandbox, &session, typed, error)
     })
 }
 
@@ -160,6 +169,8 @@ pub(crate) async fn paid(State(shared): Account, Path(session): Path<String>) ->
 
 #[derive(Deserialize)]
 pub(crate) struct Step {
+    /// Without one the address was typed by hand, and leads to no step.
+    #[serde(default)]
     token: String,
 }
 
@@ -168,11 +179,18 @@ pub(crate) struct AtBank {
     result: Authentication,
 }
 
-pub(crate) async fn show_bank(State(shared): Account, Path(session): Path<String>) -> Response {
+pub(crate) async fn show_bank(
+    State(shared): Account,
+    Path(session): Path<String>,
+    Query(step): Query<Step>,
+) -> Response {
     shared.with(|sandbox, cx| {
         sandbox.tick(cx);
+        let at_bank = sandbox.session(&session).ok().and_then(|session| session.at_the_bank.as_ref());
+        let goes_on = at_bank.is_some_and(|at_bank| at_bank.token == step.token);
         match order(sandbox, &session) {
-            Ok(order) => html(StatusCode::OK, &BankPage { order }),
+            Ok(order) if goes_on => html(StatusCode::OK, &BankPage { order }),
+            Ok(_) => back_to_page(&session),
             Err(error) => closed(sandbox, &session, &error),
         }
     })
@@ -186,14 +204,16 @@ pub(crate) async fn return_from_bank(
 ) -> Response {
     shared.with(|sandbox, cx| {
         let result = sandbox.authenticate(&session, &step.token, at_bank.result, cx);
-        // After a refusal the buyer starts again; the page stands one level up, and a redirect takes them there.
         match result {
-            Ok(PayOutcome::Declined { .. }) | Err(PayError::NoSuchStep) => {
-                see_other(&format!("../{session}?refused=1"))
-            }
+            Ok(PayOutcome::Declined { .. }) | Err(PayError::NoSuchStep) => back_to_page(&session),
             other => next_page(sandbox, &session, Typed::default(), other),
         }
     })
+}
+
+/// From the bank to the page, which stands one level up: the buyer was refused, or the step is an old one.
+fn back_to_page(session: &str) -> Response {
+    see_other(&format!("../{session}"))
 }
 
 fn next_page(

@@ -51,11 +51,11 @@ impl Sandbox {
         let (charge, intent) = (params.text("charge")?, params.text("payment_intent")?);
         let (paging, url) = (Paging::read(params)?, "/v1/refunds");
         let Some(charges) = self.charges_asked(charge.as_deref(), intent.as_deref()) else {
-            return paging.page(&self.refunds, url, |r| r.created, |_| true, Refund::to_json);
+            return paging.page(&self.refunds, url, |_| true, Refund::to_json);
         };
         let ids = charges.iter().flat_map(|charge| &charge.refunds);
         let few: Vec<&Refund> = ids.filter_map(|id| self.refunds.get(id)).collect();
-        paging.page_of_few(&few, url, |r| r.created, |_| true, Refund::to_json)
+        paging.page_of_few(&few, url, |_| true, Refund::to_json)
     }
 
     /// `GET /v1/charges/{id}/refunds`, and what `expand[]=refunds` shows of it.
@@ -64,7 +64,7 @@ impl Sandbox {
         let known = self.charges.get(charge).ok_or_else(|| ApiError::no_such("charge", charge, "id"))?;
         let few: Vec<&Refund> = known.refunds.iter().filter_map(|id| self.refunds.get(id)).collect();
         let url = format!("/v1/charges/{charge}/refunds");
-        Paging::read(params)?.page_of_few(&few, &url, |r| r.created, |_| true, Refund::to_json)
+        Paging::read(params)?.page_of_few(&few, &url, |_| true, Refund::to_json)
     }
 }
 

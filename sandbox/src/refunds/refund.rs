@@ -100,6 +100,10 @@ impl Kept for Refund {
     fn id(&self) -> &str {
         &self.id
     }
+
+    fn created(&self) -> i64 {
+        self.created
+    }
 }
 
 impl Refund {

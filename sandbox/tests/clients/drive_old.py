@@ -22,6 +22,8 @@ session = stripe.checkout.Session.create(
     mode="payment",
     line_items=[{"price": price.id, "quantity": 2}],
     success_url="https://shop.test/thanks?s={CHECKOUT_SESSION_ID}",
+    payment_method_types=["card"],
+    ui_mode="hosted",
     allow_promotion_codes=True,
     automatic_tax={"enabled": False},
     phone_number_collection={"enabled": True},

@@ -216,6 +216,10 @@ fn a_promotion_code_is_typed_on_the_page_when_the_shop_allows_it() {
     let (open, closed, cx) = (stage.session_with("&allow_promotion_codes=true"), stage.session(), stage.cx());
     stage.stripe.apply_promotion_code(&open, "spring", &cx).unwrap();
     assert_eq!(stage.get(&format!("/v1/checkout/sessions/{open}"))["amount_total"], 2450);
+    stage.post("/v1/coupons", "id=NEARLY&percent_off=99.5&duration=once");
+    stage.post("/v1/promotion_codes", "promotion[type]=coupon&promotion[coupon]=NEARLY&code=NEARLY");
+    let too_small = stage.stripe.apply_promotion_code(&open, "nearly", &cx);
+    assert_eq!(too_small, Err(sandbox::PayError::UnknownPromotionCode), "24 cents are not charged");
     let refused = stage.stripe.apply_promotion_code(&closed, "spring", &cx);
     assert_eq!(refused, Err(PayError::UnknownPromotionCode));
 }

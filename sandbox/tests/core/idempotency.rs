@@ -26,6 +26,7 @@ fn the_order_of_parameters_does_not_count_but_their_values_do() {
     let customer = |form: &str| ApiRequest::post("/v1/customers", form).under_key("k");
     let first = stage.good(&customer("email=a@b.c&name=Ann"));
     assert_eq!(stage.good(&customer("name=Ann&email=a@b.c")), first);
+    assert_eq!(stage.good(&customer("email=a%40b.c&name=%41nn")), first, "nor does how they are escaped");
     let (status, error) = stage.refused(&customer("name=Bob&email=a@b.c"));
     assert_eq!((status, &error["type"]), (400, &"idempotency_error".into()));
 }

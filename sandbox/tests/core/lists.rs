@@ -107,3 +107,21 @@ fn the_last_and_the_first_second_there_is_bound_a_list_of_nothing() {
         assert!(ids(&stage.get(&format!("/v1/customers?created[{name}]={value}"))).is_empty(), "{range}");
     }
 }
+
+#[test]
+fn a_list_is_newest_first_also_after_the_clock_was_turned_back() {
+    let mut stage = Stage::new();
+    let made = |stage: &mut Stage, name: &str| {
+        stage.post("/v1/customers", &format!("name={name}"))["id"].as_str().unwrap().to_owned()
+    };
+    let first = made(&mut stage, "Ann");
+    stage.stripe.advance_clock(std::time::Duration::from_secs(3_600));
+    let ahead = made(&mut stage, "Bob");
+    stage.stripe.reset_clock();
+    stage.wait(60);
+    let later = made(&mut stage, "Cyd");
+    assert_eq!(ids(&stage.get("/v1/customers")), [ahead.clone(), later.clone(), first]);
+    assert_eq!(stage.get(&format!("/v1/customers/{later}"))["name"], "Cyd");
+    let since = 1_795_000_000 + 30;
+    assert_eq!(ids(&stage.get(&format!("/v1/customers?created[gte]={since}"))), [ahead, later]);
+}

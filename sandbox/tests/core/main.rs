@@ -8,6 +8,7 @@ mod disputes;
 mod events;
 mod faults;
 mod idempotency;
+mod intents;
 mod links;
 mod lists;
 mod outage;

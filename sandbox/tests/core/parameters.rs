@@ -81,10 +81,183 @@ fn a_wrong_key_is_401() {
 }
 
 #[test]
+fn a_version_that_stripe_never_had_is_refused_and_the_answer_says_which_one_it_has() {
+    let mut stage = Stage::new();
+    let asked = |version: &str| ApiRequest::get("/v1/events").header("Stripe-Version", version);
+    let (status, error) = stage.refused(&asked("banana"));
+    assert_eq!(status, 400);
+    assert!(error["message"].as_str().unwrap().starts_with("Invalid Stripe API version: banana"), "{error}");
+    let answer = stage.send(&asked("2024-06-20"));
+    let said =
+        answer.headers.iter().find(|(name, _)| name == "Stripe-Version").map(|(_, value)| value.as_str());
+    assert_eq!((answer.status, said), (200, Some(sandbox::API_VERSION)));
+}
+
+#[test]
+fn what_an_older_version_says_of_the_ways_to_pay_is_taken() {
+    let mut stage = Stage::new();
+    let under = |version: &str, kind: &str| {
+        let form = format!("{BASKET}&ui_mode=hosted&payment_method_types[0]={kind}");
+        ApiRequest::post("/v1/checkout/sessions", &form).header("Stripe-Version", version)
+    };
+    stage.good(&under("2025-09-30.clover", "card"));
+    assert_eq!(stage.refused(&under("2025-09-30.clover", "klarna")).1["param"], "payment_method_types");
+    assert_eq!(stage.refused(&under(sandbox::API_VERSION, "card")).1["param"], "payment_method_types");
+    let intent = "amount=500&currency=usd&payment_method_types[]=card";
+    let intent = ApiRequest::post("/v1/payment_intents", intent);
+    stage.good(&intent.clone().header("Stripe-Version", "2024-11-20.acacia"));
+    assert_eq!(stage.refused(&intent).1["code"], "payment_method_types_no_longer_supported");
+}
+
+#[test]
+fn an_endpoint_that_wants_another_version_than_is_delivered_is_refused() {
+    let mut stage = Stage::new();
+    let endpoint = |version: &str| {
+        let form = format!("url=https://shop.test/hooks&enabled_events[]=*&api_version={version}");
+        ApiRequest::post("/v1/webhook_endpoints", &form)
+    };
+    for other in ["2024-06-20", "banana"] {
+        assert_eq!(stage.refused(&endpoint(other)).1["param"], "api_version");
+    }
+    assert_eq!(stage.good(&endpoint(sandbox::API_VERSION))["api_version"], sandbox::API_VERSION);
+}
+
+#[test]
+fn what_stripe_knows_and_the_sandbox_does_not_is_told_apart_from_a_slip_of_the_pen() {
+    let mut stage = Stage::new();
+    let mut message = |path: &str, form: &str| {
+        let (status, error) = stage.refused(&ApiRequest::post(path, form));
+        assert_eq!((status, &error["code"]), (400, &"parameter_unknown".into()));
+        error["message"].as_str().unwrap().to_owned()
+    };
+    let session = "/v1/checkout/sessions";
+    for (path, known, name) in [
+        (session, format!("{BASKET}&custom_fields[0][key]=size"), "custom_fields"),
+        (
+            session,
+            format!("{BASKET}&payment_intent_data[on_behalf_of]=acct_1"),
+            "payment_intent_data[on_behalf_of]",
+        ),
+        ("/v1/products", "name=Tea&package_dimensions[height]=1".into(), "package_dimensions"),
+        ("/v1/payment_intents/pi_1/capture", "amount_to_capture=100".into(), "amount_to_capture"),
+    ] {
+        let said = message(path, &known);
+        assert!(said.starts_with(&format!("Stripe knows the parameter {name},")), "{said}");
+    }
+    for (path, unknown) in [(session, "costum_fields=1"), ("/v1/products", "custom_fields=1")] {
+        let said = message(path, unknown);
+        assert!(said.starts_with("Received unknown parameter"), "{said}");
+    }
+}
+
+#[test]
+fn a_search_is_no_id() {
+    let mut stage = Stage::new();
+    for what in ["customers", "payment_intents", "charges", "products", "prices"] {
+        let (status, error) = stage.refused(&ApiRequest::get(&format!("/v1/{what}/search?query=x")));
+        assert_eq!(status, 404);
+        assert!(error["message"].as_str().unwrap().starts_with("Unrecognized request URL"), "{error}");
+    }
+}
+
+#[test]
+fn a_choice_that_the_page_does_not_offer_is_refused() {
+    let mut stage = Stage::new();
+    let way = |at: u32| {
+        format!(
+            "&shipping_options[{at}][shipping_rate_data][display_name]=Post\
+             &shipping_options[{at}][shipping_rate_data][fixed_amount][amount]=500\
+             &shipping_options[{at}][shipping_rate_data][fixed_amount][currency]=usd"
+        )
+    };
+    stage.session_with(&way(0));
+    let two = format!("{BASKET}{}{}", way(0), way(1));
+    assert_eq!(
+        stage.refused(&ApiRequest::post("/v1/checkout/sessions", &two)).1["param"],
+        "shipping_options"
+    );
+}
+
+#[test]
 fn two_currencies_do_not_mix() {
     let more = "&line_items[1][price_data][currency]=eur&line_items[1][price_data][unit_amount]=1\
                 &line_items[1][price_data][product_data][name]=Cup&line_items[1][quantity]=1";
     assert_eq!(refusal(&format!("{BASKET}{more}")).1, "line_items[1][price]");
+}
+
+fn basket(currency: &str, unit_amount: i64) -> String {
+    BASKET
+        .replace("=usd", &format!("={currency}"))
+        .replace("=2450", &format!("={unit_amount}"))
+        .replace("[quantity]=2", "[quantity]=1")
+}
+
+#[test]
+fn a_sum_that_stripe_would_not_charge_is_refused_and_nothing_at_all_is_fine() {
+    let mut stage = Stage::new();
+    let mut code = |path: &str, form: &str| {
+        let response = stage.send(&ApiRequest::post(path, form));
+        let code = response.body["error"]["code"].as_str().unwrap_or_default().to_owned();
+        (response.status, code)
+    };
+    for (currency, minor, expected) in [
+        ("usd", 49, "amount_too_small"),
+        ("usd", 50, ""),
+        ("gbp", 29, "amount_too_small"),
+        ("gbp", 30, ""),
+        ("jpy", 49, "amount_too_small"),
+        ("huf", 17_499, "amount_too_small"),
+        ("isk", 1, ""),
+        ("usd", 99_999_999, ""),
+        ("usd", 100_000_000, "amount_too_large"),
+        ("inr", 100_000_000, ""),
+        ("usd", 0, "free"),
+    ] {
+        let session = code("/v1/checkout/sessions", &basket(currency, minor));
+        let intent = code("/v1/payment_intents", &format!("currency={currency}&amount={minor}"));
+        match expected {
+            "" => assert_eq!((session.0, intent.0), (200, 200), "{minor} {currency}"),
+            "free" => assert_eq!((session.0, intent.1.as_str()), (200, "amount_too_small")),
+            _ => assert_eq!(
+                (session.1.as_str(), intent.1.as_str()),
+                (expected, expected),
+                "{minor} {currency}"
+            ),
+        }
+    }
+    let link = "line_items[0][price_data][currency]=usd&line_items[0][price_data][unit_amount]=49\
+                &line_items[0][price_data][product_data][name]=Tea&line_items[0][quantity]=1";
+    assert_eq!(code("/v1/payment_links", link).1, "amount_too_small");
+}
+
+#[test]
+fn a_currency_that_stripe_does_not_know_is_refused_with_those_that_it_knows() {
+    let mut stage = Stage::new();
+    let (status, error) = stage.refused(&ApiRequest::post("/v1/payment_intents", "currency=xxx&amount=500"));
+    assert_eq!((status, &error["param"]), (400, &"currency".into()));
+    assert!(error["message"].as_str().unwrap().contains("usd, aed"), "{error}");
+    assert_eq!(stage.refused(&ApiRequest::post("/v1/checkout/sessions", &basket("xxx", 500))).0, 400);
+}
+
+#[test]
+fn a_price_or_a_product_that_was_taken_off_is_not_sold() {
+    let mut stage = Stage::new();
+    let price = stage.post("/v1/prices", "currency=usd&unit_amount=500&product_data[name]=Tea");
+    let (id, product) = (price["id"].as_str().unwrap(), price["product"].as_str().unwrap());
+    let form = format!(
+        "mode=payment&success_url=https://shop.test/&line_items[0][price]={id}&line_items[0][quantity]=1"
+    );
+    let order = ApiRequest::post("/v1/checkout/sessions", &form);
+    stage.good(&order);
+    stage.post(&format!("/v1/products/{product}"), "active=false");
+    let (status, error) = stage.refused(&order);
+    assert_eq!((status, &error["param"]), (400, &"line_items[0][price]".into()));
+    assert!(error["message"].as_str().unwrap().contains("its product is not active"), "{error}");
+    stage.post(&format!("/v1/products/{product}"), "active=true");
+    stage.good(&order);
+    stage.post(&format!("/v1/prices/{id}"), "active=false");
+    let (_, error) = stage.refused(&order);
+    assert!(error["message"].as_str().unwrap().contains("inactive"), "{error}");
 }
 
 #[test]

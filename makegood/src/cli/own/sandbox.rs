@@ -2,27 +2,35 @@
 
 use kernel::Duration;
 use reqwest::Method;
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::Call;
 use crate::cli::backend::Remote;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
+use crate::dev;
 
 /// Which sandbox.
 #[derive(Debug, clap::Args)]
 pub struct Place {
-    /// Where the sandbox is; makegood dev serves it here
-    #[arg(
-        long,
-        value_name = "URL",
-        env = "MAKEGOOD_SANDBOX",
-        default_value = "http://127.0.0.1:3001/sandbox"
-    )]
-    pub at: String,
+    /// Where the sandbox is [default: that of the makegood dev whose folder is DATA_DIR, else makegood-data]
+    #[arg(long, value_name = "URL", env = "MAKEGOOD_SANDBOX")]
+    pub at: Option<String>,
 }
 
+/// Where it is when nobody says, and no `makegood dev` has left word.
+const USUAL: &str = "http://127.0.0.1:3001/sandbox";
+
+const FIND_IT: &str = "start one with makegood dev, name its folder by DATA_DIR, or its address by --at";
+
 impl Place {
+    fn address(&self) -> String {
+        let named = self.at.clone().filter(|at| !at.is_empty());
+        let at = named.or_else(dev::sandbox_left).unwrap_or_else(|| USUAL.to_owned());
+        at.trim_end_matches('/').to_owned()
+    }
+
     async fn control(
         &self,
         call: &Call<'_>,
@@ -35,15 +43,19 @@ impl Place {
             return Err(Failure::new("no_preview", detail)
                 .fix("leave --dry-run out; makegood dev --reset begins anew"));
         }
-        let sandbox = Remote::open(self.at.trim_end_matches('/'))?;
-        let (status, text) = sandbox.raw(method, &format!("/control/{path}"), body).await?;
+        let at = self.address();
+        let sandbox = Remote::open(&at)?;
+        let asked = sandbox.raw(method, &format!("/control/{path}"), body).await;
+        let (status, text) = asked.map_err(|failure| match failure.code.as_str() {
+            "unreachable" => failure.fix(FIND_IT),
+            _ => failure,
+        })?;
         let answer = serde_json::from_str::<Value>(&text).unwrap_or(Value::Null);
         match status {
             200..=299 => Ok(answer),
             404 if answer.is_null() => {
-                let detail = format!("there is no sandbox at {}", self.at);
-                Err(Failure::new("unreachable", detail)
-                    .fix("start one with makegood dev, or name it with --at"))
+                let detail = format!("there is no sandbox at {at}");
+                Err(Failure::new("unreachable", detail).fix(FIND_IT))
             }
             status => {
                 let detail = answer["error"].as_str().unwrap_or(text.trim()).to_owned();
@@ -64,27 +76,46 @@ pub struct ClockArguments {
 }
 
 /// Break something on its way: events, or the sandbox's answers
-#[derive(Debug, clap::Args)]
+#[derive(Debug, clap::Args, Serialize)]
 pub struct FaultArguments {
-    /// What goes wrong: drop, delay, duplicate, reorder, twin, timeout_before_executing, timeout_after_executing, slow,
-    /// rate_limit, stored_500, connection_refused or unavailable; without it, what is set is shown
+    /// What goes wrong: drop, delay, duplicate, reorder, twin, not_generated, timeout_before_executing,
+    /// timeout_after_executing, slow, rate_limit, stored_500, connection_refused, unavailable or in_flight; without it,
+    /// what is set is shown
     pub kind: Option<String>,
     /// Only events of this type, like charge.*
     #[arg(long)]
     pub event: Option<String>,
+    /// Only requests with this method, like POST
+    #[arg(long)]
+    pub method: Option<String>,
     /// Only requests whose path begins so, like /v1/checkout
     #[arg(long)]
     pub path: Option<String>,
     /// How long, for delay and slow
     #[arg(long)]
     pub seconds: Option<u64>,
+    /// How long an event is held back at most, for reorder
+    #[arg(long)]
+    pub within_seconds: Option<u64>,
+    /// How many times more an event comes, for duplicate
+    #[arg(long)]
+    pub copies: Option<u32>,
+    /// Do the work all the same, for stored_500
+    #[arg(long)]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub execute: bool,
     /// How many times; without it, until it is cleared
     #[arg(long)]
     pub count: Option<u32>,
+    /// How likely it strikes when it matches, from 0 to 1
+    #[arg(long)]
+    pub probability: Option<f64>,
     /// Take all faults away
     #[arg(long, conflicts_with = "kind")]
+    #[serde(skip)]
     pub clear: bool,
     #[command(flatten)]
+    #[serde(skip)]
     place: Place,
 }
 
@@ -118,19 +149,16 @@ pub async fn clock(call: &Call<'_>, arguments: ClockArguments) -> Result<Exit, F
 }
 
 pub async fn fault(call: &Call<'_>, arguments: FaultArguments) -> Result<Exit, Failure> {
-    let FaultArguments { kind, event, path, seconds, count, clear, place } = arguments;
-    let answer = match kind {
-        _ if clear => place.control(call, Method::DELETE, "faults", None).await?,
+    let place = &arguments.place;
+    let answer = match arguments.kind.as_deref() {
+        _ if arguments.clear => place.control(call, Method::DELETE, "faults", None).await?,
         None => place.control(call, Method::GET, "faults", None).await?,
-        Some(kind) => {
-            if seconds.is_none() && matches!(kind.as_str(), "delay" | "slow") {
-                return Err(Failure::usage(format!("{kind} needs --seconds")));
-            }
-            let wish =
-                json!({ "kind": kind, "event": event, "path": path, "seconds": seconds, "count": count });
-            let said = wish.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null());
-            let body = said.map(|(name, value)| (name.clone(), value.clone())).collect();
-            place.control(call, Method::POST, "faults", Some(Value::Object(body))).await?
+        Some(kind @ ("delay" | "slow")) if arguments.seconds.is_none() => {
+            return Err(Failure::usage(format!("{kind} needs --seconds")));
+        }
+        Some(_) => {
+            let wish = serde_json::to_value(&arguments)?;
+            place.control(call, Method::POST, "faults", Some(wish)).await?
         }
     };
     told(call, &answer)

@@ -145,7 +145,7 @@ impl Steps {
         self.expect("the order is cancelled", order["status"] == "cancelled", why);
         // Other baskets may have ended at the same turn of the clock, so this order's own reservation tells.
         let told = self.caller.get(&format!("{}/explain", order_path(&begun.order))).await?;
-        let given_back = told["reservations"][0]["status"] == "released";
+        let given_back = told["reservations"][0]["status"] == "expired";
         let after = self.pieces(sku).await?;
         self.expect(
             "the mug is back on the shelf",
