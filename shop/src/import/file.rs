@@ -39,7 +39,7 @@ pub struct ProductEntry {
     /// Whether it can be bought
     #[serde(default = "yes")]
     pub active: bool,
-    /// One price for each currency
+    /// One price for each currency; one that is taken out is taken off sale
     #[serde(rename = "price")]
     pub prices: Vec<PriceEntry>,
 }
@@ -140,6 +140,10 @@ impl ProductEntry {
             sku: self.sku.clone(),
             active: self.active,
         }
+    }
+    /// Whether it says what the product costs in the currency of this price.
+    pub fn has(&self, price: &Price) -> bool {
+        self.prices.iter().any(|entry| entry.currency == price.currency)
     }
     /// As the catalog keeps them.
     pub fn prices(&self) -> impl Iterator<Item = Price> {
