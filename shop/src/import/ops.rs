@@ -33,7 +33,10 @@ impl Operation for Import {
     const ROLE: Role = Role::Operator;
 
     fn plan(&self, tx: &mut Tx<'_>, _: &Cx) -> Result<Plan> {
-        self.catalog.check()?;
+        self.catalog.check().map_err(|error| match error {
+            Error::Invalid { at, why } => Error::invalid(format!("/catalog{at}"), why),
+            other => other,
+        })?;
         let mut plan = Plan::default();
         for entry in &self.catalog.products {
             plan = plan_product(tx, plan, entry)?;
