@@ -2,11 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use kernel::{Currency, Error, Result};
+use kernel::{Currency, Error, Money, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::catalog::{Price, Product, ProductKind, is_stripe_price};
+use crate::catalog::{
+    MOST_MINOR_UNITS, Price, Product, ProductKind, ends_as_stripe_takes_it, is_stripe_price,
+};
 
 /// A shop's products, prices and first stock.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -62,9 +64,6 @@ pub struct PriceEntry {
     pub stripe_price_id: Option<String>,
 }
 
-/// Stripe takes amounts of at most eight digits (https://docs.stripe.com/currencies).
-const MOST_MINOR_UNITS: i64 = 99_999_999;
-
 impl CatalogFile {
     /// Reads the text of a file.
     ///
@@ -110,6 +109,14 @@ impl CatalogFile {
                 return wrong("price", why);
             }
             for price in &product.prices {
+                let costs = Money::new(price.amount, price.currency);
+                if !ends_as_stripe_takes_it(costs) {
+                    let why = format!(
+                        "{costs}: Stripe takes no thousandths of {}; expected a 0 as the last digit",
+                        price.currency
+                    );
+                    return wrong("price", why);
+                }
                 let Some(id) = &price.stripe_price_id else { continue };
                 if !is_stripe_price(id) {
                     return wrong("price", format!("`{id}`: expected a price at Stripe, like price_1Q2w3E"));
@@ -173,6 +180,14 @@ mod tests {
         assert!(CatalogFile::parse(CUP).is_ok());
         let dear = refused(&CUP.replace("500", "100000000"));
         assert!(dear.contains("/product/0/price") && dear.contains("expected 0 to 99999999"), "{dear}");
+        let dinars = |amount: &str| CUP.replace("usd", "kwd").replace("500", amount);
+        assert!(CatalogFile::parse(&dinars("4900")).is_ok());
+        let thousandths = refused(&dinars("4905"));
+        assert!(
+            thousandths.contains("/product/0/price: 4.905 kwd")
+                && thousandths.contains("a 0 as the last digit"),
+            "{thousandths}"
+        );
         let nameless = refused(&CUP.replace("A cup", "  "));
         assert!(nameless.contains("/product/0/name") && nameless.contains("cup has none"), "{nameless}");
     }
