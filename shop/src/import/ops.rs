@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{CatalogFile, ProductEntry};
 use crate::catalog::{self, Mapping, Price};
-use crate::given;
+use crate::given::{self, Unfit};
 use crate::inventory;
 
 /// Import products, prices and first stock from a catalog file
@@ -21,8 +21,8 @@ pub struct Import {
     pub catalog: CatalogFile,
 }
 
-fn read_file(path: &str) -> Result<CatalogFile, String> {
-    CatalogFile::parse(&given::text(path.as_ref())?).map_err(|e| format!("{path}: {e}"))
+fn read_file(path: &str) -> Result<CatalogFile, Unfit> {
+    CatalogFile::parse(&given::text(path.as_ref())?).map_err(|e| Unfit(format!("{path}: {e}")))
 }
 
 impl Operation for Import {
