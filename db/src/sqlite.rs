@@ -38,6 +38,7 @@ impl Sqlite {
             std::fs::create_dir_all(folder)
                 .map_err(|e| DbFailure::Other(format!("cannot create {}: {e}", folder.display())))?;
         }
+        made_for_us_alone(path);
         // All connections first: when one cannot be had, no thread is left behind.
         let writer = connect(path)?;
         let readers = (0..READERS).map(|_| connect_reader(path)).collect::<Result<Vec<_>>>()?;
@@ -122,6 +123,20 @@ where
     let (work, answer) = pending(name, work);
     queue.push(work)?;
     answer.await.unwrap_or_else(|_| Err(TxError::Unknown(format!("the database closed during `{name}`"))))
+}
+
+/// Buyers stand in it: it is nobody else's to read, and neither are the files that SQLite puts beside it. One that is there
+/// stays as it is; where none can be made, opening it says why.
+fn made_for_us_alone(path: &Path) {
+    // A URI is SQLite's to read.
+    if path.as_os_str().as_encoded_bytes().starts_with(b"file:") {
+        return;
+    }
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let _ = options.open(path);
 }
 
 /// Opens the file as it must be: WAL with full sync, because WAL with `synchronous=NORMAL` loses acknowledged
