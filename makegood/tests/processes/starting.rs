@@ -68,6 +68,8 @@ fn a_wrong_database_url_stops_with_a_sentence() {
     }
 }
 
+type Settings = Vec<(&'static str, String)>;
+
 /// A database that is there and does not take the address is no matter of trying again: the setting is named, and what mends it.
 #[test]
 fn a_database_that_does_not_take_us_is_a_wrong_setting() {
@@ -80,7 +82,7 @@ fn a_database_that_does_not_take_us_is_a_wrong_setting() {
     .unwrap();
     let file = file.path().display().to_string();
     let in_file = format!("{file}/data");
-    let mut cases: Vec<(Vec<(&str, String)>, &str, &str)> = vec![
+    let mut cases: Vec<(Settings, &str, &str)> = vec![
         (
             vec![("DATABASE_URL", format!("sqlite:{file}"))],
             "DATABASE_URL: ",
@@ -107,7 +109,7 @@ fn a_database_that_does_not_take_us_is_a_wrong_setting() {
         let (user, host) = place.split_once('@').unwrap_or(("postgres", place));
         let host = host.split('/').next().unwrap();
         let (name, port) = host.split_once(':').unwrap_or((host, "5432"));
-        let parts = |user: &str, database: &str| {
+        let parts = |user: &str, database: &str| -> Settings {
             vec![
                 ("DATABASE_URL", String::new()),
                 ("DB_CONNECTION", "pgsql".into()),
