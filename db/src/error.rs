@@ -40,6 +40,25 @@ impl<R> TxResult<R> for Result<R, TxError> {
     }
 }
 
+/// What of a database's address is not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// There is no database of this name.
+    Database,
+    /// There is no such role, or it may not come in.
+    User,
+    /// The password is another one, or there is none.
+    Password,
+    /// TLS is asked for, and the server has none.
+    NoTls,
+    /// The server lets nobody in without TLS.
+    OnlyTls,
+    /// The server's certificate is of nobody who is trusted here.
+    Certificate,
+    /// The file of SQLite, or its folder.
+    File,
+}
+
 /// What the database itself said, inside an [`Error::Bug`].
 #[derive(Debug)]
 pub enum DbFailure {
@@ -47,6 +66,8 @@ pub enum DbFailure {
     Conflict(String),
     /// The connection is gone; what was not committed is undone.
     ConnectionLost(String),
+    /// The database is there, and does not take a part of what it was addressed with: no second try mends that.
+    Misconfigured(Part, String),
     /// A UNIQUE, CHECK, NOT NULL or foreign-key rule said no; its name or text is kept.
     Constraint(String),
     /// The disk is full; nothing changed, and it works again when there is room.
@@ -59,7 +80,9 @@ impl fmt::Display for DbFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             DbFailure::Conflict(text) => write!(f, "database conflict: {text}"),
-            DbFailure::ConnectionLost(text) => write!(f, "Database connection failed: {text}"),
+            DbFailure::ConnectionLost(text) | DbFailure::Misconfigured(_, text) => {
+                write!(f, "Database connection failed: {text}")
+            }
             DbFailure::Constraint(text) => write!(f, "database constraint: {text}"),
             DbFailure::NoSpace(text) => write!(f, "the disk is full: {text}"),
             DbFailure::Other(text) => write!(f, "database: {text}"),

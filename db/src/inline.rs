@@ -68,7 +68,7 @@ pub(crate) struct Inline {
 impl Inline {
     pub(crate) fn open(faults: Arc<dyn Faults>, wake: Wake) -> Result<Self> {
         let connection = Connection::open_in_memory().map_err(failed)?;
-        prepare(&connection)?;
+        prepare(&connection).map_err(failed)?;
         Ok(Inline { connection: Arc::new(Mutex::new(connection)), faults, wake })
     }
 

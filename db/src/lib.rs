@@ -33,7 +33,7 @@ use std::sync::Arc;
 
 pub use batch::Batcher;
 pub use dialect::Dialect;
-pub use error::{DbFailure, TxError, TxResult, violates};
+pub use error::{DbFailure, Part, TxError, TxResult, violates};
 pub use examine::Examined;
 pub use health::Health;
 pub use inline::{Fate, Faults, NoFaults, yield_now};

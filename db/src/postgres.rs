@@ -20,7 +20,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::queue::{End, Queue, Work, join, pending, watch};
 use crate::tx::{Access, Inserted, Setback, Side};
-use crate::{DbFailure, Limits, PoolState, Row, Tx, TxError, Value, Wake};
+use crate::{DbFailure, Limits, Part, PoolState, Row, Tx, TxError, Value, Wake};
 
 /// How often a closure is tried again after a conflict or a connection lost before COMMIT.
 const ATTEMPTS: u32 = 6;
@@ -46,6 +46,10 @@ pub(crate) struct Postgres {
 impl Postgres {
     pub(crate) async fn connect(url: &str, limits: Limits, wake: Wake) -> Result<Self> {
         let config = Arc::new(configure(url, &limits)?);
+        // Whom the server does not let in is told so at once. One that is away may be back for the next attempt.
+        if let Err(refused @ DbFailure::Misconfigured(..)) = connect_in_time(&config, |_| {}).await {
+            return Err(refused.into());
+        }
         let (hears, listening) = tokio::sync::oneshot::channel();
         let rings = Arc::new(Rings::default());
         let listener = tokio::spawn(listen(config.clone(), wake.clone(), rings.clone(), hears));
@@ -335,18 +339,38 @@ async fn connect(
     config: &Config,
     on_message: impl FnMut(AsyncMessage) + Send + 'static,
 ) -> Result<Connected, DbFailure> {
-    let lost = |e: tokio_postgres::Error| DbFailure::ConnectionLost(describe(&e));
     let farewell = Arc::new(OnceLock::new());
     if config.get_ssl_mode() == SslMode::Require {
-        let (client, connection) = config.connect(tls()?).await.map_err(lost)?;
+        let (client, connection) = config.connect(tls()?).await.map_err(|e| not_connected(&e))?;
         let keeper = tokio::spawn(keep_going(connection, on_message, farewell.clone()));
         return Ok(Connected { client, keeper, farewell });
     }
     let mut plain = config.clone();
     plain.ssl_mode(SslMode::Disable);
-    let (client, connection) = plain.connect(NoTls).await.map_err(lost)?;
+    let (client, connection) = plain.connect(NoTls).await.map_err(|e| not_connected(&e))?;
     let keeper = tokio::spawn(keep_going(connection, on_message, farewell.clone()));
     Ok(Connected { client, keeper, farewell })
+}
+
+/// Whether the server is away, or there and does not want us so.
+fn not_connected(error: &tokio_postgres::Error) -> DbFailure {
+    let text = describe(error);
+    let part = match error.code() {
+        Some(&SqlState::INVALID_CATALOG_NAME) => Part::Database,
+        Some(&SqlState::INVALID_PASSWORD) => Part::Password,
+        // The server's rules (pg_hba.conf) name what is missing to them.
+        Some(&SqlState::INVALID_AUTHORIZATION_SPECIFICATION) if text.contains("no encryption") => {
+            Part::OnlyTls
+        }
+        Some(&SqlState::INVALID_AUTHORIZATION_SPECIFICATION | &SqlState::INSUFFICIENT_PRIVILEGE) => {
+            Part::User
+        }
+        None if text.contains("password missing") => Part::Password,
+        None if text.contains("server does not support TLS") => Part::NoTls,
+        None if text.contains("invalid peer certificate") => Part::Certificate,
+        _ => return DbFailure::ConnectionLost(text),
+    };
+    DbFailure::Misconfigured(part, text)
 }
 
 /// The certificates of this system are read once: there are some hundred of them.

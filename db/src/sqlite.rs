@@ -15,7 +15,7 @@ use crate::error::failure;
 use crate::health::{Health, Pulse};
 use crate::queue::{End, Queue, Work, join, pending, watch};
 use crate::tx::{Inserted, Side};
-use crate::{DbFailure, Dialect, Limits, PoolState, Row, Tx, TxError, Value, Wake};
+use crate::{DbFailure, Dialect, Limits, Part, PoolState, Row, Tx, TxError, Value, Wake};
 
 /// How many closures share one commit at most; more would only make the first one wait longer.
 const SHARED_COMMIT: usize = 256;
@@ -38,6 +38,7 @@ impl Sqlite {
             std::fs::create_dir_all(folder)
                 .map_err(|e| DbFailure::Other(format!("cannot create {}: {e}", folder.display())))?;
         }
+        made_for_us_alone(path);
         // All connections first: when one cannot be had, no thread is left behind.
         let writer = connect(path)?;
         let readers = (0..READERS).map(|_| connect_reader(path)).collect::<Result<Vec<_>>>()?;
@@ -124,21 +125,46 @@ where
     answer.await.unwrap_or_else(|_| Err(TxError::Unknown(format!("the database closed during `{name}`"))))
 }
 
+/// Buyers stand in it: it is nobody else's to read, and neither are the files that SQLite puts beside it. One that is there
+/// stays as it is; where none can be made, opening it says why.
+fn made_for_us_alone(path: &Path) {
+    // A URI is SQLite's to read.
+    if path.as_os_str().as_encoded_bytes().starts_with(b"file:") {
+        return;
+    }
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let _ = options.open(path);
+}
+
 /// Opens the file as it must be: WAL with full sync, because WAL with `synchronous=NORMAL` loses acknowledged
 /// commits in a power cut; foreign keys on; the log is copied back by a thread of its own.
 pub(crate) fn connect(path: &Path) -> Result<Connection> {
-    let connection = Connection::open(path)
-        .map_err(|e| DbFailure::Other(format!("cannot open {}: {e}", path.display())))?;
-    prepare(&connection)?;
+    let unfit = |error: rusqlite::Error| match error.sqlite_error_code() {
+        Some(
+            ErrorCode::CannotOpen
+            | ErrorCode::NotADatabase
+            | ErrorCode::ReadOnly
+            | ErrorCode::PermissionDenied,
+        ) => {
+            let text = format!("{} cannot be opened: {error}", path.display());
+            DbFailure::Misconfigured(Part::File, text).into()
+        }
+        _ => failed(error),
+    };
+    let connection = Connection::open(path).map_err(unfit)?;
+    prepare(&connection).map_err(unfit)?;
     let journal: String =
-        connection.query_row("PRAGMA journal_mode=WAL", [], |row| row.get(0)).map_err(failed)?;
-    let sync: i64 = connection.query_row("PRAGMA synchronous", [], |row| row.get(0)).map_err(failed)?;
+        connection.query_row("PRAGMA journal_mode=WAL", [], |row| row.get(0)).map_err(unfit)?;
+    let sync: i64 = connection.query_row("PRAGMA synchronous", [], |row| row.get(0)).map_err(unfit)?;
     if journal != "wal" || sync != 2 {
         let text = format!(
             "{}: journal {journal}, synchronous {sync}; expected wal and 2 (is this a network file system?)",
             path.display()
         );
-        return Err(DbFailure::Other(text).into());
+        return Err(DbFailure::Misconfigured(Part::File, text).into());
     }
     Ok(connection)
 }
@@ -149,18 +175,16 @@ fn connect_reader(path: &Path) -> Result<Connection> {
     Ok(reader)
 }
 
-pub(crate) fn prepare(connection: &Connection) -> Result<()> {
-    connection.busy_timeout(Duration::from_secs(5)).map_err(failed)?;
-    connection
-        .execute_batch(
-            "PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; PRAGMA wal_autocheckpoint=0;
+pub(crate) fn prepare(connection: &Connection) -> rusqlite::Result<()> {
+    connection.busy_timeout(Duration::from_secs(5))?;
+    connection.execute_batch(
+        "PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; PRAGMA wal_autocheckpoint=0;
              PRAGMA cache_size=-16000; PRAGMA temp_store=MEMORY;",
-        )
-        .map_err(failed)?;
+    )?;
     connection.set_prepared_statement_cache_capacity(256);
     // A plan must not depend on bound values: otherwise `status = $1` on a table with a partial index on that column
     // is compiled again with every execution (https://www.sqlite.org/c3ref/c_dbconfig_defensive.html, ENABLE_QPSG).
-    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(failed)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     Ok(())
 }
 

@@ -27,8 +27,8 @@ impl Target {
         if text.is_empty() {
             return wrong(format!("is empty; expected a connection string that starts with {EXPECTED}"));
         }
-        if text.trim() != text {
-            return wrong("has spaces or line breaks around it; remove them".into());
+        if let Some(what) = kernel::blemish(text).filter(|_| !is_placeholder(text)) {
+            return wrong(what.into());
         }
         if text.starts_with(['"', '\'']) || text.ends_with(['"', '\'']) {
             return wrong("is wrapped in quotes; remove them".into());

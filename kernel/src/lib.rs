@@ -8,6 +8,7 @@ mod error;
 mod id;
 mod money;
 pub mod planted;
+mod setting;
 mod time;
 
 pub use ago::moment_before;
@@ -15,4 +16,5 @@ pub use cx::{Clock, Cx, Entropy, FixedClock, Seeded};
 pub use error::{Error, Refusal, Result};
 pub use id::{Id, IdParseError, Kind};
 pub use money::{Currency, CurrencyError, Money};
+pub use setting::blemish;
 pub use time::{Duration, Timestamp, TimestampError};

@@ -1,8 +1,9 @@
 //! The shop opened for the doors: database, Stripe, clock and chance, put together once.
 
+use std::io::ErrorKind;
 use std::sync::Arc;
 
-use db::{Db, Target};
+use db::{Db, DbFailure, Part, Target};
 use kernel::{Clock, Entropy, Error};
 use mail::{Mailer, Smtp};
 use ops::Runner;
@@ -54,8 +55,18 @@ pub enum OpenError {
     /// The configuration is wrong, or something is missing in it.
     #[error("{}", explain(.0))]
     Config(Vec<Problem>),
-    /// The database does not open.
-    #[error("Bootstrap failed: {variable}: {source}")]
+    /// What names the database names none that can be had: trying again changes nothing.
+    #[error("Bootstrap failed: {variable}: {what}")]
+    Unfit {
+        /// Which key names what is not taken.
+        variable: &'static str,
+        /// What was seen, and what is expected.
+        what: String,
+        /// What to do.
+        fix: String,
+    },
+    /// The database does not open now.
+    #[error("Bootstrap failed: {variable}: {}", plainly(source))]
     Database {
         /// Which key names the database.
         variable: &'static str,
@@ -74,7 +85,7 @@ pub enum OpenError {
         next: String,
     },
     /// The schema could not be brought up to date.
-    #[error("Bootstrap failed: the database could not be migrated: {0}")]
+    #[error("Bootstrap failed: the database could not be migrated: {}", plainly(.0))]
     Migration(Error),
     /// No client for Stripe could be made.
     #[error("configuration: STRIPE_SECRET or STRIPE_API_BASE: {0}")]
@@ -165,23 +176,90 @@ impl App {
 
 /// Opens the database that the configuration names, and does nothing else with it.
 pub async fn open_database(config: &Config) -> Result<Db, OpenError> {
-    let variable = if config.is_set("DATABASE_URL") || !config.is_set("DB_CONNECTION") {
-        "DATABASE_URL"
-    } else {
-        "DB_CONNECTION"
-    };
     if let Target::Sqlite(path) = &config.database
         && let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty())
     {
         std::fs::create_dir_all(folder).map_err(|error| {
             let what = format!("the folder {} cannot be made: {error}", folder.display());
-            OpenError::Database { variable, source: Error::Busy(what) }
+            match error.kind() {
+                ErrorKind::StorageFull => not_opened(config, DbFailure::NoSpace(what).into()),
+                _ => unfit(config, Part::File, &what),
+            }
         })?;
     }
     let db = Db::open(&config.database, config.db_limits()).await;
-    let db = db.map_err(|source| OpenError::Database { variable, source })?;
+    let db = db.map_err(|source| not_opened(config, source))?;
     tracing::info!(engine = ?db.dialect(), "[db] connected");
     Ok(db)
+}
+
+fn not_opened(config: &Config, source: Error) -> OpenError {
+    let seen = match &source {
+        Error::Bug(source) => source.downcast_ref::<DbFailure>(),
+        _ => None,
+    };
+    match seen {
+        Some(failure @ DbFailure::Misconfigured(part, _)) => unfit(config, *part, &failure.to_string()),
+        _ => OpenError::Database { variable: naming(config, None), source },
+    }
+}
+
+fn unfit(config: &Config, part: Part, seen: &str) -> OpenError {
+    let variable = naming(config, Some(part));
+    let (expected, fix) = match part {
+        Part::Database => (
+            "a database that is there",
+            format!("make it (createdb), or name in {variable} one that is there"),
+        ),
+        Part::User => {
+            ("a role that may connect", format!("make the role, or name in {variable} one that may connect"))
+        }
+        Part::Password => (
+            "the password of this role",
+            format!("write it into {variable}; in an address an @ is %40, a / is %2F and a % is %25"),
+        ),
+        Part::NoTls => (
+            "a server with TLS, because of sslmode=require",
+            format!(
+                "switch TLS on at the server, or take sslmode out of {variable} where nobody can listen in between"
+            ),
+        ),
+        Part::OnlyTls => (
+            "a connection with TLS",
+            "write the address as DATABASE_URL, with ?sslmode=require at its end".to_owned(),
+        ),
+        Part::Certificate => (
+            "a certificate of an authority that this system trusts",
+            "add the certificate of who has signed it to those of this system".to_owned(),
+        ),
+        Part::File => (
+            "a file in a folder that this process may write to",
+            format!("name such a place in {variable}, or let the user of this process write there"),
+        ),
+    };
+    OpenError::Unfit { variable, what: format!("{seen}; expected {expected}"), fix }
+}
+
+/// The key from which this part of the database's address came.
+fn naming(config: &Config, part: Option<Part>) -> &'static str {
+    match (&config.database, part) {
+        _ if config.is_set("DATABASE_URL") => "DATABASE_URL",
+        (Target::Sqlite(_), _) if config.is_set("DB_DATABASE") => "DB_DATABASE",
+        (Target::Sqlite(_), _) => "DATA_DIR",
+        (Target::Postgres(_), Some(Part::Database)) => "DB_DATABASE",
+        (Target::Postgres(_), Some(Part::User)) => "DB_USERNAME",
+        (Target::Postgres(_), Some(Part::Password)) => "DB_PASSWORD",
+        (Target::Postgres(_), _) => "DB_HOST",
+    }
+}
+
+/// Without the words by which doors tell errors apart.
+pub(crate) fn plainly(error: &Error) -> String {
+    match error {
+        Error::Busy(what) => what.clone(),
+        Error::Bug(source) => source.to_string(),
+        other => other.to_string(),
+    }
 }
 
 async fn bring_up_to_date(config: &Config, db: &Db, clock: &dyn Clock) -> Result<(), OpenError> {

@@ -150,7 +150,15 @@ testkit::on_both_engines! {
         let said = stage.run(&["catalog", "import", &wrong, "--dry-run"]).ends(2);
         assert!(said.err.contains("wrong.toml") && said.err.contains("size"), "{said:?}");
         let none = stage.run(&["catalog", "import", "nowhere.toml", "--dry-run"]).ends(2);
-        assert!(none.err.contains("nowhere.toml"), "{none:?}");
+        assert!(none.err.contains("nowhere.toml: there is no such file\nfix: ") && !none.err.contains("os error"), "{none:?}");
+        let dear = stage.file("dear.toml", &CATALOG.replace("amount = 1500", "amount = 100000000"));
+        let said = stage.run(&["catalog", "import", &dear, "--dry-run"]).ends(2);
+        let place = "dear.toml: /product/1/price: mug: 100000000 minor units; expected 0 to 99999999 (the product begins in line 8)";
+        assert!(said.err.contains(place) && said.err.contains("\nfix: mend the file"), "{said:?}");
+        // The line was well, and the file is named once.
+        assert!(!said.err.contains("--help") && said.err.matches("dear.toml").count() == 1, "{said:?}");
+        let told = stage.run(&["catalog", "import", &dear, "--dry-run", "--json"]).ends(2).problem();
+        assert_eq!(told["code"], "invalid_input", "{told}");
     }
 
     async fn an_import_is_previewed_applied_verified_and_then_already_so(test: TestDb) {
@@ -443,6 +451,17 @@ fn what_is_no_file_or_too_long_is_refused_before_it_is_read() {
     }
     let said = stage.type_in("courses import latin.csv --dry-run").ends(2);
     assert!(said.err.contains("latin.csv: it is not UTF-8"), "{said:?}");
+}
+
+/// What cannot be asked is refused before a database is made for it.
+#[test]
+fn what_is_refused_for_want_of_a_flag_leaves_no_database_behind() {
+    let stage = Stage::bare();
+    let file = stage.file("shop.toml", CATALOG);
+    for line in [format!("catalog import {file} --no-input"), format!("courses import {file} --no-input")] {
+        stage.type_in(&line).ends(2);
+        assert!(!stage.folder().join("data").exists(), "{line}");
+    }
 }
 
 #[test]

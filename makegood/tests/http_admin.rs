@@ -281,6 +281,21 @@ on_both_engines! {
         }
         let pointed = server.post(grant, Some(ADMIN_TOKEN), &json!({ "a/b": 1 })).await;
         assert_eq!(pointed.body["errors"][0]["pointer"], "/a~1b");
+        for (path, body, pointer, detail) in [
+            (grant, json!({ "course": 1, "reason": "r" }), "/course", "is 1; expected a text"),
+            ("/api/v1/admin/tokens", json!({ "name": [], "role": "app", "reason": "r" }), "/name", "is a list; expected a text"),
+            ("/api/v1/admin/tokens", json!({ "role": "app", "reason": "r" }), "/name", "is missing"),
+            ("/api/v1/admin/users/invite", json!({ "name": "ada", "reason": "r", "rôle": "app" }), "/rôle", "is unknown; expected name, role, reason"),
+            ("/api/v1/admin/catalog/import", catalog("usd", json!("5")), "/catalog/product/0/price/0/amount", "is the text \"5\"; expected a whole number"),
+            ("/api/v1/admin/catalog/import", catalog("us", json!(5)), "/catalog/product/0/price/0/currency", "`us` is not a currency"),
+            ("/api/v1/admin/catalog/import", catalog("usd", json!(-5)), "/catalog/product/0/price", "expected 0 to 99999999"),
+        ] {
+            let answer = server.post(path, Some(ADMIN_TOKEN), &body).await;
+            assert_eq!((answer.status, answer.code()), (422, "invalid_input"), "{body}: {}", answer.text);
+            let error = &answer.body["errors"][0];
+            assert_eq!(error["pointer"], pointer, "{}", answer.text);
+            assert!(error["detail"].as_str().unwrap().contains(detail), "{}", answer.text);
+        }
         let form = server.http.post(format!("{}{grant}", server.url)).bearer_auth(ADMIN_TOKEN);
         let form = form.header("content-type", "application/x-www-form-urlencoded").body("a=b");
         assert_eq!(answered(form).await.status, 415);
@@ -553,4 +568,10 @@ fn scan(folder: &Path, codes: &mut BTreeSet<String>) {
             }
         }
     }
+}
+
+/// A catalog of one course at this price.
+fn catalog(currency: &str, amount: Value) -> Value {
+    let price = json!([{ "currency": currency, "amount": amount }]);
+    json!({ "catalog": { "product": [{ "id": "a", "kind": "course", "name": "A", "price": price }] }, "reason": "r" })
 }

@@ -119,6 +119,30 @@ on_both_engines! {
         server.stop().await;
     }
 
+    async fn what_of_a_basket_cannot_be_read_is_pointed_at(test: TestDb) {
+        let server = Server::start(&test).await.with_catalog().await;
+        let mug = |name: &str, value: Value| { let mut wish = basket("mug", 1); wish[name] = value; wish };
+        let item = |name: &str, value: Value| { let mut wish = basket("mug", 1); wish["items"][0][name] = value; wish };
+        for (wish, pointer, detail) in [
+            (item("quantity", json!(1.5)), "/items/0/quantity", "is 1.5; expected a whole number"),
+            (item("quantity", json!("1")), "/items/0/quantity", "is the text \"1\"; expected a whole number"),
+            (item("size", json!("L")), "/items/0/size", "is unknown; expected product, quantity"),
+            (mug("items", json!([{}])), "/items/0/product", "is missing"),
+            (mug("items", json!("mug")), "/items", "is the text \"mug\"; expected a list"),
+            (mug("currency", json!("xx")), "/currency", "`xx` is not a currency; expected three letters, like usd"),
+            (mug("profile_id", json!("user42")), "/profile_id", "user42"),
+            (mug("coupon", json!("FREE")), "/coupon", "is unknown; expected items, currency"),
+        ] {
+            let answer = server.post(SESSIONS, None, &wish).await;
+            assert_eq!((answer.status, answer.code()), (422, "invalid_input"), "{wish}: {}", answer.text);
+            let error = &answer.body["errors"][0];
+            assert_eq!(error["pointer"], pointer, "{}", answer.text);
+            assert!(error["detail"].as_str().unwrap().contains(detail), "{}", answer.text);
+        }
+        assert_eq!(server.count("SELECT COUNT(*) FROM orders").await, 0);
+        server.stop().await;
+    }
+
     async fn nobody_buys_in_anothers_name_without_a_token(test: TestDb) {
         let server = Server::start(&test).await.with_catalog().await;
         let mut wish = basket("mug", 1);

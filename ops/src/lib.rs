@@ -9,6 +9,7 @@ pub mod audit;
 pub mod chain;
 mod check;
 mod idempotency;
+mod input;
 mod operation;
 pub mod password;
 pub mod results;
@@ -31,7 +32,8 @@ pub use check::{Check, Finding, Found, ITSELF, LISTED, Mend, Severity, in_all};
 pub use idempotency::{
     Idempotent, Key, UNDER_WAY, begin as begin_idempotent, end as end_idempotent, forget as forget_idempotent,
 };
-pub use operation::{Change, Guard, Operation, OperationDef, Plan, Proof, Risk, pointer, refuse_nul};
+pub use input::{by_name, pointer, read as read_input, refuse_nul};
+pub use operation::{Change, Guard, Operation, OperationDef, Plan, Proof, Risk};
 pub use runbook::{About, Cause, Look, Picked, Quote, Reads, Runbook, Standing};
 pub use runner::{Applied, Mode, Receipt, RunKind, Runner, Status, plan_id};
 pub use task::{Asked, Changing, Done, Effect, FINDINGS, PLAN_ID, Progress, Running, Task, TaskDef};

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::{By, Role};
+use crate::{By, Role, input};
 
 /// How much can go wrong with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -163,8 +163,8 @@ impl OperationDef {
                 let input = O::from_arg_matches(matches).map_err(|e| Error::invalid("", e.to_string()))?;
                 serde_json::to_value(&input).map_err(|e| Error::Bug(Box::new(e)))
             },
-            read: |input| {
-                let operation: O = read(input)?;
+            read: |asked| {
+                let operation: O = input::read(asked)?;
                 Ok(Box::new(operation))
             },
         }
@@ -195,50 +195,6 @@ impl OperationDef {
     pub fn verbs(&self) -> Vec<&'static str> {
         self.name.split('.').skip(1).collect()
     }
-}
-
-/// The input, if its fields are these. No door is the only one through which a text comes, so what no engine keeps is refused here.
-pub(crate) fn read<T: DeserializeOwned>(input: serde_json::Value) -> Result<T> {
-    refuse_nul(&input)?;
-    serde_json::from_value(input).map_err(|e| Error::invalid("", e.to_string()))
-}
-
-/// PostgreSQL keeps no NUL in a text; no engine shall be asked to.
-///
-/// # Errors
-/// Invalid, with where it stands as a JSON pointer.
-pub fn refuse_nul(value: &serde_json::Value) -> Result<()> {
-    within(value, &mut String::new())
-}
-
-fn within(value: &serde_json::Value, place: &mut String) -> Result<()> {
-    let inside = |name: &str, value: &serde_json::Value, place: &mut String| {
-        let length = place.len();
-        place.push_str(&pointer(name));
-        let result = within(value, place);
-        place.truncate(length);
-        result
-    };
-    match value {
-        serde_json::Value::String(text) if text.contains('\0') => {
-            Err(Error::invalid(place.clone(), "holds the character NUL"))
-        }
-        serde_json::Value::Array(items) => {
-            items.iter().enumerate().try_for_each(|(at, item)| inside(&at.to_string(), item, place))
-        }
-        serde_json::Value::Object(fields) => {
-            fields.iter().try_for_each(|(name, value)| match name.contains('\0') {
-                true => Err(Error::invalid(place.clone(), "a name holds the character NUL")),
-                false => inside(name, value, place),
-            })
-        }
-        _ => Ok(()),
-    }
-}
-
-/// One step of a JSON pointer (RFC 6901).
-pub fn pointer(name: &str) -> String {
-    format!("/{}", name.replace('~', "~0").replace('/', "~1"))
 }
 
 pub(crate) fn schema<T: JsonSchema>() -> serde_json::Value {

@@ -77,7 +77,12 @@ impl From<&Error> for Told {
             Error::Busy(what) | Error::Unknown(what) => told(what.clone(), ""),
             Error::NotFound { .. } | Error::Invalid { .. } => told(error.to_string(), ""),
             Error::Bug(source) => match source.downcast_ref::<DbFailure>() {
-                Some(DbFailure::ConnectionLost(_) | DbFailure::Conflict(_) | DbFailure::NoSpace(_)) => Told {
+                Some(
+                    DbFailure::ConnectionLost(_)
+                    | DbFailure::Misconfigured(..)
+                    | DbFailure::Conflict(_)
+                    | DbFailure::NoSpace(_),
+                ) => Told {
                     code: "busy".into(),
                     detail: "the database cannot be reached".into(),
                     hint: String::new(),

@@ -185,7 +185,7 @@ impl<C: Send + Sync + 'static> TaskDef<C> {
                 serde_json::to_value(&input).map_err(|e| Error::Bug(Box::new(e)))
             },
             read: |input| {
-                let task: T = crate::operation::read(input)?;
+                let task: T = crate::input::read(input)?;
                 Ok(Box::new(task))
             },
         }

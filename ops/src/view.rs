@@ -6,8 +6,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::Role;
 use crate::operation::schema;
+use crate::{Role, input};
 
 /// One question that may be asked. Its fields are the flags and the query of the route.
 pub trait View: clap::Args + Serialize + DeserializeOwned + JsonSchema + Send + Sync + 'static {
@@ -60,8 +60,8 @@ impl ViewDef {
                 let input = V::from_arg_matches(matches).map_err(|e| Error::invalid("", e.to_string()))?;
                 serde_json::to_value(&input).map_err(|e| Error::Bug(Box::new(e)))
             },
-            ask: |input, tx, cx| {
-                let view: V = crate::operation::read(input)?;
+            ask: |asked, tx, cx| {
+                let view: V = input::read(asked).map_err(input::by_name)?;
                 view.read(tx, cx)
             },
         }

@@ -35,8 +35,7 @@ pub enum SecretError {
 }
 
 impl Secret {
-    /// The secret as configured, to the letter: whitespace is not trimmed, because Stripe signs with the exact
-    /// text; see [`Secret::has_surrounding_whitespace`].
+    /// The secret as configured, to the letter: whitespace is not trimmed, because Stripe signs with the exact text.
     pub fn new(text: impl Into<String>) -> Result<Self, SecretError> {
         let text = text.into();
         if text.trim().is_empty() {
@@ -45,12 +44,6 @@ impl Secret {
         // HMAC takes keys of any length, so this never fails.
         let keyed = Hmac::new_from_slice(text.as_bytes()).map_err(|_| SecretError::Blank)?;
         Ok(Secret { text, keyed })
-    }
-
-    /// Whether the secret begins or ends with whitespace: almost surely a slip while pasting, after which no
-    /// signature ever matches. Worth a warning at start-up.
-    pub fn has_surrounding_whitespace(&self) -> bool {
-        self.text.trim() != self.text
     }
 
     /// By which people tell this secret from another; it says nothing about the secret.
@@ -280,10 +273,8 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_is_never_printed_nor_blank_and_whitespace_is_told() {
+    fn a_secret_is_never_printed_nor_blank() {
         assert_eq!(format!("{:?}", secret("whsec_very")), "whsec_…redacted");
         assert_eq!(Secret::new(" \n"), Err(SecretError::Blank));
-        assert!(secret("whsec_a\n").has_surrounding_whitespace());
-        assert!(!secret("whsec_a").has_surrounding_whitespace());
     }
 }

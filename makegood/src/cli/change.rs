@@ -18,9 +18,6 @@ pub async fn change(
     operation: &'static OperationDef,
     input: Value,
 ) -> Result<Exit, Failure> {
-    if !globals.dry_run {
-        must_be_answerable(terminal, globals, operation.name)?;
-    }
     let preview = backend.run(operation, input.clone(), Mode::Preview, None).await?;
     if globals.dry_run {
         print(terminal, &preview, render::plan(&preview, Look::of_results(terminal, backend.now())))?;
@@ -49,9 +46,12 @@ pub async fn change(
     Ok(if receipt.verified { Exit::Ok } else { Exit::Unverified })
 }
 
-/// Nobody to ask: then the flags must have said everything, before anything is looked at.
-fn must_be_answerable(terminal: &Terminal, globals: &Globals, name: &str) -> Result<(), Failure> {
-    if terminal.can_ask {
+/// Nobody to ask: then the flags must have said everything, before anything is looked at, or made.
+///
+/// # Errors
+/// When a flag is missing that nobody can be asked for.
+pub fn must_be_answerable(terminal: &Terminal, globals: &Globals, name: &str) -> Result<(), Failure> {
+    if terminal.can_ask || globals.dry_run {
         return Ok(());
     }
     if !globals.yes {

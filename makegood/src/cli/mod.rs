@@ -15,11 +15,13 @@ pub mod task;
 pub mod terminal;
 pub mod tree;
 
+use std::error::Error as _;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 use clap::{ArgMatches, Command, FromArgMatches};
 use serde_json::Value;
+use shop::given::Unfit;
 use shop::office::doctor::DOCTOR;
 
 use backend::Backend;
@@ -82,6 +84,10 @@ fn parse(words: Vec<String>, color: Color) -> Result<ArgMatches, Failure> {
         Color::Never => clap::ColorChoice::Never,
     };
     tree::command().color(color).try_get_matches_from(words).map_err(|error| {
+        // The line is well, and the file that it names is not.
+        if let Some(Unfit(why)) = error.source().and_then(|source| source.downcast_ref()) {
+            return Failure::new("invalid_input", why).fix("mend the file, or name another one");
+        }
         let is_help = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
         if as_json && !is_help {
             let detail = error.to_string();
@@ -118,6 +124,7 @@ async fn perform(
         Does::Operation(operation) => {
             let input = (operation.from_arguments)(matches)?;
             refuse_empty(operation.subject, &input, operation.arguments)?;
+            change::must_be_answerable(terminal, globals, operation.name)?;
             let backend = Backend::open(globals, terminal).await?;
             change::change(terminal, globals, &backend, operation, input).await
         }
@@ -128,6 +135,7 @@ async fn perform(
         Does::Task(task) => {
             let input = (task.from_arguments)(matches)?;
             refuse_empty(task.subject, &input, task.arguments)?;
+            task::must_be_answerable(terminal, globals, task, &input)?;
             let backend = Backend::open_for(task.name, &input, globals, terminal).await?;
             task::task(terminal, globals, &backend, task, input).await
         }

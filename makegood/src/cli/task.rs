@@ -44,7 +44,6 @@ pub async fn task(
     let reason = match &asked.changing {
         None => None,
         Some(changing) => {
-            must_be_answerable(terminal, globals, task.name, changing)?;
             let reason = reason(terminal, globals, &format!("{} changes things", task.name))?;
             if asks(globals, changing) {
                 show_beforehand(terminal, backend, task, &input).await?;
@@ -67,11 +66,8 @@ async fn with_plan(
     task: &'static TaskDef<Shop>,
     mut input: Value,
 ) -> Result<Exit, Failure> {
-    let Some(changing) = task.effect.changing() else {
+    if task.effect.changing().is_none() {
         return Err(Failure::usage(format!("{} changes nothing", task.name)));
-    };
-    if !globals.dry_run {
-        must_be_answerable(terminal, globals, task.name, changing)?;
     }
     let mut bar = Bar::new(terminal);
     let wanted = Wanted { input: input.clone(), dry_run: true, reason: None };
@@ -103,18 +99,26 @@ fn asks(globals: &Globals, changing: &Changing) -> bool {
     !globals.yes && changing.risk != Risk::Safe
 }
 
-/// Nobody to ask: then the flags must have said everything, before anything is looked at.
-fn must_be_answerable(
+/// Nobody to ask: then the flags must have said everything, before anything is looked at, or made.
+///
+/// # Errors
+/// When a flag is missing that nobody can be asked for, or the input cannot be read.
+pub fn must_be_answerable(
     terminal: &Terminal,
     globals: &Globals,
-    name: &str,
-    changing: &Changing,
+    task: &TaskDef<Shop>,
+    input: &Value,
 ) -> Result<(), Failure> {
-    if terminal.can_ask || !asks(globals, changing) {
+    if terminal.can_ask || globals.dry_run {
         return Ok(());
     }
-    let detail = format!("{name} changes things, and there is nobody to ask");
-    Err(Failure::new("flag_required", detail).fix("add --yes"))
+    match task.read(input.clone())?.changing {
+        Some(changing) if asks(globals, &changing) => {
+            let detail = format!("{} changes things, and there is nobody to ask", task.name);
+            Err(Failure::new("flag_required", detail).fix("add --yes"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Where it can be said what would change, it is said before anybody is asked.

@@ -139,10 +139,13 @@ impl Terminal {
             writeln!(io::stderr(), "{}", failure.problem(&app_url())).ok();
             return;
         }
-        // What is wrong with the configuration begins with its own words, line by line.
-        let mut text = match failure.code.as_str() {
-            "configuration" => format!("{}\n", self.err.tone(Tone::Bad, &failure.detail)),
-            _ => format!("{} {}\n", self.err.tone(Tone::Bad, &format!("{}:", failure.title)), failure.detail),
+        // What is wrong with the configuration begins with its own words, line by line; so does what stops the start.
+        let mut text = match failure.code == "configuration" || failure.detail.starts_with("Bootstrap failed")
+        {
+            true => format!("{}\n", self.err.tone(Tone::Bad, &failure.detail)),
+            false => {
+                format!("{} {}\n", self.err.tone(Tone::Bad, &format!("{}:", failure.title)), failure.detail)
+            }
         };
         if !failure.fix.is_empty() {
             text.push_str(&format!("{} {}\n", self.err.tone(Tone::Good, "fix:"), failure.fix));

@@ -292,9 +292,11 @@ pub const KEYS: &[Key] = &[
 impl Form {
     /// What is wrong with `value`, and what was expected. The text never repeats a secret.
     pub fn check(self, value: &str) -> Result<(), String> {
+        if let Some(what) = kernel::blemish(value).filter(|_| self != Form::Database) {
+            return Err(what.into());
+        }
         match self {
             Form::Database => Target::parse(value).map(drop).map_err(|e| e.to_string()),
-            _ if value.trim() != value => Err("has spaces or line breaks around it; remove them".into()),
             Form::Text | Form::Folder => Ok(()),
             Form::Url => check_url(value),
             Form::Base if value.contains(['?', '#']) => {
@@ -356,10 +358,10 @@ pub(crate) fn check_signing_secret(value: &str) -> Result<(), String> {
     if ["sk_", "pk_", "rk_"].iter().any(|kind| value.starts_with(kind)) {
         return Err("is an API key; expected the signing secret of the webhook endpoint, whsec_…".into());
     }
-    let secret = Secret::new(value).map_err(|error| error.to_string())?;
-    if secret.has_surrounding_whitespace() {
-        return Err("has a secret with spaces around it; no signature would ever match".into());
+    if let Some(what) = kernel::blemish(value) {
+        return Err(format!("{what}; no signature would ever match"));
     }
+    Secret::new(value).map_err(|error| error.to_string())?;
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-+/=".contains(c);
     match value.strip_prefix("whsec_") {
         Some(rest) if !rest.is_empty() && rest.chars().all(is_plain) && !rest.contains("whsec_") => Ok(()),

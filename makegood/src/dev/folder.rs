@@ -43,9 +43,7 @@ impl Folder {
     pub(super) fn claim(path: &Path, cx: &Cx) -> Result<Folder> {
         must_be_ours(path)?;
         fs::create_dir_all(path).map_err(|e| unusable(path, &e))?;
-        let file =
-            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path.join(DEV_FILE));
-        let mut marker = file.map_err(|e| unusable(path, &e))?;
+        let mut marker = open_marker(&path.join(DEV_FILE)).map_err(|e| unusable(path, &e))?;
         match marker.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(in_use(path).into()),
@@ -93,6 +91,18 @@ impl Folder {
     pub(super) fn webhook_secret(&self) -> &str {
         &self.mark.webhook_secret
     }
+}
+
+/// A secret stands in it: it is nobody else's to read, nor is one that an older version has left.
+fn open_marker(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let file = options.open(path)?;
+    #[cfg(unix)]
+    file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
+    Ok(file)
 }
 
 fn must_be_ours(path: &Path) -> Result<()> {
@@ -157,6 +167,21 @@ mod tests {
         assert_eq!(error.code(), "folder_not_ours");
         assert_eq!(fs::read_to_string(folder.path().join("makegood.db")).unwrap(), "somebody's");
         assert!(!folder.path().join(DEV_FILE).exists());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn the_secret_in_the_marker_is_nobody_elses_to_read() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let marker = folder.path().join(DEV_FILE);
+        for before in [None, Some(0o644)] {
+            if let Some(mode) = before {
+                fs::set_permissions(&marker, PermissionsExt::from_mode(mode)).unwrap();
+            }
+            drop(Folder::claim(folder.path(), &cx(1)).unwrap());
+            assert_eq!(fs::metadata(&marker).unwrap().permissions().mode() & 0o777, 0o600);
+        }
     }
 
     #[test]

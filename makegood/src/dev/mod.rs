@@ -221,7 +221,11 @@ async fn open(
 }
 
 fn refused(error: OpenError) -> Error {
-    Refusal::new("bootstrap_failed", error.to_string()).into()
+    let told = error.to_string();
+    match error {
+        OpenError::Unfit { fix, .. } => Refusal::new("configuration", told).fix(fix).into(),
+        _ => Refusal::new("bootstrap_failed", told).into(),
+    }
 }
 
 /// The shop while it runs.

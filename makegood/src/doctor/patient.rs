@@ -106,7 +106,8 @@ async fn open(config: &Config) -> Result<Db, String> {
         return Err(format!("there is no database at {} yet", path.display()));
     }
     app::open_database(config).await.map_err(|error| match error {
-        OpenError::Database { variable, source } => format!("{variable}: {source}"),
+        OpenError::Database { variable, source } => format!("{variable}: {}", app::plainly(&source)),
+        OpenError::Unfit { variable, what, .. } => format!("{variable}: {what}"),
         other => other.to_string(),
     })
 }

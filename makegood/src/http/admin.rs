@@ -285,8 +285,7 @@ pub(super) fn new_token_schema() -> Value {
 /// Makes a token. An `Idempotency-Key` is not honoured here, because the answer, which holds the token, is not kept.
 pub(super) async fn create_token(mut call: Call) -> Answer {
     let bytes = call.bytes().await?;
-    let new: NewToken = serde_json::from_value(Value::Object(call.object(&bytes)?))
-        .map_err(|error| Problem::invalid("", error.to_string()))?;
+    let new: NewToken = ops::read_input(Value::Object(call.object(&bytes)?))?;
     let by = call.caller()?.by(Some(new.reason.clone()), &call.origin.request_id);
     let NewToken { name, role, expires_at, reason } = new;
     let made = tokens::make(&call.app, tokens::Wanted { name, role, expires_at, reason }, by).await?;
@@ -314,8 +313,7 @@ pub(super) fn new_user_schema() -> Value {
 /// Invites somebody to the console. As with a token, the answer is not kept, so an `Idempotency-Key` is not honoured.
 pub(super) async fn invite(mut call: Call) -> Answer {
     let bytes = call.bytes().await?;
-    let NewUser { name, role, reason } = serde_json::from_value(Value::Object(call.object(&bytes)?))
-        .map_err(|error| Problem::invalid("", error.to_string()))?;
+    let NewUser { name, role, reason } = ops::read_input(Value::Object(call.object(&bytes)?))?;
     let by = call.caller()?.by(Some(reason.clone()), &call.origin.request_id);
     let made = people::invite(&call.app, people::Wanted { name, role, reason }, by).await?;
     Ok(json(StatusCode::CREATED, &serde_json::to_value(made).unwrap_or_default()))

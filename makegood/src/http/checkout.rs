@@ -65,8 +65,7 @@ fn leads_back_to_us(basket: &Basket, app_url: &str) -> Result<(), Problem> {
 }
 
 fn basket(body: Map<String, Value>) -> Result<Basket, Problem> {
-    let basket: Basket = serde_json::from_value(Value::Object(body))
-        .map_err(|error| Problem::invalid("", error.to_string()))?;
+    let basket: Basket = ops::read_input(Value::Object(body))?;
     basket.check()?;
     Ok(basket)
 }

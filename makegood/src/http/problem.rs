@@ -163,7 +163,10 @@ impl From<Error> for Problem {
             Error::Unknown(why) => Problem { from_within: true, ..Problem::new("outcome_unknown", why) },
             Error::Bug(source) => match source.downcast_ref::<DbFailure>() {
                 Some(
-                    failure @ (DbFailure::ConnectionLost(_) | DbFailure::Conflict(_) | DbFailure::NoSpace(_)),
+                    failure @ (DbFailure::ConnectionLost(_)
+                    | DbFailure::Misconfigured(..)
+                    | DbFailure::Conflict(_)
+                    | DbFailure::NoSpace(_)),
                 ) => {
                     tracing::warn!(error = %failure, "the database is away");
                     Problem::busy("the database cannot be reached", 2)

@@ -25,7 +25,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(300);
 /// Runs a task that only looks: its fields stand in the query.
 pub(super) async fn look(call: Call, def: &'static TaskDef<Shop>) -> Answer {
     let input = admin::of_query(&call, def.subject, &(def.schema)())?;
-    let asked = def.read(Value::Object(input))?;
+    let asked = def.read(Value::Object(input)).map_err(ops::by_name)?;
     if asked.changing.is_some() {
         let detail =
             format!("{} changes things with these fields; send them in a POST, with a reason", def.name);

@@ -55,7 +55,10 @@ fn a_wrong_database_url_stops_with_a_sentence() {
             "expected any, read-write or read-only",
         ),
         ("sqlite::memory:", "Bootstrap failed: DATABASE_URL names no file"),
-        ("sqlite:/proc/nowhere/shop.db", "DATABASE_URL"),
+        (
+            "sqlite:/proc/nowhere/shop.db",
+            "Bootstrap failed: DATABASE_URL: the folder /proc/nowhere cannot be made",
+        ),
     ] {
         let said = stops_with_words(|node| node.with("DATABASE_URL", url));
         assert!(said.contains("Bootstrap failed: "), "{url:?}: {said}");
@@ -63,6 +66,87 @@ fn a_wrong_database_url_stops_with_a_sentence() {
         assert!(!said.contains("s3cret"), "{url:?}: {said}");
         assert!(!said.contains("panicked"), "{url:?}: {said}");
     }
+}
+
+type Settings = Vec<(&'static str, String)>;
+
+/// A database that is there and does not take the address is no matter of trying again: the setting is named, and what mends it.
+#[test]
+fn a_database_that_does_not_take_us_is_a_wrong_setting() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(
+        file.path(),
+        "a letter, and no database, which is longer than the head of a file of SQLite has to be to be read "
+            .repeat(9),
+    )
+    .unwrap();
+    let file = file.path().display().to_string();
+    let in_file = format!("{file}/data");
+    let mut cases: Vec<(Settings, &str, &str)> = vec![
+        (
+            vec![("DATABASE_URL", format!("sqlite:{file}"))],
+            "DATABASE_URL: ",
+            "cannot be opened: file is not a database",
+        ),
+        (vec![("DATABASE_URL", "sqlite:/".into())], "DATABASE_URL: ", "cannot be opened"),
+        (
+            vec![
+                ("DATABASE_URL", String::new()),
+                ("DB_CONNECTION", "sqlite".into()),
+                ("DB_DATABASE", file.clone()),
+            ],
+            "DB_DATABASE: ",
+            "cannot be opened",
+        ),
+        (
+            vec![("DATABASE_URL", String::new()), ("DB_CONNECTION", "sqlite".into()), ("DATA_DIR", in_file)],
+            "DATA_DIR: ",
+            "cannot be made",
+        ),
+    ];
+    if let Some(server) = testkit::databases::postgres() {
+        let place = server.trim_start_matches("postgres://");
+        let (user, host) = place.split_once('@').unwrap_or(("postgres", place));
+        let host = host.split('/').next().unwrap();
+        let (name, port) = host.split_once(':').unwrap_or((host, "5432"));
+        let parts = |user: &str, database: &str| -> Settings {
+            vec![
+                ("DATABASE_URL", String::new()),
+                ("DB_CONNECTION", "pgsql".into()),
+                ("DB_HOST", name.to_owned()),
+                ("DB_PORT", port.to_owned()),
+                ("DB_USERNAME", user.to_owned()),
+                ("DB_DATABASE", database.to_owned()),
+            ]
+        };
+        let url = |rest: &str| vec![("DATABASE_URL", format!("postgres://{user}@{host}/{rest}"))];
+        cases.extend([
+            (url("no_such_database"), "DATABASE_URL: ", "3D000"),
+            (url("postgres?sslmode=require"), "DATABASE_URL: ", "expected a server with TLS"),
+            (parts(user, "no_such_database"), "DB_DATABASE: ", "3D000"),
+            (parts("no_such_role", "postgres"), "DB_USERNAME: ", "expected a role that may connect"),
+        ]);
+    }
+    for (settings, variable, seen) in cases {
+        let (status, said) = stops(|node| {
+            settings.iter().fold(node, |node, (name, value)| match value.as_str() {
+                "" => node.without(name),
+                value => node.with(name, value),
+            })
+        });
+        assert_eq!(status, Some(2), "{settings:?}: {said}");
+        assert!(said.starts_with(&format!("Bootstrap failed: {variable}")), "{settings:?}: {said}");
+        assert!(said.contains(seen) && said.contains("\nfix: "), "{settings:?}: {said}");
+        assert!(!said.contains("WARN") && !said.contains("busy"), "{settings:?}: {said}");
+    }
+}
+
+/// A server that is away may be back: the service manager tries again.
+#[test]
+fn a_database_that_is_away_may_be_tried_again() {
+    let (status, said) = stops(|node| node.with("DATABASE_URL", "postgres://shop@127.0.0.1:1/shop"));
+    assert_eq!(status, Some(10), "{said}");
+    assert!(said.contains("\nBootstrap failed: DATABASE_URL: Database connection failed: "), "{said}");
 }
 
 /// A server that cannot verify a signature would have to refuse every webhook: better it does not start.
@@ -75,8 +159,13 @@ fn without_what_serving_needs_it_stops_and_names_it() {
     for (name, value, sentence) in [
         ("STRIPE_WEBHOOK_SECRET", "sk_test_s3cret", "whsec_"),
         ("STRIPE_WEBHOOK_SECRET", "whsec_s3cret ", "spaces"),
-        ("STRIPE_WEBHOOK_SECRET", "\"whsec_s3cret\"", "without quotes"),
+        ("STRIPE_WEBHOOK_SECRET", "\"whsec_s3cret\"", "is wrapped in quotes"),
         ("STRIPE_SECRET", "pk_test_s3cret", "publishable"),
+        ("STRIPE_SECRET", "sk_test_xxxxx", "is still a placeholder"),
+        ("STRIPE_SECRET", "\"sk_test_s3cret\"", "is wrapped in quotes"),
+        ("STRIPE_WEBHOOK_SECRET", "whsec_4242,whsec_xxxx", "is still a placeholder"),
+        ("CLOUDINARY_CLOUD_NAME", "your-cloud-name", "is still a placeholder"),
+        ("DB_PASSWORD", "${DB_PASSWORD}", "is still a placeholder"),
         ("LISTEN", "everywhere", "127.0.0.1:3001"),
         ("WORKERS", "many", "whole number"),
     ] {
@@ -120,12 +209,18 @@ fn a_node_whose_log_nobody_reads_any_more_goes_on() {
 
 /// Starts a node that does not stay; gives all that it wrote.
 fn stops_with_words(change: impl FnOnce(Node) -> Node) -> String {
+    let (status, said) = stops(change);
+    assert!(matches!(status, Some(code) if code != 0), "{status:?}: {said}");
+    said
+}
+
+/// The same with the exit code.
+fn stops(change: impl FnOnce(Node) -> Node) -> (Option<i32>, String) {
     runtime().block_on(async {
         let stage = Stage::empty(Engine::Sqlite).await.expect("a place for SQLite");
         let mut node = change(stage.node());
         node.spawn();
         let status = node.ended(Duration::from_secs(30)).await;
-        assert!(matches!(status.code(), Some(code) if code != 0), "{status}: {}", node.said());
-        node.said()
+        (status.code(), node.said())
     })
 }

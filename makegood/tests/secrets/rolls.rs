@@ -175,7 +175,7 @@ on_both_engines! {
             ("{\"webhookSecret\":", "begins like JSON"),
             ("sk_test_by_mistake", "is an API key"),
             (" whsec_with_a_space", "spaces"),
-            ("\"whsec_by_mistake\"", "without quotes"),
+            ("\"whsec_by_mistake\"", "is wrapped in quotes"),
             ("[\"whsec_by_mistake\"]", "without quotes"),
             ("\u{feff}whsec_by_mistake", "invisible mark"),
             ("STRIPE_WEBHOOK_SECRET=whsec_by_mistake", "a name"),

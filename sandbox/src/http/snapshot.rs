@@ -1,6 +1,6 @@
 //! The account in a file, so that `makegood dev` goes on where it stopped.
 
-use std::io;
+use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -15,7 +15,12 @@ impl Shared {
     pub fn save(&self, path: &Path) -> io::Result<()> {
         let text = serde_json::to_vec(&*self.lock())?;
         let beside = path.with_extension("new");
-        std::fs::write(&beside, text)?;
+        // The secrets of its endpoints stand in it.
+        let mut options = std::fs::OpenOptions::new();
+        options.write(true).create(true).truncate(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        options.open(&beside)?.write_all(&text)?;
         std::fs::rename(&beside, path)
     }
 

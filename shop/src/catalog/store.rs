@@ -36,13 +36,12 @@ pub fn list(tx: &mut Tx<'_>) -> Result<Vec<Offer>> {
     tx.query(&sql, &[])?.iter().map(offer).collect()
 }
 
-/// The price in force of a product in a currency.
-pub fn price(tx: &mut Tx<'_>, product: &str, currency: Currency) -> Result<Option<Price>> {
+/// All prices in force of a product, by currency.
+pub fn prices(tx: &mut Tx<'_>, product: &str) -> Result<Vec<Price>> {
     let sql = format!(
-        "SELECT c.product_id, {PRICE} FROM prices c WHERE c.product_id = $1 AND c.currency = $2 AND c.active"
+        "SELECT c.product_id, {PRICE} FROM prices c WHERE c.product_id = $1 AND c.active ORDER BY c.currency"
     );
-    let row = tx.query_opt(&sql, &[product.into(), currency.into()])?;
-    row.map(|row| read_price(&row, row.get("product_id")?)).transpose()
+    tx.query(&sql, &[product.into()])?.iter().map(|row| read_price(row, row.get("product_id")?)).collect()
 }
 
 /// Prices in force of active products, of one or of all, that cost something and stand for no price at Stripe.
@@ -122,6 +121,15 @@ pub fn save_price(tx: &mut Tx<'_>, cx: &Cx, price: &Price) -> Result<()> {
             true.into(),
             cx.now.into(),
         ],
+    )?;
+    Ok(())
+}
+
+/// Takes a price off sale. It stays for what was sold by it, and for what a Payment Link still sells by it.
+pub fn take_off_sale(tx: &mut Tx<'_>, cx: &Cx, price: &str) -> Result<()> {
+    tx.execute(
+        "UPDATE prices SET active = $1, updated_at = $2 WHERE id = $3",
+        &[false.into(), cx.now.into(), price.into()],
     )?;
     Ok(())
 }

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use kernel::{Currency, Error, Refusal, Result};
+use kernel::{Currency, Error, Money, Refusal, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::catalog::{Offer, ProductKind};
+use crate::catalog::{MOST_MINOR_UNITS, Offer, ProductKind};
 use crate::customers::is_email;
 use crate::ids::{ProfileId, profile_schema};
 use crate::orders::{Amounts, Line};
@@ -109,7 +109,8 @@ impl Basket {
                 .unit_amount
                 .checked_mul(item.quantity)
                 .and_then(|amount| subtotal.checked_add(amount))
-                .ok_or_else(|| Error::invalid("/items", "the sum is too large"))?;
+                .filter(|sum| *sum <= MOST_MINOR_UNITS)
+                .ok_or_else(|| too_dear(currency))?;
             lines.push(Line {
                 product_id: offer.product.id.clone(),
                 kind: offer.product.kind,
@@ -121,6 +122,12 @@ impl Basket {
         }
         Ok((lines, Amounts { currency, subtotal, discount: 0, tax: 0, shipping: 0 }))
     }
+}
+
+/// Stripe would refuse it, after stock was set aside.
+fn too_dear(currency: Currency) -> Error {
+    let most = Money::new(MOST_MINOR_UNITS, currency);
+    Error::invalid("/items", format!("the sum is more than one payment can be; expected at most {most}"))
 }
 
 fn not_on_offer(product: &str, currency: Currency) -> Refusal {

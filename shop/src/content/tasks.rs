@@ -13,7 +13,7 @@ use serde_json::json;
 use super::bring::{self, Change};
 use super::file::Form;
 use super::{ContentFile, CourseEntry, look};
-use crate::given;
+use crate::given::{self, Unfit};
 use crate::seam::Seam;
 
 /// Import what courses and downloads hold from a file or a folder; what stands there already is not changed
@@ -28,8 +28,8 @@ pub struct Import {
     pub preview: bool,
 }
 
-fn read_path(path: &str) -> Result<ContentFile, String> {
-    let told = |at: &Path, error: std::io::Error| format!("{}: {error}", at.display());
+fn read_path(path: &str) -> Result<ContentFile, Unfit> {
+    let told = |at: &Path, error: std::io::Error| Unfit(format!("{}: {error}", at.display()));
     let path = Path::new(path);
     if !path.is_dir() {
         return read_file(path);
@@ -44,24 +44,24 @@ fn read_path(path: &str) -> Result<ContentFile, String> {
     }
     files.sort();
     if files.is_empty() {
-        return Err(format!("{}: no file in it ends with .toml, .yaml, .yml or .csv", path.display()));
+        return Err(Unfit(format!("{}: no file in it ends with .toml, .yaml, .yml or .csv", path.display())));
     }
     let (mut read, mut wrong) = (Vec::new(), Vec::new());
     for at in files {
         match read_file(&at) {
             Ok(file) => read.push((at.display().to_string(), file)),
-            Err(why) => wrong.push(why),
+            Err(Unfit(why)) => wrong.push(why),
         }
     }
     match wrong.is_empty() {
-        true => ContentFile::together(read).map_err(|error| error.to_string()),
-        false => Err(wrong.join("\n")),
+        true => ContentFile::together(read).map_err(|error| Unfit(error.to_string())),
+        false => Err(Unfit(wrong.join("\n"))),
     }
 }
 
-fn read_file(path: &Path) -> Result<ContentFile, String> {
+fn read_file(path: &Path) -> Result<ContentFile, Unfit> {
     let name = path.display().to_string();
-    ContentFile::parse(&name, &given::text(path)?).map_err(|error| error.to_string())
+    ContentFile::parse(&name, &given::text(path)?).map_err(|error| Unfit(error.to_string()))
 }
 
 impl<C: Deref<Target = Seam> + Send + Sync + 'static> Task<C> for Import {

@@ -2,11 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use kernel::{Currency, Error, Result};
+use kernel::{Currency, Error, Money, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::catalog::{Price, Product, ProductKind, is_stripe_price};
+use crate::catalog::{
+    MOST_MINOR_UNITS, Price, Product, ProductKind, ends_as_stripe_takes_it, is_stripe_price,
+};
 
 /// A shop's products, prices and first stock.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -39,7 +41,7 @@ pub struct ProductEntry {
     /// Whether it can be bought
     #[serde(default = "yes")]
     pub active: bool,
-    /// One price for each currency
+    /// One price for each currency; one that is taken out is taken off sale
     #[serde(rename = "price")]
     pub prices: Vec<PriceEntry>,
 }
@@ -62,9 +64,6 @@ pub struct PriceEntry {
     pub stripe_price_id: Option<String>,
 }
 
-/// Stripe takes amounts of at most eight digits (https://docs.stripe.com/currencies).
-const MOST_MINOR_UNITS: i64 = 99_999_999;
-
 impl CatalogFile {
     /// Reads the text of a file.
     ///
@@ -72,20 +71,37 @@ impl CatalogFile {
     /// Says where and what, as far as the text can tell.
     pub fn parse(text: &str) -> Result<Self> {
         let file: CatalogFile = toml::from_str(text).map_err(|e| Error::invalid("", e.to_string()))?;
-        file.check()?;
+        file.check().map_err(|error| match (file.line_of(&error, text), error) {
+            (Some(line), Error::Invalid { at, why }) => {
+                Error::invalid(at, format!("{why} (the product begins in line {line})"))
+            }
+            (_, error) => error,
+        })?;
         Ok(file)
+    }
+
+    /// In which line the product begins that is wrong, where each has a head of its own.
+    fn line_of(&self, error: &Error, text: &str) -> Option<usize> {
+        let Error::Invalid { at, .. } = error else { return None };
+        let product: usize = at.strip_prefix("/product/")?.split('/').next()?.parse().ok()?;
+        let is_head = |line: &str| line.trim_start().starts_with("[[product]]");
+        let heads: Vec<usize> =
+            (1..).zip(text.lines()).filter(|(_, line)| is_head(line)).map(|(at, _)| at).collect();
+        (heads.len() == self.products.len()).then(|| heads.get(product).copied()).flatten()
     }
 
     /// Says what makes no sense.
     pub fn check(&self) -> Result<()> {
         let (mut ids, mut at_stripe, mut stocks) = (BTreeSet::new(), BTreeMap::new(), BTreeMap::new());
         for (at, product) in self.products.iter().enumerate() {
-            let wrong = |field: &str, why: String| Err(Error::invalid(format!("/product/{at}/{field}"), why));
+            let wrong = |field: &str, why: String| {
+                Err(Error::invalid(format!("/product/{at}/{field}"), format!("{}: {why}", product.id)))
+            };
             if !is_slug(&product.id) || !ids.insert(&product.id) {
-                return wrong("id", format!("`{}`: expected a new id of a-z, 0-9 and -", product.id));
+                return wrong("id", "expected a new id of a-z, 0-9 and -".into());
             }
             if product.name.trim().is_empty() {
-                return wrong("name", format!("{} has none; buyers read it on Stripe's page", product.id));
+                return wrong("name", "it has none; buyers read it on Stripe's page".into());
             }
             if (product.kind == ProductKind::Physical) != product.sku.is_some() {
                 return wrong("sku", "a physical product has one, a course or a download has none".into());
@@ -110,6 +126,14 @@ impl CatalogFile {
                 return wrong("price", why);
             }
             for price in &product.prices {
+                let costs = Money::new(price.amount, price.currency);
+                if !ends_as_stripe_takes_it(costs) {
+                    let why = format!(
+                        "{costs}: Stripe takes no thousandths of {}; expected a 0 as the last digit",
+                        price.currency
+                    );
+                    return wrong("price", why);
+                }
                 let Some(id) = &price.stripe_price_id else { continue };
                 if !is_stripe_price(id) {
                     return wrong("price", format!("`{id}`: expected a price at Stripe, like price_1Q2w3E"));
@@ -141,6 +165,10 @@ impl ProductEntry {
             active: self.active,
         }
     }
+    /// Whether it says what the product costs in the currency of this price.
+    pub fn has(&self, price: &Price) -> bool {
+        self.prices.iter().any(|entry| entry.currency == price.currency)
+    }
     /// As the catalog keeps them.
     pub fn prices(&self) -> impl Iterator<Item = Price> {
         self.prices.iter().map(|price| Price {
@@ -169,8 +197,16 @@ mod tests {
         assert!(CatalogFile::parse(CUP).is_ok());
         let dear = refused(&CUP.replace("500", "100000000"));
         assert!(dear.contains("/product/0/price") && dear.contains("expected 0 to 99999999"), "{dear}");
+        let dinars = |amount: &str| CUP.replace("usd", "kwd").replace("500", amount);
+        assert!(CatalogFile::parse(&dinars("4900")).is_ok());
+        let thousandths = refused(&dinars("4905"));
+        assert!(
+            thousandths.contains("/product/0/price: cup: 4.905 kwd")
+                && thousandths.contains("a 0 as the last digit"),
+            "{thousandths}"
+        );
         let nameless = refused(&CUP.replace("A cup", "  "));
-        assert!(nameless.contains("/product/0/name") && nameless.contains("cup has none"), "{nameless}");
+        assert!(nameless.contains("/product/0/name") && nameless.contains("cup: it has none"), "{nameless}");
     }
 
     /// Two products may be one thing on the shelf, and there are so many pieces of it.
@@ -180,7 +216,8 @@ mod tests {
         assert!(CatalogFile::parse(&format!("{CUP}{other}")).is_ok());
         let more = refused(&format!("{CUP}{}", other.replace("stock = 1", "stock = 5")));
         assert!(
-            more.contains("/product/1/stock") && more.contains("5 pieces of S, of which cup says 1"),
+            more.contains("/product/1/stock: gift: 5 pieces of S, of which cup says 1")
+                && more.ends_with("(the product begins in line 10)"),
             "{more}"
         );
     }

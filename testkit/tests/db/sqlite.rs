@@ -142,3 +142,29 @@ fn a_folder_that_cannot_be_made_is_named() {
         assert!(error.to_string().contains("/proc/none"), "{error}");
     });
 }
+
+/// Buyers stand in it, and SQLite gives its mode to the files beside it.
+#[cfg(unix)]
+#[test]
+fn a_new_file_is_nobody_elses_to_read() {
+    use std::os::unix::fs::PermissionsExt;
+    testkit::databases::runtime().block_on(async {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("new.db");
+        let db = db::Db::open(&db::Target::Sqlite(path.clone()), db::Limits::default()).await.unwrap();
+        let write = |tx: &mut db::Tx<'_>| tx.execute("CREATE TABLE a (b text) STRICT", &[]).map(drop);
+        db.write("test.write", write).await.unwrap();
+        for name in ["new.db", "new.db-wal", "new.db-shm"] {
+            let mode = std::fs::metadata(folder.path().join(name)).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600, "{name}");
+        }
+        drop(db);
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o640)).unwrap();
+        drop(db::Db::open(&db::Target::Sqlite(path.clone()), db::Limits::default()).await.unwrap());
+        assert_eq!(
+            std::fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o640,
+            "what is there stays"
+        );
+    });
+}

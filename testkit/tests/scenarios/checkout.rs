@@ -30,6 +30,19 @@ testkit::on_both_engines! {
         world.close().await;
     }
 
+    async fn a_basket_that_costs_more_than_one_payment_can_be_is_refused(test: TestDb) {
+        let world = World::open(test).await;
+        let dear = testkit::world::CATALOG.replace("amount = 1500", "amount = 50000000");
+        let file = shop::import::CatalogFile::parse(&dear).unwrap();
+        world.operate("catalog.import", serde_json::json!({ "catalog": file })).await.unwrap();
+        let refused = world.check_out(&[("mug", 2)]).await.unwrap_err();
+        let Error::Invalid { at, why } = &refused else { panic!("{refused:?}") };
+        assert!(at == "/items" && why.ends_with("expected at most 999999.99 usd"), "{refused}");
+        assert_eq!(world.stock("MUG").await, (5, 5));
+        world.check_out(&[("mug", 1)]).await.unwrap();
+        world.close().await;
+    }
+
     async fn a_thousand_buyers_of_a_hundred_pieces_get_exactly_a_hundred(test: TestDb) {
         let world = World::open(test).await;
         let mut buyers = tokio::task::JoinSet::new();

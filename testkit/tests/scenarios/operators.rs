@@ -276,6 +276,51 @@ testkit::on_both_engines! {
         world.close().await;
     }
 
+    async fn a_price_that_is_taken_out_of_the_file_is_taken_off_sale(test: TestDb) {
+        let world = World::open(test).await;
+        let import = |text: &str| {
+            let file = shop::import::CatalogFile::parse(text).unwrap();
+            world.operate("catalog.import", serde_json::json!({ "catalog": file }))
+        };
+        let in_eur = || shop::checkout::Basket { currency: Some("eur".parse().unwrap()), ..testkit::world::basket(&[("mug", 1)]) };
+        let both = testkit::world::CATALOG.replace(
+            "amount = 1500", "amount = 1500\n[[product.price]]\ncurrency = \"eur\"\namount = 1400");
+        import(&both).await.unwrap();
+        let sold = world.shop.starter.start(&world.shop, in_eur()).await.unwrap();
+        let receipt = import(testkit::world::CATALOG).await.unwrap();
+        let [change] = receipt.plan.changes.as_slice() else { panic!("{receipt:?}") };
+        assert_eq!((change.what.as_str(), change.from.as_str(), change.to.as_str()), ("price mug-eur", "14.00 eur", "off sale"));
+        assert!(receipt.is_verified(), "{receipt:?}");
+        let refused = world.shop.starter.start(&world.shop, in_eur()).await.unwrap_err();
+        assert_eq!(refused.code(), "not_on_offer");
+        world.check_out(&[("mug", 1)]).await.unwrap();
+        let again = import(testkit::world::CATALOG).await.unwrap();
+        assert_eq!(again.status, ops::Status::Already, "{again:?}");
+        // Who began to buy it before pays what it cost.
+        world.pay(&sold, "4242424242424242");
+        world.settle().await;
+        let order = world.view("orders.show", serde_json::json!({ "order": sold.order })).await.unwrap();
+        assert_eq!((order["status"].as_str(), order["currency"].as_str()), (Some("confirmed"), Some("eur")), "{order}");
+        let back = import(&both).await.unwrap();
+        assert_eq!(back.plan.changes.len(), 1, "{back:?}");
+        world.shop.starter.start(&world.shop, in_eur()).await.unwrap();
+        world.close().await;
+    }
+
+    /// A file that is a part of the catalog takes nothing away, and says so.
+    async fn a_product_that_the_file_leaves_out_stays_and_is_named(test: TestDb) {
+        let world = World::open(test).await;
+        let only = testkit::world::CATALOG.split("[[product]]").nth(1).unwrap();
+        let file = shop::import::CatalogFile::parse(&format!("[[product]]{only}")).unwrap();
+        let receipt = world.operate("catalog.import", serde_json::json!({ "catalog": file })).await.unwrap();
+        assert_eq!(receipt.status, ops::Status::Already, "{receipt:?}");
+        let stays = receipt.plan.guards.iter().find(|guard| guard.name == "products_that_the_file_leaves_out_stay");
+        assert!(stays.is_some_and(|guard| guard.seen.starts_with("free-course, mug, poster; ")), "{receipt:?}");
+        assert!(receipt.verify.iter().any(|proof| proof.seen.starts_with("free-course, mug, poster; ")), "{receipt:?}");
+        world.check_out(&[("mug", 1)]).await.unwrap();
+        world.close().await;
+    }
+
     async fn an_order_explains_itself_with_its_causes(test: TestDb) {
         let world = World::open(test).await;
         let started = world.check_out(&[("mug", 1)]).await.unwrap();

@@ -65,8 +65,9 @@ fn misconfigured(problems: &[Problem]) -> Failure {
 pub fn opened<T>(result: Result<T, OpenError>) -> Result<T, Failure> {
     result.map_err(|error| {
         let detail = error.to_string();
-        let code = match &error {
-            OpenError::Config(problems) => return misconfigured(problems),
+        let code = match error {
+            OpenError::Config(problems) => return misconfigured(&problems),
+            OpenError::Unfit { fix, .. } => return Failure::new("configuration", detail).fix(fix),
             OpenError::Stripe(_) => "configuration",
             OpenError::NotMigrated { .. } => "not_migrated",
             OpenError::Migration(source) | OpenError::Database { source, .. } => source.code(),
@@ -87,16 +88,19 @@ impl Local {
         for warning in &config.warnings {
             terminal.say(&format!("warning: {warning}"));
         }
-        if let Target::Sqlite(path) = &config.database
-            && !path.exists()
-        {
+        let missing = match &config.database {
+            Target::Sqlite(path) if !path.exists() => Some(path.clone()),
+            Target::Sqlite(_) | Target::Postgres(_) => None,
+        };
+        let app = opened(app::open(config).await)?;
+        if let Some(path) = missing {
             terminal.say(&format!("there was no database at {}; made a new one", path.display()));
             if Path::new(USUAL_FOLDER).is_dir() {
                 terminal
                     .say(&format!("that of `makegood dev` is another: DATA_DIR={USUAL_FOLDER} makegood …"));
             }
         }
-        Ok(Local { app: opened(app::open(config).await)?, _place: None })
+        Ok(Local { app, _place: None })
     }
 
     /// Beside what the configuration names, whatever state that is in: it is looked at, and neither made nor changed. What

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use bytes::Bytes;
+use shop::given::Unfit;
 
 use super::Call;
 use crate::cli::backend::Backend;
@@ -19,7 +20,7 @@ pub struct Arguments {
 
 pub async fn add(call: &Call<'_>, arguments: Arguments) -> Result<Exit, Failure> {
     let path = arguments.file;
-    let bytes = shop::given::bytes(&path, MEDIA_MOST).map_err(Failure::usage)?;
+    let bytes = shop::given::bytes(&path, MEDIA_MOST).map_err(|Unfit(why)| Failure::usage(why))?;
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     if call.globals.dry_run {
         shop::media::judge(&bytes, None)?;

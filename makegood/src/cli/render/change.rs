@@ -14,7 +14,8 @@ use crate::cli::terminal::Tone;
 pub fn plan(receipt: &Receipt, look: Look) -> String {
     let name = look.paint.tone(Tone::Bold, &receipt.operation);
     if receipt.plan.is_empty() && receipt.guards.iter().all(|guard| guard.holds) {
-        return format!("{name}: nothing would change, it is so already\n");
+        let guards = guards(&receipt.guards, look);
+        return format!("{name}: nothing would change, it is so already\n{guards}");
     }
     let mut text = format!("{name} would change\n{}", changes(&receipt.plan, look));
     text.push_str(&guards(&receipt.guards, look));

@@ -26,8 +26,7 @@ pub(in crate::http) async fn show(call: Call) -> Answer {
     if let Some(unknown) = query.keys().find(|name| !["limit", "starting_after"].contains(&name.as_str())) {
         return Err(Problem::invalid(unknown, "is unknown; expected user_id, limit or starting_after"));
     }
-    let page: Page = serde_json::from_value(query.into())
-        .map_err(|error: serde_json::Error| Problem::invalid("limit", error.to_string()))?;
+    let page: Page = ops::read_input(query.into()).map_err(ops::by_name)?;
     let buyer = buyer::of(&call).await?.ok_or_else(|| {
         let detail =
             "expected the cookie of /login, a token of the shop's sign-in, or a server's token with user_id";
