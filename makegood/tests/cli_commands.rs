@@ -446,6 +446,24 @@ fn what_is_no_file_or_too_long_is_refused_before_it_is_read() {
 }
 
 #[test]
+fn the_manual_has_a_page_for_every_command_with_what_each_takes() {
+    let stage = Stage::bare();
+    let page = stage.type_in("man").ends(0).out;
+    assert!(page.starts_with(".") || page.contains(".TH makegood 1"), "{page}");
+    assert!(page.contains(r"makegood\-orders(1)") && page.contains("Never ask anything"), "{page}");
+    stage.type_in("man --dir share/man1").ends(0);
+    let read = |name: &str| std::fs::read_to_string(stage.folder().join("share/man1").join(name)).unwrap();
+    for leaf in makegood::cli::tree::leaves() {
+        let page = read(&format!("makegood-{}.1", leaf.path.join("-")));
+        assert!(page.contains(".SH SYNOPSIS") && page.contains("makegood 0."), "{}", leaf.words());
+    }
+    assert!(read("makegood-orders-ship.1").contains("tracking"));
+    stage.file("taken", "");
+    let said = stage.type_in("man --dir taken").ends(1);
+    assert!(said.err.contains("taken") && said.err.contains("fix:"), "{said:?}");
+}
+
+#[test]
 fn help_needs_no_database_and_goes_to_stdout() {
     let stage = Stage::bare().with("DATABASE_URL", "nonsense");
     for line in
