@@ -1,6 +1,6 @@
 //! `makegood events tail`
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::pin::pin;
 use std::time::Duration;
 
@@ -42,7 +42,7 @@ pub struct Arguments {
 pub async fn run(call: &Call<'_>, arguments: Arguments) -> Result<Exit, Failure> {
     let backend = Backend::open(call.globals, call.terminal).await?;
     let last = usize::from(arguments.last);
-    let mut tail = Tail { view: list()?, filter: filter(arguments), floor: None, seen: HashMap::new() };
+    let mut tail = Tail { view: list()?, filter: filter(arguments), floor: None, seen: BTreeMap::new() };
     let mut stop = pin!(asked_to_stop());
     let begun = tokio::select! {
         begun = tail.begin(&backend) => begun?,
@@ -91,7 +91,7 @@ struct Tail {
     /// When the oldest event came that was looked at in the beginning; what is older is no news.
     floor: Option<Timestamp>,
     /// When each came that was shown, and with which status.
-    seen: HashMap<String, (Option<Timestamp>, String)>,
+    seen: BTreeMap<String, (Option<Timestamp>, String)>,
 }
 
 impl Tail {
