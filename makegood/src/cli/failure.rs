@@ -38,7 +38,7 @@ impl Failure {
     }
 
     /// The same, with what the code's page says to do where nothing better is known: a server answers so, too.
-    pub(super) fn or_as_its_page_says(self) -> Self {
+    fn or_as_its_page_says(self) -> Self {
         match ErrorPage::find(&self.code) {
             Some(page) if self.fix.is_empty() => self.fix(page.next),
             _ => self,
@@ -47,7 +47,7 @@ impl Failure {
 
     /// The command line cannot be followed.
     pub fn usage(detail: impl Into<String>) -> Self {
-        Failure::new("usage", detail)
+        Failure::new("usage", detail).or_as_its_page_says()
     }
 
     /// Nothing more to say: what was to be said has been said. The program ends so.
