@@ -60,6 +60,28 @@ on_both_engines! {
         server.stop().await;
     }
 
+    async fn what_there_is_stands_on_one_page_that_needs_nothing_from_elsewhere(test: TestDb) {
+        let server = Server::start(&test).await;
+        let page = server.get("/docs", None).await;
+        assert!(page.status == 200 && page.header("content-type").starts_with("text/html"), "{}", page.text);
+        for route in ROUTES.iter() {
+            let shown = format!("<code>{} {}</code>", route.method, route.path);
+            assert!(page.text.contains(&shown), "{shown}");
+        }
+        for error in makegood::http::error_pages::PAGES {
+            assert!(page.text.contains(&format!("\"/docs/errors/{}\"", error.code)), "{}", error.code);
+        }
+        let text = server.get("/llms.txt", None).await;
+        assert!(text.status == 200 && text.header("content-type").starts_with("text/plain"), "{}", text.text);
+        assert!(text.text.contains(&format!("{}/openapi.json", server.app.config.app_url)), "{}", text.text);
+        for runbook in shop::RUNBOOKS {
+            assert!(page.text.contains(&format!("\"/_/runbooks/{}\"", runbook.id)), "{}", runbook.id);
+            assert!(text.text.contains(&format!("- {}: {}\n", runbook.id, runbook.title)), "{}", runbook.id);
+        }
+        assert!(!page.text.contains("<script") && !page.text.contains("://"), "from elsewhere: {}", page.text);
+        server.stop().await;
+    }
+
     /// The whole table: each route with each role, with no token, and with a wrong one.
     async fn each_route_is_open_to_its_roles_and_to_no_one_else(test: TestDb) {
         let server = Server::start(&test).await;

@@ -114,7 +114,8 @@ pub(super) async fn error_page(call: Call) -> Answer {
     }
 }
 
-fn typed(kind: &'static str, text: String) -> Response<Body> {
+/// A text of this kind.
+pub(super) fn typed(kind: &'static str, text: String) -> Response<Body> {
     let mut response = Response::new(Body::from(text));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     response

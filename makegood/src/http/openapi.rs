@@ -87,7 +87,8 @@ fn operation(route: &Route) -> Value {
     described
 }
 
-fn tag(route: &Route) -> &'static str {
+/// For whom it is.
+pub(super) fn tag(route: &Route) -> &'static str {
     match route.path.split('/').nth(1) {
         Some("api") if route.path.starts_with(super::routes::ADMIN) => "admin",
         Some("api") => "shop",

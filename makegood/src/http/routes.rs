@@ -18,7 +18,7 @@ use shop::Shop;
 
 use super::call::{Answer, Call};
 use super::problem::Problem;
-use super::{Origin, admin, auth, checkout, deliver, health, media, my, openapi, tasks, webhook};
+use super::{Origin, admin, auth, checkout, deliver, docs, health, media, my, openapi, tasks, webhook};
 use crate::app::App;
 
 /// Who may come in.
@@ -406,6 +406,20 @@ fn written_by_hand() -> Vec<Route> {
                 openapi::document,
                 Gives::Foreign("A document as the OpenAPI Specification 3.1 defines it")
             ),
+        ),
+        get(
+            "/docs",
+            "docs",
+            anyone,
+            "What there is, on one page: routes, errors and runbooks",
+            hand!(docs::page, Gives::Text("text/html")),
+        ),
+        get(
+            "/llms.txt",
+            "llms",
+            anyone,
+            "The same in short, for machines that read",
+            hand!(docs::llms, Gives::Text("text/plain")),
         ),
         get(
             "/docs/errors/{id}",
