@@ -50,16 +50,20 @@ if (form) {
 }
 
 const LONGEST_PAUSE_MILLIS = 5000;
+const waitedBefore = Number(new URL(location.href).searchParams.get("waited")) || 0;
 const bringUpToDate = (pause) => {
   const slip = document.querySelector("[data-changes]");
   if (!slip) return;
   setTimeout(async () => {
     try {
-      const answer = await fetch(location.href, { headers: { accept: "text/html" } });
+      const now = new URL(location.href);
+      now.searchParams.set("waited", waitedBefore + Math.round(performance.now() / 1000));
+      const answer = await fetch(now, { headers: { accept: "text/html" } });
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       const fresh = page.querySelector("[data-slip]");
       if (answer.ok && fresh && fresh.dataset.state !== slip.dataset.state) {
         slip.replaceWith(fresh);
+        history.replaceState(null, "", now);
         document.title = page.title;
         document.querySelector("[data-said]").textContent = fresh.querySelector("h1").textContent;
       }

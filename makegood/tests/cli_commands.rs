@@ -465,6 +465,52 @@ fn what_is_refused_for_want_of_a_flag_leaves_no_database_behind() {
 }
 
 #[test]
+fn a_line_that_cannot_be_followed_is_told_like_any_other_failure() {
+    let stage = Stage::bare();
+    for (line, seen, command) in [
+        ("orders show ord_zzz", "`ord_zzz` is not the id of an order", "makegood orders show"),
+        ("orders list --limit 0", "0 is not in 1..=100", "makegood orders list"),
+        ("orders list --limt 3", "--limit", "makegood orders list"),
+        ("orders review clear", "<ORDER>", "makegood orders review clear"),
+        ("orders bogus", "'bogus'", "makegood orders"),
+        ("bogus", "'bogus'", "makegood"),
+    ] {
+        let said = stage.type_in(line).ends(2);
+        assert!(said.out.is_empty() && said.err.starts_with("The command cannot be followed: "), "{said:?}");
+        let fix = format!("\nfix: {command} --help says what it takes\nmore: makegood explain-error usage\n");
+        assert!(said.err.contains(seen) && said.err.ends_with(&fix), "{line}: {said:?}");
+        let problem = stage.type_in(&format!("{line} --json")).ends(2).problem();
+        assert_eq!(
+            (problem["code"].as_str(), problem["exit_code"].as_u64()),
+            (Some("usage"), Some(2)),
+            "{problem}"
+        );
+        let told = |name: &str| problem[name].as_str().unwrap().to_owned();
+        assert!(told("detail").contains(seen) && told("hint").starts_with(command), "{problem}");
+        assert!(!told("detail").contains("For more information"), "{problem}");
+    }
+    assert!(stage.type_in("orders").ends(2).err.contains("Usage: makegood orders"), "its help");
+}
+
+#[test]
+fn the_manual_has_a_page_for_every_command_with_what_each_takes() {
+    let stage = Stage::bare();
+    let page = stage.type_in("man").ends(0).out;
+    assert!(page.starts_with(".") || page.contains(".TH makegood 1"), "{page}");
+    assert!(page.contains(r"makegood\-orders(1)") && page.contains("Never ask anything"), "{page}");
+    stage.type_in("man --dir share/man1").ends(0);
+    let read = |name: &str| std::fs::read_to_string(stage.folder().join("share/man1").join(name)).unwrap();
+    for leaf in makegood::cli::tree::leaves() {
+        let page = read(&format!("makegood-{}.1", leaf.path.join("-")));
+        assert!(page.contains(".SH SYNOPSIS") && page.contains("makegood 0."), "{}", leaf.words());
+    }
+    assert!(read("makegood-orders-ship.1").contains("tracking"));
+    stage.file("taken", "");
+    let said = stage.type_in("man --dir taken").ends(1);
+    assert!(said.err.contains("taken") && said.err.contains("fix:"), "{said:?}");
+}
+
+#[test]
 fn help_needs_no_database_and_goes_to_stdout() {
     let stage = Stage::bare().with("DATABASE_URL", "nonsense");
     for line in

@@ -4,8 +4,11 @@
 
 mod cli_stage;
 
+use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
+use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
 use cli_stage::{Stage, url};
@@ -43,6 +46,37 @@ fn serve(test: &TestDb) -> (Server, Stage, String) {
     (child, remote, address)
 }
 
+/// A command that goes on until somebody ends it.
+struct Tail {
+    process: Server,
+    lines: Mutex<Receiver<String>>,
+}
+
+impl Tail {
+    fn start(stage: &Stage, line: &str) -> Tail {
+        let mut command = stage.command(&line.split(' ').collect::<Vec<_>>());
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let (out, (said, lines)) = (BufReader::new(child.stdout.take().unwrap()), mpsc::channel());
+        std::thread::spawn(move || out.lines().map_while(Result::ok).try_for_each(|line| said.send(line)));
+        Tail { process: Server(child), lines: Mutex::new(lines) }
+    }
+
+    fn read(&self) -> String {
+        self.lines.lock().unwrap().recv_timeout(Duration::from_secs(30)).unwrap()
+    }
+
+    fn next(&self) -> serde_json::Value {
+        serde_json::from_str(&self.read()).unwrap()
+    }
+
+    /// Ctrl-C, which has to end it as interrupted.
+    fn interrupt(&mut self) {
+        let child = &mut self.process.0;
+        assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+        assert_eq!(child.wait().unwrap().code(), Some(130));
+    }
+}
+
 testkit::on_both_engines! {
     migrated by shop::MIGRATIONS;
 
@@ -57,6 +91,8 @@ testkit::on_both_engines! {
         for line in [
             format!("orders show {id} --json"),
             format!("orders explain {id} --json"),
+            format!("orders timeline {id} --json"),
+            format!("orders timeline {id} --limit 2"),
             format!("find {id}"),
             format!("case {id}"),
             "find buyer@example.com --json".to_owned(),
@@ -113,6 +149,39 @@ testkit::on_both_engines! {
         assert!(said.err.contains("the file tokens holds more than a token"), "{said:?}");
         let stranger = Stage::bare().with("MAKEGOOD_TOKEN", "mg_nobody");
         stranger.type_in(&format!("orders list --server {address}")).ends(4);
+    }
+
+    async fn whoever_follows_events_sees_each_that_comes_until_ctrl_c(test: TestDb) {
+        let world = World::open(test).await;
+        let started = world.check_out(&[("mug", 1)]).await.unwrap();
+        world.pay(&started, "4242424242424242");
+        world.settle().await;
+        let local = Stage::bare().with("DATABASE_URL", url(&world.test));
+        let (_server, remote, _) = serve(&world.test);
+        let known = local.type_in("events list --json=lines").ends(0).out.lines().count();
+        assert!(known > 1, "{known}");
+        let mut tails: Vec<Tail> =
+            [&local, &remote].map(|stage| Tail::start(stage, "events tail --last 1 --json=lines")).into();
+        for tail in &mut tails {
+            let first = tail.next();
+            assert_eq!(first["status"], "processed", "{first}");
+        }
+        let foreign = serde_json::json!({ "id": "cus_1", "object": "customer", "metadata": {} });
+        let id = world.account().emit_event("customer.created", &foreign, &world.stripe.cx());
+        world.settle().await;
+        for tail in &mut tails {
+            let mut row = tail.next();
+            assert_eq!(row["id"], id.as_str(), "only what is new: {row}");
+            while row["status"] == "received" {
+                row = tail.next();
+            }
+            assert_eq!((row["id"].as_str(), row["status"].as_str()), (Some(id.as_str()), Some("ignored")));
+            tail.interrupt();
+        }
+        let tail = Tail::start(&local, "events tail --last 100 --type customer.created");
+        assert!(tail.read().contains(&id), "as a line for people");
+        local.type_in("events tail --status lost").ends(2);
+        Stage::bare().type_in("events tail --server http://127.0.0.1:1").ends(4);
     }
 
     /// A script's variable that was never set.

@@ -25,6 +25,63 @@ const NO_ORDER: &str = "ord_0199f3a27b3c7d2e8f1a2b3c4d5e6f70";
 on_both_engines! {
     migrated by shop::MIGRATIONS;
 
+    async fn what_is_written_by_hand_answers_as_the_document_says(test: TestDb) {
+        let server = Server::start(&test).await.with_catalog().await;
+        let admin = Some(ADMIN_TOKEN);
+        let token = json!({ "name": "desk", "role": "viewer", "reason": "a test" });
+        let user = json!({ "name": "ada", "role": "viewer", "reason": "a test" });
+        let basket = json!({ "items": [{ "product": "rust-course", "quantity": 1 }], "email": "buyer@example.com" });
+        let mut session = String::new();
+        for (path, body) in
+            [("/api/v1/admin/tokens", token), ("/api/v1/admin/users/invite", user), ("/api/v1/checkout/sessions", basket)]
+        {
+            let answer = server.post(path, admin, &body).await;
+            assert_eq!(answer.status, 201, "{path}: {}", answer.text);
+            is_as_described(path, "post", 201, &answer.body);
+            session = answer.body["id"].as_str().unwrap().to_owned();
+        }
+        let at = format!("/api/v1/checkout/sessions/{session}");
+        for (path, asked) in [
+            ("/api/v1/admin/whoami", "/api/v1/admin/whoami"),
+            ("/api/v1/admin/checks", "/api/v1/admin/checks"),
+            ("/api/v1/checkout/sessions/{id}", &at),
+            ("/api/v1/entitlements/check", &format!("/api/v1/entitlements/check?user_id={NOBODY}&course_id=rust-course")),
+            ("/health", "/health"),
+            ("/readyz", "/readyz"),
+            ("/readyz", "/readyz?verbose"),
+        ] {
+            let answer = server.get(asked, admin).await;
+            assert_eq!(answer.status, 200, "{asked}: {}", answer.text);
+            match path {
+                "/api/v1/admin/checks" => assert_eq!(answer.body["object"], "list"),
+                path => is_as_described(path, "get", 200, &answer.body),
+            }
+        }
+        server.stop().await;
+    }
+
+    async fn what_there_is_stands_on_one_page_that_needs_nothing_from_elsewhere(test: TestDb) {
+        let server = Server::start(&test).await;
+        let page = server.get("/docs", None).await;
+        assert!(page.status == 200 && page.header("content-type").starts_with("text/html"), "{}", page.text);
+        for route in ROUTES.iter() {
+            let shown = format!("<code>{} {}</code>", route.method, route.path);
+            assert!(page.text.contains(&shown), "{shown}");
+        }
+        for error in makegood::http::error_pages::PAGES {
+            assert!(page.text.contains(&format!("\"/docs/errors/{}\"", error.code)), "{}", error.code);
+        }
+        let text = server.get("/llms.txt", None).await;
+        assert!(text.status == 200 && text.header("content-type").starts_with("text/plain"), "{}", text.text);
+        assert!(text.text.contains(&format!("{}/openapi.json", server.app.config.app_url)), "{}", text.text);
+        for runbook in shop::RUNBOOKS {
+            assert!(page.text.contains(&format!("\"/_/runbooks/{}\"", runbook.id)), "{}", runbook.id);
+            assert!(text.text.contains(&format!("- {}: {}\n", runbook.id, runbook.title)), "{}", runbook.id);
+        }
+        assert!(!page.text.contains("<script") && !page.text.contains("://"), "from elsewhere: {}", page.text);
+        server.stop().await;
+    }
+
     /// The whole table: each route with each role, with no token, and with a wrong one.
     async fn each_route_is_open_to_its_roles_and_to_no_one_else(test: TestDb) {
         let server = Server::start(&test).await;
@@ -493,6 +550,48 @@ fn every_operation_view_and_task_is_in_the_router_and_in_the_document() {
     let ways: BTreeSet<_> = ROUTES.iter().map(|route| (route.method.as_str(), route.path)).collect();
     assert_eq!(ways.len(), ROUTES.len(), "two routes are one");
     assert!(ROUTES.iter().all(|route| !route.about.is_empty()));
+}
+
+/// Whether an answer is as the document says of this route.
+fn is_as_described(path: &str, method: &str, status: u16, answer: &Value) {
+    let document = openapi::describe("https://shop.example");
+    let schema = &document["paths"][path][method]["responses"][status.to_string()]["content"]["application/json"]
+        ["schema"];
+    let required = schema["required"].as_array().unwrap_or_else(|| panic!("{path} says nothing: {schema}"));
+    for name in required {
+        assert!(answer.get(name.as_str().unwrap()).is_some(), "{path}: no {name} in {answer}");
+    }
+    for (name, value) in answer.as_object().unwrap() {
+        let kind = &schema["properties"][name]["type"];
+        let fits = |kind: &Value| match value {
+            Value::Null => kind == "null",
+            Value::Bool(_) => kind == "boolean",
+            Value::Number(_) => kind == "integer",
+            Value::String(_) => kind == "string",
+            Value::Array(_) => kind == "array",
+            Value::Object(_) => kind == "object",
+        };
+        assert!(
+            kind.as_array().map_or_else(|| fits(kind), |all| all.iter().any(fits)),
+            "{path}: {name} in {answer}"
+        );
+    }
+}
+
+#[test]
+fn no_answer_of_the_document_is_without_its_contents() {
+    let document = openapi::describe("https://shop.example");
+    for route in ROUTES.iter() {
+        let answers = &document["paths"][route.path][route.method.as_str().to_lowercase()]["responses"];
+        for (status, answer) in answers.as_object().unwrap() {
+            let said = answer["content"].is_object() || answer["headers"]["Location"].is_object();
+            assert!(
+                said && !answer["description"].as_str().unwrap_or_default().is_empty(),
+                "{} {status}",
+                route.name
+            );
+        }
+    }
 }
 
 #[test]

@@ -258,6 +258,11 @@ on_both_engines! {
         let path = url.strip_prefix(&server.url).unwrap().to_owned();
         let waiting = server.get(&path, None).await;
         assert!(waiting.text.contains("Waiting for your payment") && waiting.text.contains("refresh"), "{}", waiting.text);
+        // Whoever has paid is told that nothing is lost when it takes longer, also without a script.
+        assert!(!waiting.text.contains("nothing is lost"), "{}", waiting.text);
+        let late = server.get(&format!("{path}&looks=7"), None).await;
+        assert!(late.text.contains("nothing is lost") && late.text.contains("looks=8"), "{}", late.text);
+        assert!(late.text.contains("<p class=\"quiet\"><a href=\"http") && late.text.contains("Not paid yet?"), "{}", late.text);
         // Only as long as somebody may still be looking.
         let at_last = server.get(&format!("{path}&looks=99"), None).await;
         assert!(!at_last.text.contains("refresh") && at_last.text.contains("Look again"), "{}", at_last.text);

@@ -193,6 +193,7 @@ pub const VIEWS: &[ViewDef] = &[
     ViewDef::of::<office::users::List>(),
     ViewDef::of::<orders::views::List>(),
     ViewDef::of::<orders::views::Show>(),
+    ViewDef::of::<orders::views::Timeline>(),
     ViewDef::of::<cases::Explain>(),
     ViewDef::of::<cases::Find>(),
     ViewDef::of::<reconcile::views::List>(),

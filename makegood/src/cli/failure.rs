@@ -4,7 +4,7 @@ use kernel::Error;
 use serde_json::{Value, json};
 
 use super::exit::Exit;
-use crate::http::error_pages::ErrorPage;
+use crate::http::error_pages::{ErrorPage, when_not_found};
 
 /// A failure as it is shown: what, why, and what to do next.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,7 +38,7 @@ impl Failure {
     }
 
     /// The same, with what the code's page says to do where nothing better is known: a server answers so, too.
-    pub(super) fn or_as_its_page_says(self) -> Self {
+    fn or_as_its_page_says(self) -> Self {
         match ErrorPage::find(&self.code) {
             Some(page) if self.fix.is_empty() => self.fix(page.next),
             _ => self,
@@ -47,7 +47,7 @@ impl Failure {
 
     /// The command line cannot be followed.
     pub fn usage(detail: impl Into<String>) -> Self {
-        Failure::new("usage", detail)
+        Failure::new("usage", detail).or_as_its_page_says()
     }
 
     /// Nothing more to say: what was to be said has been said. The program ends so.
@@ -121,6 +121,9 @@ impl From<Error> for Failure {
             Error::Unknown(what) => Failure::new(code, format!("{what}: it may or may not have been done"))
                 .fix("look at it before you try again"),
             Error::Busy(what) => Failure::new(code, what).fix("try again in a moment"),
+            Error::NotFound { what, id } => {
+                Failure::new(code, format!("no {what} {id}")).fix(when_not_found(what).unwrap_or_default())
+            }
             other => Failure::new(code, other.to_string()),
         };
         let failure = failure.or_as_its_page_says();
@@ -147,6 +150,8 @@ impl From<serde_json::Error> for Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::tree::leaves;
+    use crate::http::error_pages::LISTS;
 
     #[test]
     fn a_servers_problem_ends_as_the_same_error_would_end_here() {
@@ -157,8 +162,15 @@ mod tests {
 
     #[test]
     fn what_to_do_is_the_same_here_and_through_a_server() {
-        let here = Failure::from(Error::not_found("order", "ord_1"));
-        assert_eq!(here.fix, ErrorPage::find("not_found").unwrap().next);
+        let here = |what| Failure::from(Error::not_found(what, "x_1"));
+        assert_eq!(here("secret").fix, ErrorPage::find("not_found").unwrap().next);
+        for (what, list) in LISTS {
+            let there = crate::http::Problem::from(Error::not_found(what, "x_1"));
+            assert_eq!((here(what).detail, here(what).fix), (there.detail, there.hint), "{what}");
+            assert!(here(what).fix.contains(&format!("`makegood {list}`")), "{what}");
+            let path = list.split(" --").next().unwrap();
+            assert!(leaves().iter().any(|leaf| leaf.words() == path), "{list} is no command");
+        }
         let refused = kernel::Refusal::new("out_of_stock", "0 are left").fix("order fewer");
         assert_eq!(Failure::from(Error::from(refused)).fix, "order fewer");
     }

@@ -83,20 +83,44 @@ fn parse(words: Vec<String>, color: Color) -> Result<ArgMatches, Failure> {
         Color::Always => clap::ColorChoice::Always,
         Color::Never => clap::ColorChoice::Never,
     };
-    tree::command().color(color).try_get_matches_from(words).map_err(|error| {
+    tree::command().color(color).try_get_matches_from(&words).map_err(|error| match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => helped(&error, Exit::Ok),
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand if !as_json => helped(&error, Exit::Usage),
         // The line is well, and the file that it names is not.
-        if let Some(Unfit(why)) = error.source().and_then(|source| source.downcast_ref()) {
-            return Failure::new("invalid_input", why).fix("mend the file, or name another one");
-        }
-        let is_help = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
-        if as_json && !is_help {
-            let detail = error.to_string();
-            return Failure::usage(detail.trim().trim_start_matches("error: ")).or_as_its_page_says();
-        }
-        // Nobody reading is no reason to fail.
-        error.print().ok();
-        Failure::said(if is_help { Exit::Ok } else { Exit::Usage })
+        _ => match error.source().and_then(|source| source.downcast_ref()) {
+            Some(Unfit(why)) => Failure::new("invalid_input", why).fix("mend the file, or name another one"),
+            None => misunderstood(&error, &words),
+        },
     })
+}
+
+fn helped(error: &clap::Error, exit: Exit) -> Failure {
+    // Nobody reading is no reason to fail.
+    error.print().ok();
+    Failure::said(exit)
+}
+
+/// What clap says of a line, and whose help to read. Where help is, we say ourselves.
+fn misunderstood(error: &clap::Error, words: &[String]) -> Failure {
+    let text = error.to_string();
+    let told = text.lines().map(str::trim_end).filter(|line| !line.is_empty());
+    let told: Vec<_> = told.filter(|line| !line.starts_with("For more information")).collect();
+    let told = told.join("\n");
+    Failure::usage(told.strip_prefix("error: ").unwrap_or(&told))
+        .fix(format!("{} --help says what it takes", understood(words)))
+}
+
+/// The part of a line that is a command.
+fn understood(words: &[String]) -> String {
+    let (mut path, root) = (String::from("makegood"), tree::command());
+    let mut at = &root;
+    for word in words.iter().skip(1) {
+        if let Some(below) = at.find_subcommand(word) {
+            path.push_str(&format!(" {word}"));
+            at = below;
+        }
+    }
+    path
 }
 
 fn run(terminal: &Terminal, globals: &Globals, matches: &ArgMatches) -> Result<Exit, Failure> {

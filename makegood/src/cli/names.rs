@@ -105,6 +105,7 @@ pub const GROUPS: &[Group] = &[
     group(LEARN, "explain-error", "What an error means and what to do about it"),
     group(LEARN, "openapi", "Print the API's description"),
     group(LEARN, "completion", "Print completions for a shell"),
+    group(LEARN, "man", "Print the manual page, or write those of all commands"),
     group(LEARN, "sandbox", "Turn the sandbox's clock, break its deliveries, send its events"),
     group(LEARN, "bench", "Measure this machine beside its own limits"),
     group(LEARN, "version", "Which version this is"),

@@ -144,6 +144,14 @@ pub fn command() -> Command {
     root
 }
 
+/// The same for shells and manuals, which shall know everything: what is hidden there is hidden for short help only.
+pub fn unhidden() -> Command {
+    fn shown(command: Command) -> Command {
+        command.hide(false).mut_args(|argument| argument.hide_short_help(false)).mut_subcommands(shown)
+    }
+    shown(command())
+}
+
 /// The commands whose paths begin alike, from word `depth` on.
 fn branch(name: &'static str, depth: usize, leaves: &[&Leaf]) -> Command {
     if let [leaf] = leaves

@@ -159,6 +159,35 @@ pub(super) async fn show(call: Call) -> Answer {
     Ok(json(StatusCode::OK, &answer))
 }
 
+/// What the document says of a checkout that was begun.
+pub(super) const STARTED: &[(&str, &str)] = &[
+    ("object", "string"),
+    ("id", "string"),
+    ("order_id", "string"),
+    ("url", "string"),
+    ("expires_at", "time"),
+];
+/// What it says of a session.
+pub(super) const STANDS: &[(&str, &str)] = &[
+    ("object", "string"),
+    ("id", "string"),
+    ("order_id", "string"),
+    ("status", "string"),
+    ("payment_status", "string"),
+    ("requires_review", "boolean"),
+    ("currency", "string"),
+    ("total_amount", "integer"),
+    ("lines", "array"),
+];
+/// What it says of a right to a course.
+pub(super) const ENTITLED: &[(&str, &str)] = &[
+    ("object", "string"),
+    ("user_id", "string"),
+    ("course_id", "string"),
+    ("active", "boolean"),
+    ("grants", "array"),
+];
+
 /// Whether a user may use a course: the view `entitlements.check` under the names that shops use.
 pub(super) async fn check_entitlement(call: Call) -> Answer {
     let query = call.query()?;

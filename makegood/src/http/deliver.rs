@@ -16,6 +16,20 @@ use super::problem::Problem;
 pub(super) const QUERY: &[(&str, &str)] =
     &[("user_id", "The profile's id, when the shop's own server asks with a token of role app")];
 
+/// What it says of a link.
+pub(super) const FIELDS: &[(&str, &str)] = &[
+    ("object", "string"),
+    ("url", "string"),
+    ("expires_at", "time?"),
+    ("kind", "string"),
+    ("file_name", "string?"),
+    ("content_type", "string?"),
+    ("bytes", "integer?"),
+];
+/// What it says of what a course holds.
+pub(super) const CONTENT: &[(&str, &str)] =
+    &[("object", "string"), ("id", "string"), ("modules", "array"), ("resources", "array")];
+
 /// A file by an order that holds it.
 pub(super) async fn of_order(call: Call) -> Answer {
     let (order, resource) = (named(&call.id), named(&call.within));

@@ -65,6 +65,40 @@ impl ErrorPage {
     }
 }
 
+/// What may not be found, as its errors call it, and the command that lists its kind.
+pub const LISTS: &[(&str, &str)] = &[
+    ("order", "orders list"),
+    ("event", "events list"),
+    ("reservation", "reservations list"),
+    ("stock", "inventory list"),
+    ("entitlement", "entitlements list"),
+    ("profile", "customers list"),
+    ("refund", "refunds list"),
+    ("dispute", "disputes list"),
+    ("mail", "mail list"),
+    ("picture", "media list"),
+    ("job", "jobs list"),
+    ("failed job", "jobs list --status failed"),
+    ("run", "runs list"),
+    ("runbook", "runbook list"),
+    ("check", "check"),
+    ("finding", "findings list"),
+    ("reconciliation", "reconciliations list"),
+    ("audit entry", "audit list"),
+    ("token", "tokens list"),
+    ("live token", "tokens list"),
+    ("user", "users list"),
+];
+
+/// What to do where there is no `what` of this id; the page of `not_found` says it of kinds that have no list.
+pub fn when_not_found(what: &str) -> Option<String> {
+    let (_, list) = LISTS.iter().find(|(kind, _)| *kind == what)?;
+    Some(format!(
+        "Check the id, and that it belongs to this environment; `makegood {list}` shows what there is, `makegood find ID` \
+         looks among all kinds."
+    ))
+}
+
 /// `text between backquotes` is code.
 fn marked(text: &str) -> String {
     let parts = escape(text);

@@ -17,6 +17,11 @@ use crate::app::App;
 pub(super) const METRICS: &str = "/metrics";
 /// The paths that orchestrators ask.
 pub(super) const PATHS: [&str; 4] = ["/health", "/healthz", "/livez", "/readyz"];
+/// What the document says of a process that lives.
+pub(super) const ALIVE: &[(&str, &str)] = &[("status", "string"), ("version", "string")];
+/// What it says of one that may get traffic.
+pub(super) const READY: &[(&str, &str)] =
+    &[("status", "string"), ("conditions", "array?"), ("switches", "object?")];
 /// A database that takes longer than this does not answer.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -109,7 +114,8 @@ pub(super) async fn error_page(call: Call) -> Answer {
     }
 }
 
-fn typed(kind: &'static str, text: String) -> Response<Body> {
+/// A text of this kind.
+pub(super) fn typed(kind: &'static str, text: String) -> Response<Body> {
     let mut response = Response::new(Body::from(text));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     response

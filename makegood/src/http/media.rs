@@ -31,6 +31,21 @@ pub(super) fn body_schema() -> Value {
     })
 }
 
+/// What the document says of a picture.
+pub(super) const FIELDS: &[(&str, &str)] = &[
+    ("object", "string"),
+    ("id", "string"),
+    ("url", "string?"),
+    ("bytes", "integer?"),
+    ("width", "integer?"),
+    ("height", "integer?"),
+    ("content_type", "string?"),
+    ("disk", "string?"),
+    ("sha256", "string?"),
+    ("file_name", "string?"),
+    ("created_at", "time"),
+];
+
 /// Takes a picture.
 pub(super) async fn take(mut call: Call) -> Answer {
     let most = call.app.config.stores.media_max_bytes;

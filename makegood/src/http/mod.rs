@@ -10,6 +10,7 @@ mod checkout;
 pub mod console;
 mod cookie;
 mod deliver;
+mod docs;
 pub mod error_pages;
 mod files;
 mod health;

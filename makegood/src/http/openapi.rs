@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::call::{Answer, Call, json};
 use super::error_pages::PAGES;
-use super::routes::{Access, Behind, ROUTES, Route};
+use super::routes::{Access, Behind, Gives, ROUTES, Route};
 
 /// The document for the shop at `app_url`.
 pub fn describe(app_url: &str) -> Value {
@@ -69,19 +69,26 @@ fn operation(route: &Route) -> Value {
             "content": { "application/json": { "schema": reference("run") } },
         });
     }
+    if let Behind::Hand(hand) = route.behind
+        && let Gives::Link(fields) = hand.gives
+    {
+        described["responses"]["200"] =
+            answer("The link, for whoever accepts JSON", "application/json", with_fields(fields));
+    }
     if let Access::Role(role) = route.access {
         described["security"] = json!([{ "token": [] }]);
         described["x-role"] = json!(role);
     }
     if let Some(schema) = body(route) {
-        described["requestBody"] = json!({
-            "required": true, "content": { "application/json": { "schema": schema } },
-        });
+        let is_file = schema["properties"]["file"]["format"] == "binary";
+        let media = if is_file { "multipart/form-data" } else { "application/json" };
+        described["requestBody"] = json!({ "required": true, "content": { media: { "schema": schema } } });
     }
     described
 }
 
-fn tag(route: &Route) -> &'static str {
+/// For whom it is.
+pub(super) fn tag(route: &Route) -> &'static str {
     match route.path.split('/').nth(1) {
         Some("api") if route.path.starts_with(super::routes::ADMIN) => "admin",
         Some("api") => "shop",
@@ -91,11 +98,9 @@ fn tag(route: &Route) -> &'static str {
 }
 
 fn success(route: &Route) -> Value {
+    let in_json = |description: &str, schema| answer(description, "application/json", schema);
     match route.behind {
-        Behind::Operation(_) => json!({
-            "description": "What was done, or would be",
-            "content": { "application/json": { "schema": reference("operation") } },
-        }),
+        Behind::Operation(_) => in_json("What was done, or would be", reference("operation")),
         Behind::View(def) => {
             // What has columns is a list; about one thing it may be what was found instead, where the thing is not clear.
             let schema = match (def.columns, def.subject) {
@@ -103,17 +108,50 @@ fn success(route: &Route) -> Value {
                 (_, None) => reference("list"),
                 (_, Some(_)) => json!({ "anyOf": [reference("object"), reference("list")] }),
             };
-            json!({
-                "description": "What was asked",
-                "content": { "application/json": { "schema": schema } },
-            })
+            in_json("What was asked", schema)
         }
-        Behind::Task(_) => json!({
-            "description": "What the task answered",
-            "content": { "application/json": { "schema": reference("object") } },
-        }),
-        Behind::Hand(_) | Behind::Webhook => json!({ "description": "Done" }),
+        Behind::Task(_) => in_json("What the task answered", reference("object")),
+        Behind::Webhook => in_json(
+            "It is stored, now or by an earlier delivery",
+            with_fields(&[("received", "boolean"), ("status", "string")]),
+        ),
+        Behind::Hand(hand) => match hand.gives {
+            Gives::List => in_json("What was asked", reference("list")),
+            Gives::Object(fields) => {
+                let description =
+                    if route.method == Method::POST { "What was made" } else { "What was asked" };
+                in_json(description, with_fields(fields))
+            }
+            Gives::Foreign(whose) => in_json(whose, json!({ "type": "object" })),
+            Gives::Text(media) => answer("A text", media, json!({ "type": "string" })),
+            Gives::Link(_) => json!({
+                "description": "The way to the link",
+                "headers": { "Location": { "required": true, "schema": { "type": "string", "format": "uri" } } },
+            }),
+        },
     }
+}
+
+fn answer(description: &str, media: &str, schema: Value) -> Value {
+    json!({ "description": description, "content": { media: { "schema": schema } } })
+}
+
+/// An object with fields as [`Gives::Object`] has them.
+fn with_fields(fields: &[(&str, &str)]) -> Value {
+    let required: Vec<_> =
+        fields.iter().filter(|(_, kind)| !kind.ends_with('?')).map(|(name, _)| *name).collect();
+    let field = |kind: &str| {
+        let (word, may_be_null) = kind.strip_suffix('?').map_or((kind, false), |word| (word, true));
+        let (word, is_time) = if word == "time" { ("string", true) } else { (word, false) };
+        let mut schema = json!({ "type": if may_be_null { json!([word, "null"]) } else { json!(word) } });
+        if is_time {
+            schema["format"] = "date-time".into();
+        }
+        schema
+    };
+    let described: Map<String, Value> =
+        fields.iter().map(|(name, kind)| ((*name).to_owned(), field(kind))).collect();
+    json!({ "type": "object", "required": required, "properties": described })
 }
 
 fn list() -> Value {
@@ -154,7 +192,9 @@ fn parameters(route: &Route) -> Vec<Value> {
                 json!({ "name": name, "in": "query", "description": about, "schema": { "type": "string" } })
             });
             all.extend(named);
-            all.extend((route.name == "checkout.sessions.create").then(idempotency_key));
+            all.extend(
+                ["checkout.sessions.create", "media.upload"].contains(&route.name).then(idempotency_key),
+            );
         }
         Behind::Webhook => all.push(json!({
             "name": "Stripe-Signature", "in": "header", "required": true, "schema": { "type": "string" },

@@ -11,7 +11,7 @@ use kernel::{Error, Refusal};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::error_pages::ErrorPage;
+use super::error_pages::{ErrorPage, when_not_found};
 
 /// An answer that says no. It is rendered at the very end, where the request's id and path are known.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -157,7 +157,10 @@ impl From<Error> for Problem {
                 let from_within = matches!(code, "storage_refused" | "storage_not_configured");
                 Problem { hint: fix, from_within, ..Problem::new(code, why) }
             }
-            Error::NotFound { what, id } => Problem::new("not_found", format!("no {what} {id}")),
+            Error::NotFound { what, id } => {
+                let hint = when_not_found(what).unwrap_or_default();
+                Problem { hint, ..Problem::new("not_found", format!("no {what} {id}")) }
+            }
             Error::Invalid { at, why } => Problem::invalid(at, why),
             Error::Busy(why) => Problem { from_within: true, ..Problem::busy(why, 2) },
             Error::Unknown(why) => Problem { from_within: true, ..Problem::new("outcome_unknown", why) },

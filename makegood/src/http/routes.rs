@@ -18,7 +18,7 @@ use shop::Shop;
 
 use super::call::{Answer, Call};
 use super::problem::Problem;
-use super::{Origin, admin, auth, checkout, deliver, health, media, my, openapi, tasks, webhook};
+use super::{Origin, admin, auth, checkout, deliver, docs, health, media, my, openapi, tasks, webhook};
 use crate::app::App;
 
 /// Who may come in.
@@ -53,6 +53,24 @@ pub struct Hand {
     pub body: Option<fn() -> serde_json::Value>,
     /// The names of its query parameters and what they are.
     pub query: &'static [(&'static str, &'static str)],
+    /// What it answers when all goes well.
+    pub gives: Gives,
+}
+
+/// What a handler written by hand answers, for the document.
+#[derive(Debug, Clone, Copy)]
+pub enum Gives {
+    /// A list like every other.
+    List,
+    /// An object with these fields: the name of each, and its type in JSON's words, `time` for a time; with `?` it may be
+    /// missing or null.
+    Object(&'static [(&'static str, &'static str)]),
+    /// A document that others have defined: whose it is.
+    Foreign(&'static str),
+    /// A text of this media type.
+    Text(&'static str),
+    /// A redirect to a link, or the link in an object with these fields for whoever accepts JSON.
+    Link(&'static [(&'static str, &'static str)]),
 }
 
 /// One route.
@@ -160,13 +178,37 @@ fn leak(path: String) -> &'static str {
 
 /// A handler as the table holds it.
 macro_rules! hand {
-    ($handler:path) => {
-        hand!($handler, None, &[])
+    ($handler:path, $gives:expr) => {
+        hand!($handler, None, &[], $gives)
     };
-    ($handler:path, $body:expr, $query:expr) => {
-        Behind::Hand(Hand { handler: |call| Box::pin($handler(call)), body: $body, query: $query })
+    ($handler:path, $body:expr, $query:expr, $gives:expr) => {
+        Behind::Hand(Hand {
+            handler: |call| Box::pin($handler(call)),
+            body: $body,
+            query: $query,
+            gives: $gives,
+        })
     };
 }
+
+const TOKEN: Gives = Gives::Object(&[
+    ("object", "string"),
+    ("id", "string"),
+    ("name", "string"),
+    ("role", "string"),
+    ("expires_at", "time?"),
+    ("token", "string"),
+]);
+const INVITATION: Gives = Gives::Object(&[
+    ("object", "string"),
+    ("id", "string"),
+    ("name", "string"),
+    ("role", "string"),
+    ("link", "string"),
+    ("expires_at", "time"),
+]);
+const CALLER: Gives =
+    Gives::Object(&[("object", "string"), ("name", "string"), ("role", "string"), ("livemode", "boolean")]);
 
 fn written_by_hand() -> Vec<Route> {
     let app = Access::Role(Role::App);
@@ -193,28 +235,33 @@ fn written_by_hand() -> Vec<Route> {
             "checks.list",
             viewer,
             "Run every check and list what they find",
-            hand!(admin::checks, None, &[("only", "Only these checks, by name, with commas between them")]),
+            hand!(
+                admin::checks,
+                None,
+                &[("only", "Only these checks, by name, with commas between them")],
+                Gives::List
+            ),
         ),
         get(
             "/api/v1/admin/alerts",
             "alerts.export",
             viewer,
             "Give the alert and recording rules for Prometheus, as JSON, which it reads like YAML",
-            hand!(admin::alerts),
+            hand!(admin::alerts, Gives::Foreign("A file of rules as Prometheus reads it")),
         ),
         get(
             "/api/v1/admin/alerts/test",
             "alerts.test",
             viewer,
             "Say which alerts would fire now, as far as one look at the database tells",
-            hand!(admin::test_alerts),
+            hand!(admin::test_alerts, Gives::List),
         ),
         get(
             "/api/v1/admin/dashboards",
             "dashboards.export",
             viewer,
             "Give the dashboard for Grafana",
-            hand!(admin::dashboard),
+            hand!(admin::dashboard, Gives::Foreign("A dashboard as Grafana imports it")),
         ),
         post(
             "/api/v1/admin/tokens",
@@ -222,7 +269,7 @@ fn written_by_hand() -> Vec<Route> {
             admin,
             201,
             "Make a token; it is shown this one time",
-            hand!(admin::create_token, Some(admin::new_token_schema), &[]),
+            hand!(admin::create_token, Some(admin::new_token_schema), &[], TOKEN),
         ),
         post(
             "/api/v1/admin/users/invite",
@@ -230,7 +277,7 @@ fn written_by_hand() -> Vec<Route> {
             admin,
             201,
             "Invite somebody to the console, or give them a new link; it is shown this one time",
-            hand!(admin::invite, Some(admin::new_user_schema), &[]),
+            hand!(admin::invite, Some(admin::new_user_schema), &[], INVITATION),
         ),
         post(
             media::UPLOAD,
@@ -241,7 +288,8 @@ fn written_by_hand() -> Vec<Route> {
             hand!(
                 media::take,
                 Some(media::body_schema),
-                &[("name", "What the file is called, where no form says it")]
+                &[("name", "What the file is called, where no form says it")],
+                Gives::Object(media::FIELDS)
             ),
         ),
         get(
@@ -249,7 +297,7 @@ fn written_by_hand() -> Vec<Route> {
             "whoami",
             app,
             "Say whose token this is and what it may do",
-            hand!(admin::whoami),
+            hand!(admin::whoami, CALLER),
         ),
         post(
             "/api/v1/checkout/sessions",
@@ -257,28 +305,28 @@ fn written_by_hand() -> Vec<Route> {
             anyone,
             201,
             "Begin a checkout: price the basket, set stock aside, open a page where the buyer pays",
-            hand!(checkout::create, Some(checkout::basket_schema), &[]),
+            hand!(checkout::create, Some(checkout::basket_schema), &[], Gives::Object(checkout::STARTED)),
         ),
         get(
             "/api/v1/my",
             "my.show",
             anyone,
             "Say who a buyer is and what they have: for whoever is signed in, by the sign-in's token, or for a profile that a server names",
-            hand!(my::api::show, None, my::api::QUERY),
+            hand!(my::api::show, None, my::api::QUERY, Gives::Object(my::api::FIELDS)),
         ),
         get(
             "/api/v1/checkout/sessions/{id}",
             "checkout.sessions.show",
             anyone,
             "Say where the order of a checkout session stands, without personal data",
-            hand!(checkout::show),
+            hand!(checkout::show, Gives::Object(checkout::STANDS)),
         ),
         get(
             "/api/v1/entitlements/check",
             "entitlements.check.app",
             app,
             "Say whether a user may use a course",
-            hand!(checkout::check_entitlement, None, access_query),
+            hand!(checkout::check_entitlement, None, access_query, Gives::Object(checkout::ENTITLED)),
         ),
         route(
             Method::GET,
@@ -287,7 +335,7 @@ fn written_by_hand() -> Vec<Route> {
             anyone,
             302,
             "Give a file that an order holds: a link that expires, in a redirect or as JSON",
-            hand!(deliver::of_order, None, deliver::QUERY),
+            hand!(deliver::of_order, None, deliver::QUERY, Gives::Link(deliver::FIELDS)),
         ),
         route(
             Method::GET,
@@ -296,14 +344,14 @@ fn written_by_hand() -> Vec<Route> {
             anyone,
             302,
             "Give a file of a course or a download to whoever may use it",
-            hand!(deliver::of_course, None, deliver::QUERY),
+            hand!(deliver::of_course, None, deliver::QUERY, Gives::Link(deliver::FIELDS)),
         ),
         get(
             "/api/v1/entitlements/{id}/content",
             "entitlements.content",
             anyone,
             "Say what a course or a download holds, to whoever may use it",
-            hand!(deliver::content, None, deliver::QUERY),
+            hand!(deliver::content, None, deliver::QUERY, Gives::Object(deliver::CONTENT)),
         ),
         route(
             Method::GET,
@@ -312,26 +360,73 @@ fn written_by_hand() -> Vec<Route> {
             anyone,
             302,
             "Give the player of a lesson's film",
-            hand!(deliver::film, None, deliver::QUERY),
+            hand!(deliver::film, None, deliver::QUERY, Gives::Link(deliver::FIELDS)),
         ),
-        get("/health", "health", anyone, "Say whether the server answers", hand!(health::alive)),
-        get("/healthz", "healthz", anyone, "Say whether the server answers", hand!(health::alive)),
-        get("/livez", "livez", anyone, "Say whether the process lives", hand!(health::alive)),
+        get(
+            "/health",
+            "health",
+            anyone,
+            "Say whether the server answers",
+            hand!(health::alive, Gives::Object(health::ALIVE)),
+        ),
+        get(
+            "/healthz",
+            "healthz",
+            anyone,
+            "Say whether the server answers",
+            hand!(health::alive, Gives::Object(health::ALIVE)),
+        ),
+        get(
+            "/livez",
+            "livez",
+            anyone,
+            "Say whether the process lives",
+            hand!(health::alive, Gives::Object(health::ALIVE)),
+        ),
         get(
             "/readyz",
             "readyz",
             anyone,
             "Say whether the server may get traffic: the database answers and is migrated",
-            hand!(health::ready, None, &[("verbose", "Say each condition")]),
+            hand!(health::ready, None, &[("verbose", "Say each condition")], Gives::Object(health::READY)),
         ),
-        get(health::METRICS, "metrics", anyone, "What Prometheus reads", hand!(health::metrics)),
-        get("/openapi.json", "openapi", anyone, "This document", hand!(openapi::document)),
+        get(
+            health::METRICS,
+            "metrics",
+            anyone,
+            "What Prometheus reads",
+            hand!(health::metrics, Gives::Text("text/plain")),
+        ),
+        get(
+            "/openapi.json",
+            "openapi",
+            anyone,
+            "This document",
+            hand!(
+                openapi::document,
+                Gives::Foreign("A document as the OpenAPI Specification 3.1 defines it")
+            ),
+        ),
+        get(
+            "/docs",
+            "docs",
+            anyone,
+            "What there is, on one page: routes, errors and runbooks",
+            hand!(docs::page, Gives::Text("text/html")),
+        ),
+        get(
+            "/llms.txt",
+            "llms",
+            anyone,
+            "The same in short, for machines that read",
+            hand!(docs::llms, Gives::Text("text/plain")),
+        ),
         get(
             "/docs/errors/{id}",
             "docs.errors",
             anyone,
             "What an error code means and what to do",
-            hand!(health::error_page),
+            hand!(health::error_page, Gives::Text("text/html")),
         ),
     ];
     all.extend(webhook::PATHS.map(|path| {

@@ -402,9 +402,13 @@ const stories = {
     await reads(page, "Waiting for your payment");
     await isAccessible(page, "the thanks page that waits");
     await shot(page, "thanks-waiting-light");
-    await page.getByRole("link", { name: "To the payment page" }).click();
+    await page.getByRole("link", { name: "Not paid yet?" }).click();
     await page.waitForURL(/\/checkout\/cs_test_/);
     await page.goBack();
+    await page.goto(`${shop}/thanks?session_id=${session}&waited=20`);
+    await page.getByText("nothing is lost").waitFor();
+    await isAccessible(page, "the thanks page that has waited for long");
+    await shot(page, "thanks-waiting-long-light");
     // Nobody pays: the session ends and the page says so by itself.
     const ended = await fetch(`${shop}/sandbox/v1/checkout/sessions/${session}/expire`, {
       method: "POST",

@@ -6,6 +6,7 @@ use db::{NewestFirst, Row, Tx, Value};
 use kernel::{Cx, Error, Result, Timestamp};
 use ops::{Actor, Page};
 use stripe::{Fact, References};
+use uuid::Uuid;
 
 use super::{
     Amounts, CancelReason, Dispute, Line, Order, PaymentStatus, Review, ReviewKind, State, TimelineEntry,
@@ -412,17 +413,42 @@ pub fn timeline(tx: &mut Tx<'_>, order: OrderId) -> Result<Vec<TimelineEntry>> {
         "SELECT type, at, actor, actor_type, meta FROM order_timeline WHERE order_id = $1 ORDER BY at, id",
         &[order.into()],
     )?;
-    rows.iter()
-        .map(|row| {
-            Ok(TimelineEntry {
-                kind: row.get("type")?,
-                at: row.get("at")?,
-                actor: row.get("actor")?,
-                actor_type: row.get("actor_type")?,
-                meta: row.get("meta")?,
-            })
-        })
-        .collect()
+    rows.iter().map(read_entry).collect()
+}
+
+/// A part of it, each entry with its id: what comes after `after`, at most `limit` entries.
+pub(super) fn timeline_page(
+    tx: &mut Tx<'_>,
+    order: OrderId,
+    after: Option<Uuid>,
+    limit: i64,
+) -> Result<Vec<(Uuid, TimelineEntry)>> {
+    let (mut condition, mut params) = ("", vec![order.into(), limit.into()]);
+    if let Some(after) = after {
+        condition = "AND (at, id) > (SELECT at, id FROM order_timeline WHERE id = $3)";
+        params.push(after.into());
+    }
+    let sql = format!(
+        "SELECT id, type, at, actor, actor_type, meta FROM order_timeline WHERE order_id = $1 {condition}
+         ORDER BY at, id LIMIT $2"
+    );
+    tx.query(&sql, &params)?.iter().map(|row| Ok((row.get("id")?, read_entry(row)?))).collect()
+}
+
+/// Whether this entry stands on this order's timeline.
+pub(super) fn has_entry(tx: &mut Tx<'_>, order: OrderId, id: Uuid) -> Result<bool> {
+    let params = [order.into(), id.into()];
+    Ok(tx.count("SELECT COUNT(*) FROM order_timeline WHERE order_id = $1 AND id = $2", &params)? > 0)
+}
+
+fn read_entry(row: &Row) -> Result<TimelineEntry> {
+    Ok(TimelineEntry {
+        kind: row.get("type")?,
+        at: row.get("at")?,
+        actor: row.get("actor")?,
+        actor_type: row.get("actor_type")?,
+        meta: row.get("meta")?,
+    })
 }
 
 /// Opens a flag. One that a person has cleared stays cleared, unless there is something new to see.

@@ -6,6 +6,7 @@ use ops::{Page, View, page};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use stripe::Fact;
+use uuid::Uuid;
 
 use super::{KnownFact, Order, State, store};
 use crate::entitlements;
@@ -93,6 +94,46 @@ impl View for Show {
         shown["timeline"] = serde_json::json!(super::timeline(tx, order.id)?);
         Ok(shown)
     }
+}
+
+/// List what happened to one order, the oldest first
+#[derive(Debug, clap::Args, Serialize, Deserialize, JsonSchema)]
+pub struct Timeline {
+    /// Which order
+    #[schemars(schema_with = "order_schema")]
+    pub order: OrderId,
+    #[command(flatten)]
+    #[serde(flatten)]
+    #[allow(missing_docs)]
+    pub page: Page,
+}
+
+impl View for Timeline {
+    const NAME: &'static str = "orders.timeline";
+    const SUBJECT: Option<&'static str> = Some("order");
+    const COLUMNS: &'static [&'static str] = &["at", "type", "actor_type", "actor", "meta"];
+
+    fn read(&self, tx: &mut Tx<'_>, _: &Cx) -> Result<serde_json::Value> {
+        let order = self.order;
+        super::find(tx, order)?.ok_or_else(|| Error::not_found("order", order))?;
+        let after = self.page.starting_after.as_deref().map(|id| entry(tx, order, id)).transpose()?;
+        let (ids, entries): (Vec<_>, Vec<_>) =
+            store::timeline_page(tx, order, after, self.page.fetch())?.into_iter().unzip();
+        let mut rows = crate::view::objects("timeline_entry", entries)?;
+        rows.iter_mut().zip(ids).for_each(|(row, id)| row["id"] = id.to_string().into());
+        Ok(page(&format!("/api/v1/admin/orders/{order}/timeline"), &self.page, rows))
+    }
+}
+
+/// The entry after which a page begins.
+fn entry(tx: &mut Tx<'_>, order: OrderId, text: &str) -> Result<Uuid> {
+    let id: Uuid = text.parse().map_err(|_| {
+        Error::invalid(
+            "starting_after",
+            format!("`{text}`; expected the id of an entry, as the list shows it"),
+        )
+    })?;
+    if store::has_entry(tx, order, id)? { Ok(id) } else { Err(Error::not_found("timeline entry", id)) }
 }
 
 /// What came after the payment and may take it back: refunds, disputes, warnings, reviews at Stripe. What only an event

@@ -72,6 +72,38 @@ testkit::on_both_engines! {
         assert_eq!(seen, made, "the newest first, each once");
     }
 
+    async fn a_timeline_is_listed_from_its_beginning_and_paged_without_a_gap(test: TestDb) {
+        let world = World::open(test).await;
+        let started = world.check_out(&[("mug", 1)]).await.unwrap();
+        world.pay(&started, "4242424242424242");
+        world.settle().await;
+        let other = world.check_out(&[("poster", 1)]).await.unwrap().order;
+        let ask = |order: shop::ids::OrderId, after: serde_json::Value| {
+            let query = serde_json::json!({ "order": order, "limit": 1, "starting_after": after });
+            world.view("orders.timeline", query)
+        };
+        let strange = ask(other, serde_json::Value::Null).await.unwrap()["data"][0]["id"].clone();
+        assert_eq!(ask(started.order, strange).await.unwrap_err().code(), "not_found");
+        assert_eq!(ask(started.order, "evt_1".into()).await.unwrap_err().code(), "invalid_input");
+        let nobody = "ord_0199f3a27b3c7d2e8f1a2b3c4d5e6f70".parse().unwrap();
+        assert_eq!(ask(nobody, serde_json::Value::Null).await.unwrap_err().code(), "not_found");
+
+        let (mut seen, mut after) = (Vec::new(), serde_json::Value::Null);
+        loop {
+            let page = ask(started.order, after).await.unwrap();
+            let entry = page["data"][0].clone();
+            after = entry["id"].clone();
+            seen.push(entry["type"].as_str().unwrap().to_owned());
+            if page["has_more"] == false {
+                break;
+            }
+        }
+        let kinds: Vec<_> = world.timeline(started.order).await.into_iter().map(|entry| entry.kind).collect();
+        assert!(kinds.len() > 2 && kinds.contains(&"payment_succeeded".to_owned()), "{kinds:?}");
+        assert_eq!(seen, kinds);
+        world.close().await;
+    }
+
     async fn a_reservation_is_confirmed_by_its_uuid_and_sold_once(test: TestDb) {
         let world = World::open(test).await;
         let started = world.check_out(&[("mug", 2)]).await.unwrap();

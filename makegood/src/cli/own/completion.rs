@@ -17,9 +17,7 @@ pub struct Arguments {
 
 pub fn run(call: &Call<'_>, arguments: &Arguments) -> Result<Exit, Failure> {
     let mut script = Vec::new();
-    // Hidden for the root's help only: a shell shall know every command.
-    let mut command = tree::command().mut_subcommands(|below| below.hide(false));
-    clap_complete::generate(arguments.shell, &mut command, "makegood", &mut script);
+    clap_complete::generate(arguments.shell, &mut tree::unhidden(), "makegood", &mut script);
     call.terminal.print(&String::from_utf8_lossy(&script))?;
     Ok(Exit::Ok)
 }

@@ -10,9 +10,11 @@ pub mod doctor;
 mod drill;
 mod explain;
 mod health;
+mod man;
 mod media;
 mod sandbox;
 mod serve;
+mod tail;
 mod token;
 mod user;
 mod watching;
@@ -56,6 +58,8 @@ pub enum Own {
     AlertsTest,
     /// `dashboards export`
     DashboardsExport,
+    /// `events tail`
+    EventsTail,
     /// `tokens create`
     TokensCreate,
     /// `users invite`
@@ -80,6 +84,8 @@ pub enum Own {
     SandboxState,
     /// `completion`
     Completion,
+    /// `man`
+    Man,
     /// `version`
     Version,
 }
@@ -100,6 +106,7 @@ pub const OWN: &[Own] = &[
     Own::AlertsExport,
     Own::AlertsTest,
     Own::DashboardsExport,
+    Own::EventsTail,
     Own::TokensCreate,
     Own::UsersInvite,
     Own::MediaAdd,
@@ -112,6 +119,7 @@ pub const OWN: &[Own] = &[
     Own::SandboxEvent,
     Own::SandboxState,
     Own::Completion,
+    Own::Man,
     Own::Version,
 ];
 
@@ -150,6 +158,7 @@ impl Own {
             Own::AlertsExport => &["alerts", "export"],
             Own::AlertsTest => &["alerts", "test"],
             Own::DashboardsExport => &["dashboards", "export"],
+            Own::EventsTail => &["events", "tail"],
             Own::TokensCreate => &["tokens", "create"],
             Own::UsersInvite => &["users", "invite"],
             Own::MediaAdd => &["media", "add"],
@@ -162,6 +171,7 @@ impl Own {
             Own::SandboxEvent => &["sandbox", "event"],
             Own::SandboxState => &["sandbox", "state"],
             Own::Completion => &["completion"],
+            Own::Man => &["man"],
             Own::Version => &["version"],
         }
     }
@@ -189,6 +199,7 @@ impl Own {
                 "Say which alerts would fire now, as far as one look tells; ends with exit code 3 when one would",
             ),
             Own::DashboardsExport => watching::DashboardsArguments::augment_args(command),
+            Own::EventsTail => tail::Arguments::augment_args(command),
             Own::TokensCreate => token::Arguments::augment_args(command),
             Own::UsersInvite => user::Arguments::augment_args(command),
             Own::MediaAdd => media::Arguments::augment_args(command),
@@ -202,6 +213,7 @@ impl Own {
             Own::SandboxEvent => sandbox::EventArguments::augment_args(command),
             Own::SandboxState => sandbox::StateArguments::augment_args(command),
             Own::Completion => completion::Arguments::augment_args(command),
+            Own::Man => man::Arguments::augment_args(command),
             Own::Version => command.about("Print which version this is"),
         }
     }
@@ -223,6 +235,7 @@ impl Own {
             Own::AlertsExport => watching::alerts(call, &call.read()?),
             Own::AlertsTest => watching::test(call).await,
             Own::DashboardsExport => watching::dashboards(call, &call.read()?),
+            Own::EventsTail => tail::run(call, call.read()?).await,
             Own::TokensCreate => token::create(call, call.read()?).await,
             Own::UsersInvite => user::invite(call, call.read()?).await,
             Own::MediaAdd => media::add(call, call.read()?).await,
@@ -235,6 +248,7 @@ impl Own {
             Own::SandboxEvent => sandbox::event(call, call.read()?).await,
             Own::SandboxState => sandbox::state(call, call.read()?).await,
             Own::Completion => completion::run(call, &call.read()?),
+            Own::Man => man::run(call, &call.read()?),
             Own::Version => version(call),
         }
     }

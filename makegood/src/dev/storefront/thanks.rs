@@ -7,19 +7,23 @@ use askama::Template;
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use kernel::Money;
+use kernel::{Duration, Money};
 use serde::Deserialize;
 use shop::Shop;
 use shop::orders::{self, Order, WaitsFor};
 
 use super::page;
-use crate::http::thanks::story::{LineFate, Story, line_fate, tell};
+use crate::http::thanks::story::{LineFate, Story, USUALLY, Weight, line_fate, tell};
 use crate::http::thanks::{bought, open_page};
 
 #[derive(Template)]
 #[template(path = "shop/thanks.html")]
 struct Thanks {
     story: Story,
+    /// The session, as it goes into the address of the next look.
+    session: String,
+    /// When to look again without a script, and how many seconds somebody will have waited by then.
+    again: Option<(u32, u64)>,
     /// Changes whenever the page would read differently.
     state: String,
     lines: Vec<LineView>,
@@ -41,15 +45,19 @@ struct LineView {
 pub(super) struct Asked {
     #[serde(default)]
     session_id: String,
+    /// How many seconds the page has been looked at; it counts them itself.
+    #[serde(default)]
+    waited: String,
 }
 
 /// `GET /thanks?session_id=cs_…`
 pub(super) async fn show(State(shop): State<Arc<Shop>>, Query(asked): Query<Asked>) -> Response {
-    let session = asked.session_id;
+    let waited_seconds = asked.waited.parse().unwrap_or_default();
+    let session = asked.session_id.clone();
     match shop.db.read("storefront.thanks", move |tx| bought(tx, &session)).await {
         Ok(Some((order, checkout))) => {
             let pay_at = checkout.and_then(|checkout| open_page(checkout, shop.now()));
-            page::html(StatusCode::OK, &thanks(&order, pay_at))
+            page::html(StatusCode::OK, &thanks(&order, pay_at, asked.session_id, waited_seconds))
         }
         Ok(None) => page::message(
             StatusCode::NOT_FOUND,
@@ -61,7 +69,7 @@ pub(super) async fn show(State(shop): State<Arc<Shop>>, Query(asked): Query<Aske
     }
 }
 
-fn thanks(order: &Order, pay_at: Option<String>) -> Thanks {
+fn thanks(order: &Order, pay_at: Option<String>, session: String, waited_seconds: u64) -> Thanks {
     let money = |minor| Money::new(minor, order.amounts.currency).tag();
     let lines = order.lines.iter().map(|line| LineView {
         name: line.name.clone(),
@@ -72,9 +80,15 @@ fn thanks(order: &Order, pay_at: Option<String>) -> Thanks {
     let amounts = &order.amounts;
     let extras =
         [("Discount", -amounts.discount), ("Shipping", amounts.shipping), ("Tax", amounts.tax)].into_iter();
+    let waited = Duration::from_secs(waited_seconds);
+    let story = tell(order, pay_at, waited);
     Thanks {
-        story: tell(order, pay_at),
-        state: state(order),
+        again: story
+            .look_again_seconds
+            .map(|seconds| (seconds, waited_seconds.saturating_add(seconds.into()))),
+        story,
+        state: state(order, waited),
+        session,
         lines: lines.collect(),
         extras: extras.filter(|(_, minor)| *minor != 0).map(|(name, minor)| (name, money(minor))).collect(),
         total: amounts.total().tag(),
@@ -83,11 +97,12 @@ fn thanks(order: &Order, pay_at: Option<String>) -> Thanks {
     }
 }
 
-fn state(order: &Order) -> String {
+fn state(order: &Order, waited: Duration) -> String {
     let waits_for = match &order.state {
         orders::State::Paid { waits_for } => waits_for.as_str(),
         _ => "",
     };
     let review = if order.open_review().is_some() { WaitsFor::Review.as_str() } else { "" };
-    format!("{} {} {waits_for} {review}", order.state.status(), order.payment_status.as_str())
+    let late = if waited < USUALLY { "" } else { "late" };
+    format!("{} {} {waits_for} {review} {late}", order.state.status(), order.payment_status.as_str())
 }

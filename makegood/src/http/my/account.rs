@@ -170,7 +170,7 @@ pub(super) async fn order(visit: &mut Visit) -> Shown {
     let order = found.filter(|order| order.profile == Some(buyer)).ok_or_else(nothing)?;
     let page = OrderPage {
         frame: Frame::of(visit, "Your order"),
-        story: tell(&order, None),
+        story: tell(&order, None, visit.app.shop.now().since(order.created_at)),
         id: order.id.to_string(),
         day: order.created_at.in_words(),
         lines: lines(&order),

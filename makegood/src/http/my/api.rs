@@ -19,6 +19,18 @@ pub(in crate::http) const QUERY: &[(&str, &str)] = &[
     ("starting_after", "Only orders that come after the one with this id"),
 ];
 
+/// What the document says of the answer.
+pub(in crate::http) const FIELDS: &[(&str, &str)] = &[
+    ("object", "string"),
+    ("id", "string"),
+    ("email", "string"),
+    ("email_proved_at", "time?"),
+    ("known_by", "string"),
+    ("entitlements", "array"),
+    ("orders", "array"),
+    ("has_more", "boolean"),
+];
+
 /// `GET /api/v1/my`
 pub(in crate::http) async fn show(call: Call) -> Answer {
     let mut query = call.query()?;

@@ -14,11 +14,11 @@ use axum::http::StatusCode;
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use db::Tx;
-use kernel::{Money, Result, Timestamp};
+use kernel::{Duration, Money, Result, Timestamp};
 use shop::checkout::{self, Checkout, CheckoutState};
 use shop::orders::{self, Order};
 
-use self::story::{LineFate, Sign, Story, line_fate, tell};
+use self::story::{LineFate, Sign, Story, Weight, line_fate, tell};
 use super::routes::RouteLabel;
 use crate::app::App;
 
@@ -26,6 +26,8 @@ const PATH: &str = "/thanks";
 /// In how many seconds the page looks again, the first time, the second time and so on; then only when it is asked to. A
 /// bank may take days, and nobody leaves a page open for so long.
 const LOOKS: [u32; 16] = [2, 2, 2, 3, 3, 5, 5, 8, 8, 13, 13, 21, 34, 55, 60, 60];
+/// From this look on a payment should have been heard of. Whoever looks by hand goes on from here, and not from the beginning.
+const LATE: usize = 7;
 
 /// The page, to stand beside the other routes.
 pub fn router(app: &Arc<App>) -> Router {
@@ -42,6 +44,8 @@ struct Thanks {
     order: Option<String>,
     /// The session, as it goes into the address of the next look.
     session: String,
+    /// How many looks there have been, for whoever looks by hand.
+    looks: usize,
     /// When to look again, and how many looks there will have been.
     again: Option<(u32, usize)>,
     /// No real money moves with this key.
@@ -96,7 +100,7 @@ impl Thanks {
             sum: money(line.unit_amount.saturating_mul(line.quantity)),
             fate: line_fate(line.kind, &order),
         });
-        let story = tell(&order, checkout.and_then(|checkout| open_page(checkout, now)));
+        let story = tell(&order, checkout.and_then(|checkout| open_page(checkout, now)), waited(looks));
         Thanks {
             again: story.look_again_seconds.and_then(|_| again(looks)),
             lines: lines.collect(),
@@ -104,6 +108,7 @@ impl Thanks {
             order: Some(order.id.to_string()),
             story,
             session,
+            looks: looks.min(LATE),
             is_test,
         }
     }
@@ -119,8 +124,22 @@ impl Thanks {
             next_step: None,
         };
         let again = if session.is_empty() { None } else { again(looks) };
-        Thanks { story, lines: Vec::new(), total: None, order: None, session, again, is_test }
+        Thanks {
+            story,
+            lines: Vec::new(),
+            total: None,
+            order: None,
+            session,
+            looks: looks.min(LATE),
+            again,
+            is_test,
+        }
     }
+}
+
+/// How long somebody has waited who has looked so often. The order's age would count the time at the payment page, too.
+fn waited(looks: usize) -> Duration {
+    Duration::from_secs(LOOKS.iter().take(looks).copied().map(u64::from).sum())
 }
 
 fn again(looks: usize) -> Option<(u32, usize)> {
@@ -171,6 +190,14 @@ mod tests {
         assert!(!last.contains("refresh") && last.contains("Look again"), "{last}");
         // Nothing to look for: nothing is looked for.
         assert!(!unknown("", 0, false).contains("refresh"));
+    }
+
+    #[test]
+    fn looking_by_hand_begins_no_wait_anew() {
+        assert!(waited(LATE) >= story::USUALLY && waited(LATE - 1) < story::USUALLY);
+        let last = unknown("cs_test_1", LOOKS.len(), false);
+        assert!(last.contains(&format!("&#38;looks={LATE}\">Look again")), "{last}");
+        assert!(unknown("cs_test_1", LATE, false).contains("refresh"), "and goes on by itself for a while");
     }
 
     #[test]

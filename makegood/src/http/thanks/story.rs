@@ -1,5 +1,6 @@
 //! What a buyer is told of an order. This file decides, from plain values; it reads no clock and asks nobody.
 
+use kernel::Duration;
 use shop::catalog::ProductKind;
 use shop::orders::{CancelReason, Order, PaymentStatus, State, WaitsFor};
 
@@ -56,8 +57,28 @@ pub struct Story {
     pub text: &'static str,
     /// How soon it may read differently; none when nothing more happens by itself.
     pub look_again_seconds: Option<u32>,
-    /// What the buyer can do: the words and the address.
-    pub next_step: Option<(&'static str, String)>,
+    /// What the buyer can do.
+    pub next_step: Option<Step>,
+}
+
+/// What a buyer can do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// The words.
+    pub words: &'static str,
+    /// The address.
+    pub url: String,
+    /// Whether it is what the buyer should do.
+    pub weight: Weight,
+}
+
+/// How much a step stands out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Weight {
+    /// This is what comes next.
+    First,
+    /// Only for whom it is meant.
+    Second,
 }
 
 impl Story {
@@ -67,8 +88,8 @@ impl Story {
     fn look_again(self, seconds: u32) -> Self {
         Story { look_again_seconds: Some(seconds), ..self }
     }
-    fn next(self, words: &'static str, url: Option<String>) -> Self {
-        Story { next_step: url.map(|url| (words, url)), ..self }
+    fn next(self, words: &'static str, url: Option<String>, weight: Weight) -> Self {
+        Story { next_step: url.map(|url| Step { words, url, weight }), ..self }
     }
 }
 
@@ -77,11 +98,14 @@ const SOON: u32 = 2;
 /// A bank, a person or a parcel has to move.
 const LATER: u32 = 5;
 
-/// The story of `order`, whose payment page is at `pay_at` as long as it is open.
-pub fn tell(order: &Order, pay_at: Option<String>) -> Story {
+/// After so long a payment should have been heard of; whoever still waits is told that nothing is lost.
+pub const USUALLY: Duration = Duration::from_secs(20);
+
+/// The story of `order`, whose payment page is at `pay_at` as long as it is open, for somebody who has waited so long.
+pub fn tell(order: &Order, pay_at: Option<String>, waited: Duration) -> Story {
     use Sign::{Bad, Good, Heed, Waiting};
     match &order.state {
-        State::Pending => pending(order.payment_status, pay_at),
+        State::Pending => pending(order.payment_status, pay_at, waited),
         _ if order.open_review().is_some() => under_review(),
         State::Paid { waits_for: WaitsFor::Review } => under_review(),
         State::Paid { waits_for: WaitsFor::Stock } => Story::new(
@@ -122,7 +146,7 @@ fn under_review() -> Story {
     .look_again(LATER)
 }
 
-fn pending(payment: PaymentStatus, pay_at: Option<String>) -> Story {
+fn pending(payment: PaymentStatus, pay_at: Option<String>, waited: Duration) -> Story {
     match payment {
         PaymentStatus::Processing => Story::new(
             Sign::Heed,
@@ -137,18 +161,30 @@ fn pending(payment: PaymentStatus, pay_at: Option<String>) -> Story {
             "Nothing was charged. You may try again, with another card if you like.",
         )
         .look_again(LATER)
-        .next("Try again", pay_at),
+        .next("Try again", pay_at, Weight::First),
         PaymentStatus::Unpaid
         | PaymentStatus::Paid
         | PaymentStatus::RefundPending
         | PaymentStatus::Refunded
-        | PaymentStatus::Disputed => Story::new(
-            Sign::Waiting,
-            "Waiting for your payment",
-            "This takes a moment once you have paid, and this page brings itself up to date.",
-        )
-        .look_again(SOON)
-        .next("To the payment page", pay_at),
+        | PaymentStatus::Disputed => {
+            let story = match waited < USUALLY {
+                true => Story::new(
+                    Sign::Waiting,
+                    "Waiting for your payment",
+                    "This takes a moment once you have paid, and this page brings itself up to date.",
+                )
+                .look_again(SOON),
+                false => Story::new(
+                    Sign::Heed,
+                    "Still waiting for your payment",
+                    "Stripe has not told us yet. If you have paid, nothing is lost: your order is handed over as soon \
+                     as we hear of it, and you may close this page.",
+                )
+                .look_again(LATER),
+            };
+            // Most who see this have paid: nobody shall believe that they have to do it again.
+            story.next("Not paid yet?", pay_at, Weight::Second)
+        }
     }
 }
 
@@ -257,7 +293,7 @@ mod tests {
         ];
         for (state, payment, kind, heading, fate, look_again) in table {
             let order = order(state, payment, kind);
-            let story = tell(&order, None);
+            let story = tell(&order, None, Duration::ZERO);
             assert_eq!(
                 (story.heading, line_fate(kind, &order).text, story.look_again_seconds),
                 (heading, fate, look_again),
@@ -277,15 +313,35 @@ mod tests {
             cleared_at: None,
             cleared_by: None,
         });
-        let story = tell(&held, None);
+        let story = tell(&held, None, Duration::ZERO);
         assert!(story.text.contains("A person takes a look") && !story.text.contains("secret"));
+    }
+
+    #[test]
+    fn whoever_has_paid_is_not_pressed_to_pay_again_and_after_a_while_told_that_nothing_is_lost() {
+        let waits = |payment, seconds| {
+            let order = order(State::Pending, payment, ProductKind::Course);
+            tell(&order, Some("http://pay".into()), Duration::from_secs(seconds))
+        };
+        let (first, late) = (waits(PaymentStatus::Unpaid, 19), waits(PaymentStatus::Unpaid, 20));
+        assert!(
+            !first.text.contains("nothing is lost") && late.text.contains("nothing is lost"),
+            "{first:?} {late:?}"
+        );
+        assert_eq!(late.look_again_seconds, Some(LATER), "it goes on looking");
+        for story in [first, late] {
+            assert_eq!(story.next_step.map(|step| step.weight), Some(Weight::Second));
+        }
+        let failed = waits(PaymentStatus::Failed, 60);
+        assert_eq!(failed.next_step.map(|step| step.weight), Some(Weight::First));
     }
 
     #[test]
     fn the_payment_page_is_offered_only_while_nothing_is_paid() {
         let page = || Some("http://pay".to_owned());
-        let told =
-            |state, payment| tell(&order(state, payment, ProductKind::Course), page()).next_step.is_some();
+        let told = |state, payment| {
+            tell(&order(state, payment, ProductKind::Course), page(), Duration::ZERO).next_step.is_some()
+        };
         assert!(told(State::Pending, PaymentStatus::Unpaid) && told(State::Pending, PaymentStatus::Failed));
         assert!(!told(State::Pending, PaymentStatus::Processing));
         let at = Timestamp::from_seconds(1);
