@@ -184,6 +184,32 @@ testkit::on_both_engines! {
         Stage::bare().type_in("events tail --server http://127.0.0.1:1").ends(4);
     }
 
+    async fn the_whole_audit_log_goes_out_a_line_for_each_entry_here_and_through_a_server(test: TestDb) {
+        let world = World::open(test).await;
+        let cx = world.shop.cx();
+        let entry = |n: u32| ops::audit::Entry::new("drilled", ops::Actor::operator("ada"), "order", n);
+        let many = (0..230).map(entry).collect::<Vec<_>>();
+        world.shop.db.write("test", move |tx| ops::audit::record(tx, &cx, many.clone())).await.unwrap();
+        let all = usize::try_from(world.count("SELECT COUNT(*) FROM audit_logs").await).unwrap();
+        let local = Stage::bare().with("DATABASE_URL", url(&world.test));
+        let (_server, remote, _) = serve(&world.test);
+        let here = local.type_in("audit export").ends(0);
+        let ids: std::collections::BTreeSet<String> = here.out.lines()
+            .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["id"].as_str().unwrap().to_owned())
+            .collect();
+        assert!(all > 230 && ids.len() == all && here.out.lines().count() == all, "{} of {all}", ids.len());
+        assert!(here.err.contains(&format!("{all} entries")), "{}", here.err);
+        let newest = local.type_in("audit list --limit 1 --json=lines").ends(0).out;
+        let id = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap()["id"].clone();
+        assert_eq!(id(here.out.lines().next().unwrap()), id(&newest), "the newest first");
+        let there = remote.type_in("audit export --type drilled").ends(0);
+        assert_eq!(there.out.lines().count(), 230);
+        // Its clock is the machine's; what was written here is of another day.
+        assert_eq!(local.type_in("audit export --since 1h").ends(0).out, "");
+        assert_eq!(local.type_in("audit export --since 2026-01-01").ends(0).out, here.out);
+        local.type_in("audit export --since tomorrow").ends(2);
+    }
+
     /// A script's variable that was never set.
     async fn an_id_that_is_empty_is_a_mistake_of_whoever_typed_it(test: TestDb) {
         let world = World::open(test).await;

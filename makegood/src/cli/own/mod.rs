@@ -9,6 +9,7 @@ mod dev;
 pub mod doctor;
 mod drill;
 mod explain;
+mod export;
 mod health;
 mod man;
 mod media;
@@ -58,6 +59,8 @@ pub enum Own {
     AlertsTest,
     /// `dashboards export`
     DashboardsExport,
+    /// `audit export`
+    AuditExport,
     /// `events tail`
     EventsTail,
     /// `tokens create`
@@ -106,6 +109,7 @@ pub const OWN: &[Own] = &[
     Own::AlertsExport,
     Own::AlertsTest,
     Own::DashboardsExport,
+    Own::AuditExport,
     Own::EventsTail,
     Own::TokensCreate,
     Own::UsersInvite,
@@ -158,6 +162,7 @@ impl Own {
             Own::AlertsExport => &["alerts", "export"],
             Own::AlertsTest => &["alerts", "test"],
             Own::DashboardsExport => &["dashboards", "export"],
+            Own::AuditExport => &["audit", "export"],
             Own::EventsTail => &["events", "tail"],
             Own::TokensCreate => &["tokens", "create"],
             Own::UsersInvite => &["users", "invite"],
@@ -199,6 +204,7 @@ impl Own {
                 "Say which alerts would fire now, as far as one look tells; ends with exit code 3 when one would",
             ),
             Own::DashboardsExport => watching::DashboardsArguments::augment_args(command),
+            Own::AuditExport => export::Arguments::augment_args(command),
             Own::EventsTail => tail::Arguments::augment_args(command),
             Own::TokensCreate => token::Arguments::augment_args(command),
             Own::UsersInvite => user::Arguments::augment_args(command),
@@ -235,6 +241,7 @@ impl Own {
             Own::AlertsExport => watching::alerts(call, &call.read()?),
             Own::AlertsTest => watching::test(call).await,
             Own::DashboardsExport => watching::dashboards(call, &call.read()?),
+            Own::AuditExport => export::run(call, call.read()?).await,
             Own::EventsTail => tail::run(call, call.read()?).await,
             Own::TokensCreate => token::create(call, call.read()?).await,
             Own::UsersInvite => user::invite(call, call.read()?).await,
