@@ -63,7 +63,8 @@ const bringUpToDate = (pause) => {
       const fresh = page.querySelector("[data-slip]");
       if (answer.ok && fresh && fresh.dataset.state !== slip.dataset.state) {
         slip.replaceWith(fresh);
-        history.replaceState(null, "", now);
+        // Whoever loads it again has still waited; whoever waits for nothing more keeps a plain address.
+        if ("changes" in fresh.dataset) history.replaceState(null, "", now);
         document.title = page.title;
         document.querySelector("[data-said]").textContent = fresh.querySelector("h1").textContent;
       }
