@@ -12,7 +12,7 @@ use testkit::{Engine, TestDb};
 type Columns = BTreeMap<String, BTreeMap<String, (String, bool)>>;
 
 #[test]
-fn both_engines_have_the_same_tables_columns_and_indexes() {
+fn both_engines_have_the_same_tables_columns_indexes_references_and_guards() {
     testkit::databases::runtime().block_on(async {
         let sqlite = TestDb::migrated(Engine::Sqlite, shop::MIGRATIONS).await.unwrap();
         let Some(postgres) = TestDb::migrated(Engine::Postgres, shop::MIGRATIONS).await else { return };
@@ -32,7 +32,15 @@ fn both_engines_have_the_same_tables_columns_and_indexes() {
                 }
             }
         }
-        assert_eq!(indexes(&sqlite.db).await, indexes(&postgres.db).await);
+        for (what, ours, theirs) in [
+            ("indexes", indexes(&sqlite.db).await, indexes(&postgres.db).await),
+            ("references", references(&sqlite.db).await, references(&postgres.db).await),
+            ("guards", guards(&sqlite.db).await, guards(&postgres.db).await),
+        ] {
+            assert!(ours.len() > 3, "{what}: {ours:?}");
+            let only = |one: &BTreeSet<String>, other| one.difference(other).cloned().collect::<Vec<_>>();
+            assert_eq!(only(&ours, &theirs), only(&theirs, &ours), "{what} of one engine only");
+        }
     });
 }
 
@@ -145,17 +153,50 @@ async fn columns(db: &Db) -> Columns {
     all
 }
 
-/// The names of the indexes that the migrations name, with their tables.
-async fn indexes(db: &Db) -> BTreeSet<(String, String)> {
-    let sql = |tx: &Tx<'_>| match tx.dialect() {
-        Dialect::Postgres => {
-            "SELECT indexname::text AS i, tablename::text AS t FROM pg_indexes WHERE schemaname = 'public'
-             AND indexname NOT LIKE '%\\_pkey'"
-        }
-        Dialect::Sqlite => {
-            "SELECT name AS i, tbl_name AS t FROM sqlite_master WHERE type = 'index' AND name NOT LIKE 'sqlite_%'"
-        }
+/// What a migration may say of one engine only, by mistake: on a line each.
+async fn lines(db: &Db, sqlite: &'static str, postgres: &'static str) -> BTreeSet<String> {
+    let sql = move |tx: &Tx<'_>| match tx.dialect() {
+        Dialect::Postgres => postgres,
+        Dialect::Sqlite => sqlite,
     };
     let rows = db.read("schema", move |tx| tx.query(sql(tx), &[])).await.unwrap();
-    rows.iter().map(|row| (row.get("i").unwrap(), row.get("t").unwrap())).collect()
+    rows.iter().map(|row| row.get("line").unwrap()).collect()
+}
+
+/// The indexes that the migrations name: over which columns, in their order, whether unique and whether of some rows only.
+async fn indexes(db: &Db) -> BTreeSet<String> {
+    let sqlite = "SELECT i.name || ' on ' || m.name || ' (' || (
+             SELECT GROUP_CONCAT(COALESCE(name, '?'), ', ') FROM (SELECT name FROM pragma_index_info(i.name) ORDER BY seqno)
+           ) || ')' || CASE i.\"unique\" WHEN 1 THEN ' unique' ELSE '' END || CASE i.partial WHEN 1 THEN ' partial' ELSE '' END AS line
+         FROM sqlite_master m JOIN pragma_index_list(m.name) i WHERE m.type = 'table' AND i.origin = 'c'";
+    let postgres = "SELECT c.relname || ' on ' || t.relname || ' (' || (
+             SELECT string_agg(COALESCE(a.attname::text, '?'), ', ' ORDER BY k.n)
+             FROM unnest(i.indkey::int[]) WITH ORDINALITY k(at, n)
+             LEFT JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.at
+           ) || ')' || CASE WHEN i.indisunique THEN ' unique' ELSE '' END
+             || CASE WHEN i.indpred IS NOT NULL THEN ' partial' ELSE '' END AS line
+         FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_class t ON t.oid = i.indrelid
+         WHERE c.relnamespace = 'public'::regnamespace AND NOT EXISTS (
+           SELECT 1 FROM pg_constraint o WHERE o.conindid = i.indexrelid AND o.contype IN ('p', 'u'))";
+    lines(db, sqlite, postgres).await
+}
+
+/// What refers to what.
+async fn references(db: &Db) -> BTreeSet<String> {
+    let sqlite = "SELECT m.name || '.' || f.\"from\" || ' -> ' || f.\"table\" AS line
+                  FROM sqlite_master m JOIN pragma_foreign_key_list(m.name) f WHERE m.type = 'table'";
+    let postgres = "SELECT t.relname || '.' || a.attname || ' -> ' || r.relname AS line
+                    FROM pg_constraint o JOIN pg_class t ON t.oid = o.conrelid JOIN pg_class r ON r.oid = o.confrelid
+                    JOIN pg_attribute a ON a.attrelid = o.conrelid AND a.attnum = ANY (o.conkey) WHERE o.contype = 'f'";
+    lines(db, sqlite, postgres).await
+}
+
+/// The tables that are guarded by triggers, and against what. That a row is replaced by an `INSERT` has to be guarded against on
+/// SQLite only.
+async fn guards(db: &Db) -> BTreeSet<String> {
+    let sqlite = "SELECT tbl_name || ' ' || CASE WHEN sql LIKE '%BEFORE UPDATE%' THEN 'UPDATE' WHEN sql LIKE '%BEFORE DELETE%' THEN 'DELETE'
+                    ELSE 'INSERT' END AS line FROM sqlite_master WHERE type = 'trigger' AND sql NOT LIKE '%BEFORE INSERT%'";
+    let postgres = "SELECT DISTINCT event_object_table || ' ' || event_manipulation AS line FROM information_schema.triggers
+                    WHERE trigger_schema = 'public'";
+    lines(db, sqlite, postgres).await
 }
