@@ -7,8 +7,8 @@ use db::Tx;
 use jobs::NewJob;
 use kernel::planted::{Defect, planted};
 use kernel::{Cx, Duration, Error, Result};
-use ops::Actor;
 use ops::audit::{self, Entry};
+use ops::{Actor, ActorKind};
 use stripe::Fact;
 
 use super::facts::{AmountCheck, Payment, PaymentFacts, Returned, with_session};
@@ -130,6 +130,8 @@ struct Effects {
     reviews: Vec<(OrderId, ReviewKind, String)>,
     /// Flags that Stripe itself has cleared.
     approvals: Vec<OrderId>,
+    /// What nobody else writes into the audit log: an event has its own entry there, and so has an operation.
+    audit: Vec<Entry>,
     jobs: Vec<NewJob>,
 }
 
@@ -163,6 +165,7 @@ fn converge(
         let mut after = turn(cx, &before, &facts, verdict, taken.get(&before.id), &cause, &mut effects);
         let changed = after != before;
         if changed {
+            effects.audit.extend(by_itself(&before, &after, &cause));
             after.updated_at = cx.now;
             written.push(after.clone());
         }
@@ -171,6 +174,23 @@ fn converge(
     write(tx, cx, &written, effects)?;
     Ok(settled)
 }
+
+/// What the shop has done by itself: by what a job has fetched from Stripe, or because stock has come.
+fn by_itself(before: &Order, after: &Order, cause: &Actor) -> Option<Entry> {
+    let (from, to) = (before.state.status(), after.state.status());
+    if from == to || cause.kind != ActorKind::System {
+        return None;
+    }
+    let (event, reason) = match after.state {
+        State::Cancelled { reason, .. } => (CANCELLED, Some(reason)),
+        _ => ("order_settled", None),
+    };
+    let data = serde_json::json!({ "from": from, "to": to, "reason": reason });
+    Some(Entry::new(event, cause.clone(), "order", after.id).order(after.id).with(data))
+}
+
+/// What the audit log calls the end of an order that nobody paid.
+const CANCELLED: &str = "order_cancelled";
 
 /// What an order becomes by a verdict; what has to be written besides goes into `effects`.
 fn turn(
@@ -493,6 +513,7 @@ fn write(tx: &mut Tx<'_>, cx: &Cx, orders: &[Order], effects: Effects) -> Result
         store::clear_reviews(tx, cx, *order, &[ReviewKind::RadarReview], "stripe")?;
     }
     store::write_timeline(tx, cx, effects.timeline)?;
+    audit::record(tx, cx, effects.audit)?;
     jobs::enqueue(tx, cx, effects.jobs)
 }
 
@@ -505,7 +526,7 @@ pub(super) fn end(tx: &mut Tx<'_>, cx: &Cx, id: OrderId, reason: CancelReason, c
     let mut effects = Effects::default();
     cancel(cx, &mut order, reason, cause, &mut effects);
     order.updated_at = cx.now;
-    write(tx, cx, &[order], effects)?;
-    let entry = Entry::new("order_cancelled", cause.clone(), "order", id).order(id);
-    audit::record(tx, cx, vec![entry.with(serde_json::json!({ "reason": reason }))]).map(drop)
+    let entry = Entry::new(CANCELLED, cause.clone(), "order", id).order(id);
+    effects.audit.push(entry.with(serde_json::json!({ "reason": reason })));
+    write(tx, cx, &[order], effects)
 }

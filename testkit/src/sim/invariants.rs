@@ -11,7 +11,7 @@ use shop::orders::Order;
 use super::Scene;
 
 /// Rows that must not exist, with a column `what`. The numbers are those of the reliability document.
-const NEVER: [(&str, &str); 17] = [
+const NEVER: [(&str, &str); 18] = [
     (
         "I-13: a pending order without the job that ends it",
         "SELECT o.id AS what FROM orders o WHERE o.status = 'pending' AND o.payment_status <> 'processing'
@@ -76,6 +76,14 @@ const NEVER: [(&str, &str); 17] = [
         "SELECT o.id AS what FROM orders o
          WHERE o.status = 'cancelled' AND o.cancel_reason IN ('checkout_failed', 'operator')
          AND 1 <> (SELECT COUNT(*) FROM audit_logs a WHERE a.order_id = o.id AND a.event_type = 'order_cancelled')",
+    ),
+    (
+        "I-12: not one audit entry for each time that the shop itself has cancelled an order",
+        "SELECT order_id AS what FROM (
+           SELECT order_id, 1 AS ended, 0 AS told FROM order_timeline WHERE type = 'cancelled' AND actor_type = 'system'
+           UNION ALL
+           SELECT order_id, 0, 1 FROM audit_logs WHERE event_type = 'order_cancelled' AND actor_type = 'system') AS ends
+         GROUP BY order_id HAVING SUM(ended) <> SUM(told)",
     ),
     (
         "I-12: not one audit entry for a checkout",

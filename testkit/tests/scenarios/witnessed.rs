@@ -70,6 +70,27 @@ testkit::on_both_engines! {
         world.close().await;
     }
 
+    /// No event tells of it: a job has asked Stripe.
+    async fn whatever_the_shop_learns_by_asking_and_does_writes_one_audit_entry(test: TestDb) {
+        let world = World::open(test).await;
+        for silent in ["checkout.session.*", "payment_intent.*", "charge.*"] {
+            world.account().inject(Fault::new(Trouble::NotGenerated).on_event(silent));
+        }
+        let paid = world.check_out(&[("mug", 1)]).await.unwrap();
+        let left = world.check_out(&[("mug", 1)]).await.unwrap();
+        world.pay(&paid, VISA);
+        world.advance(Duration::from_secs(40 * 60));
+        world.settle().await;
+        assert_eq!(world.order(paid.order).await.state.status(), "confirmed");
+        assert_eq!(world.order(left.order).await.state.status(), "cancelled");
+        for (started, told) in [(&paid, "order_settled"), (&left, "order_cancelled")] {
+            let order = started.order.to_string();
+            let all = [("checkout_started", order.as_str(), ""), (told, order.as_str(), "")];
+            assert_eq!(written(&world, started.order).await, expected(&all));
+        }
+        world.close().await;
+    }
+
     async fn an_order_that_the_shop_gives_up_by_itself_writes_one_audit_entry(test: TestDb) {
         let world = World::open(test).await;
         // Our clock is behind Stripe's: the session would end in its past.
