@@ -55,6 +55,8 @@ pub enum Part {
     OnlyTls,
     /// The server's certificate is of nobody who is trusted here.
     Certificate,
+    /// The role came in and may not do there what it has to.
+    Rights,
     /// The file of SQLite, or its folder.
     File,
 }

@@ -829,6 +829,7 @@ fn classified(text: String, error: &tokio_postgres::Error) -> DbFailure {
         // Prepared statements that the server does not know: a proxy gave us another one.
         &SqlState::INVALID_SQL_STATEMENT_NAME => DbFailure::ConnectionLost(text),
         &SqlState::DISK_FULL => DbFailure::NoSpace(text),
+        &SqlState::INSUFFICIENT_PRIVILEGE => DbFailure::Misconfigured(Part::Rights, text),
         code if code.code().starts_with("23") => DbFailure::Constraint(text),
         _ => DbFailure::Other(text),
     }

@@ -16,5 +16,5 @@ pub use cx::{Clock, Cx, Entropy, FixedClock, Seeded};
 pub use error::{Error, Refusal, Result};
 pub use id::{Id, IdParseError, Kind};
 pub use money::{Currency, CurrencyError, Money};
-pub use setting::blemish;
+pub use setting::{blemish, blemish_of_text};
 pub use time::{Duration, Timestamp, TimestampError};

@@ -17,10 +17,10 @@ pub struct CurrencyError {
 }
 
 /// Currencies that have no minor unit, from Stripe's documentation ("zero-decimal currencies").
-const ZERO_DECIMAL: [&str; 16] = [
-    "bif", "clp", "djf", "gnf", "jpy", "kmf", "krw", "mga", "pyg", "rwf", "ugx", "vnd", "vuv", "xaf", "xof",
-    "xpf",
-];
+const ZERO_DECIMAL: [&str; 15] =
+    ["bif", "clp", "djf", "gnf", "jpy", "kmf", "krw", "mga", "pyg", "rwf", "vnd", "vuv", "xaf", "xof", "xpf"];
+/// Currencies that have no minor unit either, and are written with two digits that are always 00 ("special cases" there).
+const ALWAYS_WHOLE: [&str; 2] = ["isk", "ugx"];
 /// Currencies with a thousandth as minor unit, from the same page.
 const THREE_DECIMAL: [&str; 5] = ["bhd", "jod", "kwd", "omr", "tnd"];
 
@@ -36,6 +36,15 @@ impl Currency {
             code if ZERO_DECIMAL.contains(&code) => 0,
             code if THREE_DECIMAL.contains(&code) => 3,
             _ => 2,
+        }
+    }
+    /// Stripe takes only multiples of so many minor units: mostly of 1, of 10 where there are thousandths, of 100 in a currency
+    /// that is written with hundredths and has none.
+    pub fn step(&self) -> i64 {
+        match self.decimals() {
+            3 => 10,
+            _ if ALWAYS_WHOLE.contains(&self.as_str()) => 100,
+            _ => 1,
         }
     }
 }
@@ -151,6 +160,7 @@ mod tests {
         assert_eq!(print(-5, "EUR"), "-0.05 eur");
         assert_eq!(print(4900, "jpy"), "4900 jpy");
         assert_eq!(print(1234, "kwd"), "1.234 kwd");
+        assert_eq!(print(500, "ugx"), "5.00 ugx");
         assert_eq!(print(i64::MIN, "usd"), "-92233720368547758.08 usd");
     }
 
@@ -163,6 +173,12 @@ mod tests {
         assert_eq!(tag(-5, "eur"), "−€0.05");
         assert_eq!(tag(100_000_000, "chf"), "1,000,000.00 CHF");
         assert_eq!(tag(0, "sgd"), "S$0.00");
+    }
+
+    #[test]
+    fn stripe_takes_only_whole_steps_of_a_currency() {
+        let step = |code: &str| code.parse::<Currency>().unwrap().step();
+        assert_eq!(["usd", "jpy", "kwd", "isk", "ugx"].map(step), [1, 1, 10, 100, 100]);
     }
 
     #[test]

@@ -1,34 +1,54 @@
 //! What a value of the configuration is never, whatever it is for: something that a copy or a template has left behind.
 
-/// What is wrong with it, without repeating it: it may be a secret.
+/// What is wrong with a value that has a shape of its own, like a key or an address, without repeating it: it may be a secret.
 pub fn blemish(value: &str) -> Option<&'static str> {
-    let is_within = |open: char, close: char| {
+    let is_within = |quote: char| {
         value
-            .strip_prefix(open)
-            .and_then(|rest| rest.strip_suffix(close))
-            .is_some_and(|inside| !inside.is_empty())
+            .strip_prefix(quote)
+            .and_then(|rest| rest.strip_suffix(quote))
+            .is_some_and(|inside| !inside.is_empty() && !inside.contains(quote))
     };
     if value.trim() != value {
-        Some("has spaces or line breaks around it; remove them")
-    } else if is_within('"', '"') || is_within('\'', '\'') {
+        Some(SPACES)
+    } else if is_within('"') || is_within('\'') {
         Some("is wrapped in quotes; remove them")
     } else if is_placeholder(value) {
-        Some("is still a placeholder; write the value in its place")
+        Some(PLACEHOLDER)
     } else {
         None
     }
 }
 
-/// Words that documents and consoles put where something is to be filled in: `<password>`, `${NAME}`, `your-api-key`, `sk_test_xxx`.
-fn is_placeholder(value: &str) -> bool {
-    let is_name = |text: &str| {
-        !text.is_empty()
-            && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | ' '))
-    };
-    let is_in_brackets = |open: char, close: char| {
+/// The same of a value that may be anything, like a name or the password of another service: only what cannot be meant.
+pub fn blemish_of_text(value: &str) -> Option<&'static str> {
+    let is_whole = |(open, close): (&str, &str)| {
         value.strip_prefix(open).and_then(|rest| rest.strip_suffix(close)).is_some_and(is_name)
     };
-    let holds = |open: &str, close: &str| {
+    if value.trim() != value {
+        Some(SPACES)
+    } else if TEMPLATES.into_iter().any(is_whole) {
+        Some(PLACEHOLDER)
+    } else {
+        None
+    }
+}
+
+const SPACES: &str = "has spaces or line breaks around it; remove them";
+const PLACEHOLDER: &str = "is still a placeholder; write the value in its place";
+/// Between these a shell or a template would have filled something in.
+const TEMPLATES: [(&str, &str); 3] = [("${", "}"), ("$(", ")"), ("{{", "}}")];
+
+fn is_name(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | ' '))
+}
+
+/// Words that documents and consoles put where something is to be filled in: `<password>`, `${NAME}`, `your-api-key`, `sk_test_xxx`.
+fn is_placeholder(value: &str) -> bool {
+    let own = behind_its_kind(value);
+    let is_in_brackets = |open: char, close: char| {
+        own.strip_prefix(open).and_then(|rest| rest.strip_suffix(close)).is_some_and(is_name)
+    };
+    let holds = |(open, close): (&str, &str)| {
         value
             .split(open)
             .skip(1)
@@ -36,10 +56,10 @@ fn is_placeholder(value: &str) -> bool {
     };
     is_in_brackets('<', '>')
         || is_in_brackets('[', ']')
-        || holds("${", "}")
-        || holds("$(", ")")
-        || holds("{{", "}}")
-        || is_blank(behind_its_kind(value))
+        || TEMPLATES.into_iter().any(holds)
+        || is_blank(own)
+        // What Stripe gives out has no words in it.
+        || (own != value && own.to_ascii_lowercase().starts_with("your"))
 }
 
 /// What Stripe's values begin with says of which kind they are, and nothing of whether they were filled in.
@@ -92,11 +112,36 @@ mod tests {
             ("xxxx", "placeholder"),
             ("<your key>", "placeholder"),
             ("[YOUR-PASSWORD]", "placeholder"),
+            ("sk_test_<key>", "placeholder"),
+            ("sk_test_YOUR_KEY_123", "placeholder"),
             ("${CLOUDINARY_API_SECRET}", "placeholder"),
             ("https://{{ host }}/", "placeholder"),
             ("$(cat secret)", "placeholder"),
         ] {
             assert!(blemish(value).is_some_and(|seen| seen.contains(told)), "{value:?}");
+        }
+    }
+
+    /// Nobody can know that a shop is not called so, or that a password does not look so.
+    #[test]
+    fn a_name_or_a_password_may_be_anything_but_what_was_not_filled_in() {
+        for value in [
+            "Todo",
+            "XXX",
+            "your-mail-host",
+            "your_shop_user",
+            "aB3$(x)9",
+            "[abc]",
+            "${x}y",
+            "<b>",
+            "\"Meer\"",
+            "\"De Boekenwinkel\" en \"Meer\"",
+            "'t Hof van 'Eden'",
+        ] {
+            assert_eq!(blemish_of_text(value), None, "{value:?}");
+        }
+        for value in ["${MAIL_PASSWORD}", "$(cat secret)", "{{ mail.password }}", " abc", "abc\n"] {
+            assert!(blemish_of_text(value).is_some(), "{value:?}");
         }
     }
 
@@ -113,6 +158,7 @@ mod tests {
             "a$(b",
             "\"",
             "say \"hello\"",
+            "\"one\" and \"two\"",
             "your-shop",
             "Your Shop",
             "<b>[c]",

@@ -199,7 +199,11 @@ fn not_opened(config: &Config, source: Error) -> OpenError {
         _ => None,
     };
     match seen {
-        Some(failure @ DbFailure::Misconfigured(part, _)) => unfit(config, *part, &failure.to_string()),
+        Some(failure @ DbFailure::Misconfigured(part, _)) => {
+            // What was asked of it is nobody's matter here.
+            let seen = failure.to_string();
+            unfit(config, *part, seen.split(" in: ").next().unwrap_or(&seen))
+        }
         _ => OpenError::Database { variable: naming(config, None), source },
     }
 }
@@ -232,6 +236,12 @@ fn unfit(config: &Config, part: Part, seen: &str) -> OpenError {
             "a certificate of an authority that this system trusts",
             "add the certificate of who has signed it to those of this system".to_owned(),
         ),
+        Part::Rights => (
+            "a role that may make the tables, or to which they are granted",
+            "as the owner: GRANT USAGE, CREATE ON SCHEMA public TO the role; or `makegood db migrate` and `makegood db grant ROLE` as \
+             the owner, and AUTO_MIGRATE=false here"
+                .to_owned(),
+        ),
         Part::File => (
             "a file in a folder that this process may write to",
             format!("name such a place in {variable}, or let the user of this process write there"),
@@ -247,7 +257,7 @@ fn naming(config: &Config, part: Option<Part>) -> &'static str {
         (Target::Sqlite(_), _) if config.is_set("DB_DATABASE") => "DB_DATABASE",
         (Target::Sqlite(_), _) => "DATA_DIR",
         (Target::Postgres(_), Some(Part::Database)) => "DB_DATABASE",
-        (Target::Postgres(_), Some(Part::User)) => "DB_USERNAME",
+        (Target::Postgres(_), Some(Part::User | Part::Rights)) => "DB_USERNAME",
         (Target::Postgres(_), Some(Part::Password)) => "DB_PASSWORD",
         (Target::Postgres(_), _) => "DB_HOST",
     }
@@ -262,15 +272,24 @@ pub(crate) fn plainly(error: &Error) -> String {
     }
 }
 
+/// Why the tables cannot be made, or cannot be read.
+pub fn not_migrated(config: &Config, error: Error) -> OpenError {
+    match not_opened(config, error) {
+        OpenError::Database { source, .. } => OpenError::Migration(source),
+        unfit => unfit,
+    }
+}
+
 async fn bring_up_to_date(config: &Config, db: &Db, clock: &dyn Clock) -> Result<(), OpenError> {
     if config.auto_migrate {
-        let applied = db.migrate(shop::MIGRATIONS, clock.now()).await.map_err(OpenError::Migration)?;
+        let applied =
+            db.migrate(shop::MIGRATIONS, clock.now()).await.map_err(|error| not_migrated(config, error))?;
         for step in applied {
             tracing::info!(version = step.version, name = step.name, "migrated");
         }
         return Ok(());
     }
-    let all = db.migrations(shop::MIGRATIONS).await.map_err(OpenError::Migration)?;
+    let all = db.migrations(shop::MIGRATIONS).await.map_err(|error| not_migrated(config, error))?;
     let missing: Vec<_> = all.iter().filter(|step| step.applied_at.is_none()).collect();
     match missing.first() {
         None => Ok(()),

@@ -461,11 +461,11 @@ impl Reading {
 
     fn check_forms(&mut self) {
         for key in KEYS {
-            if let Some((value, _)) = self.values.get(key.name)
-                && let Err(what) = key.form.check(value)
-            {
+            let Some((value, _)) = self.values.get(key.name) else { continue };
+            if let Err(what) = key.form.check(value) {
                 self.problems.push(Problem::new(key.name, what));
             }
+            self.warnings.extend(key.form.doubt(value).map(|what| Problem::new(key.name, what)));
         }
     }
 

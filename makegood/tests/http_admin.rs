@@ -346,6 +346,8 @@ on_both_engines! {
             ("/api/v1/admin/catalog/import", catalog("usd", json!("5")), "/catalog/product/0/price/0/amount", "is the text \"5\"; expected a whole number"),
             ("/api/v1/admin/catalog/import", catalog("us", json!(5)), "/catalog/product/0/price/0/currency", "`us` is not a currency"),
             ("/api/v1/admin/catalog/import", catalog("usd", json!(-5)), "/catalog/product/0/price", "expected 0 to 99999999"),
+            // What a rule says of a field, and not its type.
+            ("/api/v1/admin/events/replay-matching", json!({ "status": "zz", "reason": "r" }), "/status", "no status of an event"),
         ] {
             let answer = server.post(path, Some(ADMIN_TOKEN), &body).await;
             assert_eq!((answer.status, answer.code()), (422, "invalid_input"), "{body}: {}", answer.text);

@@ -73,6 +73,13 @@ pub(crate) fn check_charge(minor: i64, currency: &str, what: &str) -> Result<(),
     let least = limit(&LEAST, currency).unwrap_or(1);
     let most = limit(&MOST_IN_SMALL_UNITS, currency).unwrap_or(MOST);
     let tag = |minor: i64| find(currency).map_or(minor.to_string(), |known| Money::new(minor, known).tag());
+    let step = find(currency).map_or(1, |known| known.step());
+    if minor % step != 0 {
+        let message = format!(
+            "Invalid amount: {minor} {currency} is no multiple of {step}, and only such sums are charged"
+        );
+        return Err(ApiError::invalid(message));
+    }
     if minor < least {
         let message = format!("{what} at least {} {currency}", tag(least));
         return Err(ApiError::invalid(message).code("amount_too_small"));

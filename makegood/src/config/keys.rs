@@ -292,7 +292,12 @@ pub const KEYS: &[Key] = &[
 impl Form {
     /// What is wrong with `value`, and what was expected. The text never repeats a secret.
     pub fn check(self, value: &str) -> Result<(), String> {
-        if let Some(what) = kernel::blemish(value).filter(|_| self != Form::Database) {
+        let blemish = match self {
+            Form::Database => None,
+            Form::Text | Form::Folder => kernel::blemish_of_text(value),
+            _ => kernel::blemish(value),
+        };
+        if let Some(what) = blemish {
             return Err(what.into());
         }
         match self {
@@ -323,6 +328,13 @@ impl Form {
             Form::Token if value.len() >= 16 => Ok(()),
             Form::Token => Err("can be guessed; expected at least 16 characters".into()),
         }
+    }
+
+    /// What looks wrong with `value` and may be meant so.
+    pub fn doubt(self, value: &str) -> Option<String> {
+        let is_free = matches!(self, Form::Text | Form::Folder);
+        let what = kernel::blemish(value).filter(|_| is_free && kernel::blemish_of_text(value).is_none())?;
+        Some(format!("looks as if it {what}"))
     }
 }
 

@@ -167,6 +167,26 @@ fn a_database_that_is_named_in_two_ways_is_warned_of() {
     assert!(warned.contains("DB_DATABASE is set beside DATABASE_URL, which counts alone"), "{warned}");
 }
 
+/// A shop may be called so, and a password may look so; only what nothing has filled in stops it.
+#[test]
+fn a_text_that_looks_like_a_placeholder_is_warned_of_and_starts() {
+    let doubtful = [
+        ("CLOUDINARY_CLOUD_NAME", "your-cloud-name"),
+        ("MAIL_FROM_NAME", "Todo"),
+        ("MAIL_USERNAME", "your_shop_user"),
+        ("MAIL_PASSWORD", "[abc]"),
+    ];
+    let warned: Vec<String> = load(&doubtful).unwrap().warnings.iter().map(Problem::to_string).collect();
+    for (name, _) in doubtful {
+        let told = format!("{name}: looks as if it is still a placeholder");
+        assert!(warned.iter().any(|line| line.starts_with(&told)), "{told} in {warned:?}");
+    }
+    let plain = [("MAIL_FROM_NAME", "\"De Boekenwinkel\" en \"Meer\""), ("MAIL_PASSWORD", "a'b\"c")];
+    assert!(load(&plain).unwrap().warnings.is_empty());
+    let left = load(&[("MAIL_PASSWORD", "${MAIL_PASSWORD}")]).unwrap_err().remove(0).to_string();
+    assert!(left.starts_with("MAIL_PASSWORD is still a placeholder"), "{left}");
+}
+
 /// A wrong word would leave a shop deaf; and who pulls needs no signing secret.
 #[test]
 fn whoever_reads_the_list_of_events_needs_no_endpoint() {

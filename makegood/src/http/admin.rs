@@ -45,7 +45,7 @@ async fn run(
     if let (true, Err(error)) = (applies, &ran) {
         call.app.metrics.refused(def.name, error.code());
     }
-    let receipt = ran?;
+    let receipt = ran.map_err(|error| Problem::from(error).in_body())?;
     if def.resource() == "tokens" {
         call.app.guard.forget();
     }

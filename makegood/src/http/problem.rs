@@ -63,6 +63,16 @@ impl Problem {
         Problem { errors: vec![place], ..Problem::new("invalid_input", detail) }
     }
 
+    /// Of a body: what a rule calls by its name stands there under a pointer.
+    pub fn in_body(mut self) -> Self {
+        for place in &mut self.errors {
+            if !place.pointer.is_empty() && !place.pointer.starts_with('/') {
+                place.pointer.insert(0, '/');
+            }
+        }
+        self
+    }
+
     /// The method is not one of these.
     pub fn method_not_allowed(allow: &str) -> Self {
         let detail = format!("expected {allow}");

@@ -59,7 +59,7 @@ pub(super) async fn act(mut call: Call, def: &'static TaskDef<Shop>) -> Answer {
                 // The key leads to the run until it has ended.
                 Ok(ended @ Ended::Running(_)) => answered(ended),
                 Ok(Ended::Done(answer)) => ticket.end(&call, Ok((StatusCode::OK, answer))).await,
-                Err(problem) => ticket.end(&call, Err(problem)).await,
+                Err(problem) => ticket.end(&call, Err(problem.in_body())).await,
             }
         }
     }

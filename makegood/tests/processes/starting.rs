@@ -164,7 +164,6 @@ fn without_what_serving_needs_it_stops_and_names_it() {
         ("STRIPE_SECRET", "sk_test_xxxxx", "is still a placeholder"),
         ("STRIPE_SECRET", "\"sk_test_s3cret\"", "is wrapped in quotes"),
         ("STRIPE_WEBHOOK_SECRET", "whsec_4242,whsec_xxxx", "is still a placeholder"),
-        ("CLOUDINARY_CLOUD_NAME", "your-cloud-name", "is still a placeholder"),
         ("DB_PASSWORD", "${DB_PASSWORD}", "is still a placeholder"),
         ("LISTEN", "everywhere", "127.0.0.1:3001"),
         ("WORKERS", "many", "whole number"),

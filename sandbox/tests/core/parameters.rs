@@ -207,7 +207,8 @@ fn a_sum_that_stripe_would_not_charge_is_refused_and_nothing_at_all_is_fine() {
         ("gbp", 30, ""),
         ("jpy", 49, "amount_too_small"),
         ("huf", 17_499, "amount_too_small"),
-        ("isk", 1, ""),
+        ("isk", 100, ""),
+        ("kwd", 1_230, ""),
         ("usd", 99_999_999, ""),
         ("usd", 100_000_000, "amount_too_large"),
         ("inr", 100_000_000, ""),
@@ -224,6 +225,10 @@ fn a_sum_that_stripe_would_not_charge_is_refused_and_nothing_at_all_is_fine() {
                 "{minor} {currency}"
             ),
         }
+    }
+    for (currency, minor) in [("isk", 101), ("ugx", 5_050), ("kwd", 1_234)] {
+        let intent = code("/v1/payment_intents", &format!("currency={currency}&amount={minor}"));
+        assert_eq!(intent.0, 400, "{minor} {currency}: no such sum is charged");
     }
     let link = "line_items[0][price_data][currency]=usd&line_items[0][price_data][unit_amount]=49\
                 &line_items[0][price_data][product_data][name]=Tea&line_items[0][quantity]=1";

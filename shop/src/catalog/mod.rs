@@ -7,9 +7,7 @@ pub(crate) mod store;
 pub mod views;
 
 pub use map::{Mapping, forget, holders, let_go, map, offers_at_stripe};
-pub use product::{
-    MOST_MINOR_UNITS, Offer, Price, Product, ProductKind, ends_as_stripe_takes_it, is_stripe_price,
-};
+pub use product::{MOST_MINOR_UNITS, Offer, Price, Product, ProductKind, is_stripe_price};
 pub use store::{
     find, first_mapped, list, offers, prices, save_price, save_product, take_off_sale, unmapped,
 };

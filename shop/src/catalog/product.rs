@@ -1,6 +1,6 @@
 //! Products and prices: plain values. This file decides which price is in force.
 
-use kernel::{Currency, Error, Money, Result};
+use kernel::{Currency, Error, Result};
 use serde::{Deserialize, Serialize};
 
 /// What kind of good a product is. A new kind does not compile until every place says how to give it and how to
@@ -79,11 +79,6 @@ pub struct Offer {
 
 /// Stripe takes amounts of at most eight digits (https://docs.stripe.com/currencies).
 pub const MOST_MINOR_UNITS: i64 = 99_999_999;
-
-/// Whether Stripe takes this amount: of a currency with three decimals the last one has to be 0.
-pub fn ends_as_stripe_takes_it(price: Money) -> bool {
-    price.currency.decimals() < 3 || price.minor % 10 == 0
-}
 
 /// Whether this may be the id of a price at Stripe. Old ones, which were plans or SKUs, have other prefixes.
 pub fn is_stripe_price(text: &str) -> bool {

@@ -6,9 +6,7 @@ use kernel::{Currency, Error, Money, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::catalog::{
-    MOST_MINOR_UNITS, Price, Product, ProductKind, ends_as_stripe_takes_it, is_stripe_price,
-};
+use crate::catalog::{MOST_MINOR_UNITS, Price, Product, ProductKind, is_stripe_price};
 
 /// A shop's products, prices and first stock.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -127,9 +125,10 @@ impl CatalogFile {
             }
             for price in &product.prices {
                 let costs = Money::new(price.amount, price.currency);
-                if !ends_as_stripe_takes_it(costs) {
+                let step = price.currency.step();
+                if price.amount % step != 0 {
                     let why = format!(
-                        "{costs}: Stripe takes no thousandths of {}; expected a 0 as the last digit",
+                        "{costs}: of {} Stripe takes only multiples of {step} minor units",
                         price.currency
                     );
                     return wrong("price", why);
@@ -202,7 +201,7 @@ mod tests {
         let thousandths = refused(&dinars("4905"));
         assert!(
             thousandths.contains("/product/0/price: cup: 4.905 kwd")
-                && thousandths.contains("a 0 as the last digit"),
+                && thousandths.contains("only multiples of 10 minor units"),
             "{thousandths}"
         );
         let nameless = refused(&CUP.replace("A cup", "  "));

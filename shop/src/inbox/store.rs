@@ -344,6 +344,8 @@ pub(super) struct Matching {
     pub(super) status: Option<EventStatus>,
     pub(super) kind: Option<String>,
     pub(super) since: Timestamp,
+    /// Where an earlier run has ended.
+    pub(super) after: Option<String>,
     /// Those of the other mode are nobody's here.
     pub(super) livemode: bool,
 }
@@ -362,6 +364,14 @@ impl Matching {
         }
         if let Some(kind) = &self.kind {
             only("type", kind.into());
+        }
+        if let Some(after) = &self.after {
+            params.push(after.into());
+            condition.push_str(&format!(
+                " AND (received_at, stripe_event_id) > (SELECT received_at, stripe_event_id FROM stripe_events
+                   WHERE stripe_event_id = ${})",
+                params.len()
+            ));
         }
         (condition, params)
     }

@@ -115,6 +115,10 @@ pub struct ReplayMatching {
     #[serde(default = "a_hundred")]
     #[schemars(range(min = 1, max = MOST))]
     pub most: u64,
+    /// Only what came after this event: where the last run ended
+    #[arg(long, value_name = "EVENT")]
+    #[serde(default)]
+    pub after: Option<String>,
     /// Only list what would be processed again
     #[arg(long)]
     #[serde(default)]
@@ -138,6 +142,7 @@ impl ReplayMatching {
             status: self.status.as_ref().map(known).transpose()?,
             kind: self.kind.clone(),
             since: since(seam, &self.since)?,
+            after: self.after.clone(),
             livemode: seam.settings.livemode,
         })
     }
@@ -166,6 +171,9 @@ impl<C: Deref<Target = Seam> + Send + Sync + 'static> Task<C> for ReplayMatching
             let found = seam
                 .db
                 .read("events.matching", move |tx| {
+                    if let Some(after) = &wanted.after {
+                        store::find(tx, after)?.ok_or_else(|| Error::not_found("event", after))?;
+                    }
                     Ok((store::count_matching(tx, &wanted)?, store::matching(tx, &wanted, most)?))
                 })
                 .await?;
@@ -175,19 +183,28 @@ impl<C: Deref<Target = Seam> + Send + Sync + 'static> Task<C> for ReplayMatching
                 listed.answer["matching"] = matching.into();
                 return Ok(listed);
             }
-            let (of, mut ended) = (events.len() as u64, BTreeMap::<&str, u64>::new());
+            let of = events.len() as u64;
+            let left = matching.saturating_sub(of);
+            let last = events.last().map(|event| event.id.clone());
+            let (mut ended, mut failed) = (BTreeMap::<&str, u64>::new(), Vec::new());
             for (done, event) in events.into_iter().enumerate() {
                 progress.at(done as u64, Some(of), "events are processed again");
-                *ended.entry(replay_one(seam, event.id, by).await?).or_default() += 1;
+                let status = replay_one(seam, event.id.clone(), by).await?;
+                *ended.entry(status.unwrap_or("failed")).or_default() += 1;
+                failed.extend(status.is_none().then_some(event.id));
             }
-            let left = matching.saturating_sub(of);
-            Ok(Done::new(json!({ "object": "replay", "replayed": of, "left": left, "ended": ended })))
+            let mut answer =
+                json!({ "object": "replay", "replayed": of, "left": left, "ended": ended, "failed": failed });
+            if let (1.., Some(last)) = (left, last) {
+                answer["fix"] = format!("the same with --after {last} goes on").into();
+            }
+            Ok(Done::new(answer))
         })
     }
 }
 
 /// Each by itself, with its own entry in the audit log: who cuts the run off loses nothing, and one that fails stops no other.
-async fn replay_one(seam: &Seam, id: String, by: &By) -> Result<&'static str> {
+async fn replay_one(seam: &Seam, id: String, by: &By) -> Result<Option<&'static str>> {
     let (cx, by, livemode) = (seam.cx(), by.clone(), seam.settings.livemode);
     let again = seam.db.write("events.replay", move |tx| {
         let event = super::replay(tx, &cx, &id, livemode)?;
@@ -196,11 +213,11 @@ async fn replay_one(seam: &Seam, id: String, by: &By) -> Result<&'static str> {
         Ok(event.status.as_str())
     });
     match again.await.safe_to_repeat() {
-        Ok(status) => Ok(status),
+        Ok(status) => Ok(Some(status)),
         Err(error @ (Error::Busy(_) | Error::Unknown(_))) => Err(error),
         Err(error) => {
             tracing::warn!(%error, "an event cannot be processed again");
-            Ok("failed")
+            Ok(None)
         }
     }
 }

@@ -52,7 +52,7 @@ impl Operation for Retry {
     }
 }
 
-/// Do a job that waits for its time at once
+/// Do a job that waits for its time at once: a page that is to be closed later is closed now
 #[derive(Debug, Clone, clap::Args, Serialize, Deserialize, JsonSchema)]
 pub struct RunNow {
     /// Which job
@@ -64,21 +64,18 @@ impl Operation for RunNow {
     const NAME: &'static str = "jobs.run";
     const SUBJECT: Option<&'static str> = Some("job");
     const AUDIT: &'static str = "job_hurried";
-    const RISK: Risk = Risk::Safe;
+    const RISK: Risk = Risk::Changes;
     const ROLE: Role = Role::Operator;
 
     fn plan(&self, tx: &mut Tx<'_>, cx: &Cx) -> Result<Plan> {
-        let now = status(tx, self.job)?;
-        let due = match jobs::find(tx, self.job)? {
-            Some(row) if row.get::<Timestamp>("run_at")? <= cx.now => "now".to_owned(),
-            Some(row) => row.get::<Timestamp>("run_at")?.to_string(),
-            None => "never".to_owned(),
-        };
-        Ok(Plan::default().guard("job_is_queued", now == "queued", format!("it is {now}")).change(
-            format!("job {} is due", self.job),
-            due,
-            "now",
-        ))
+        let row = jobs::find(tx, self.job)?.ok_or_else(|| Error::not_found("job", self.job))?;
+        let (kind, now): (String, String) = (row.get("kind")?, row.get("status")?);
+        let at: Timestamp = row.get("run_at")?;
+        let due = if at <= cx.now { "now".to_owned() } else { at.to_string() };
+        let what = format!("{kind} ({}) is due", self.job);
+        Ok(Plan::default()
+            .guard("job_is_queued", now == "queued", format!("it is {now}"))
+            .change(what, due, "now"))
     }
     fn apply(&self, tx: &mut Tx<'_>, cx: &Cx, _: &By) -> Result<()> {
         jobs::hurry(tx, cx, self.job)

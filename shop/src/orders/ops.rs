@@ -127,6 +127,9 @@ impl Operation for Ship {
 
     fn plan(&self, tx: &mut Tx<'_>, _: &Cx) -> Result<Plan> {
         let order = found(tx, self.order)?;
+        if self.tracking.as_deref().is_some_and(|tracking| tracking.trim().is_empty()) {
+            return Err(Error::invalid("tracking", "is blank; expected a number, or none at all"));
+        }
         let review = order.open_review().map_or("none".to_owned(), |review| review.detail.clone());
         let shippable = matches!(order.state, State::Confirmed { .. }) || order.shipped.is_some();
         let plan = Plan::default()
@@ -135,7 +138,7 @@ impl Operation for Ship {
             .guard("money_is_ours", !money_may_go(&order), order.payment_status.as_str())
             .change(format!("order {}", self.order), order.state.status(), "completed");
         // Who names no number takes none back.
-        let known = order.shipped.as_ref().map(|(_, tracking)| tracking.as_deref().unwrap_or("none"));
+        let known = order.shipped.as_ref().map(|(_, tracking)| tracking.as_deref().unwrap_or("–"));
         Ok(match (known, &self.tracking) {
             (Some(known), Some(tracking)) => plan.change("tracking", known, tracking),
             _ => plan,
@@ -157,7 +160,7 @@ impl Operation for Ship {
             Proof::new(
                 "the parcel is followed as asked",
                 asked.is_none() || followed == asked,
-                followed.unwrap_or("not"),
+                followed.unwrap_or("no number"),
             ),
         ])
     }
@@ -199,8 +202,13 @@ impl Operation for Note {
                 format!("{length} characters; expected 1 to {LONGEST_NOTE}, not all blank"),
             ));
         }
-        let last = newest_note(tx, order.id)?.unwrap_or_else(|| "none".to_owned());
-        Ok(Plan::default().change(format!("the newest note on {}", order.id), last, self.text.as_str()))
+        let number = notes(tx, order.id)?.len() + 1;
+        // In quotes: a note may read like what stands for none.
+        Ok(Plan::default().change(
+            format!("note {number} on {}", order.id),
+            "none",
+            format!("“{}”", self.text),
+        ))
     }
 
     fn apply(&self, tx: &mut Tx<'_>, cx: &Cx, by: &By) -> Result<()> {
@@ -209,9 +217,11 @@ impl Operation for Note {
     }
 
     fn verify(&self, tx: &mut Tx<'_>, _: &Cx) -> Result<Vec<Proof>> {
-        let last = newest_note(tx, self.order)?;
-        let stands = last.as_deref() == Some(self.text.as_str());
-        Ok(vec![Proof::new("the note stands on the timeline", stands, last.unwrap_or_default())])
+        // Others may have written since.
+        let all = notes(tx, self.order)?;
+        let stands = all.contains(&self.text);
+        let seen = if stands { self.text.as_str() } else { "it does not" };
+        Ok(vec![Proof::new("the note stands on the timeline", stands, seen)])
     }
 
     fn subject(&self) -> (&'static str, String) {
@@ -225,9 +235,9 @@ impl Operation for Note {
 /// What a note is called on the timeline.
 const NOTE: &str = "note";
 
-fn newest_note(tx: &mut Tx<'_>, order: OrderId) -> Result<Option<String>> {
-    let newest = super::timeline(tx, order)?.into_iter().rfind(|entry| entry.kind == NOTE);
-    Ok(newest.and_then(|note| note.meta["text"].as_str().map(str::to_owned)))
+fn notes(tx: &mut Tx<'_>, order: OrderId) -> Result<Vec<String>> {
+    let all = super::timeline(tx, order)?.into_iter().filter(|entry| entry.kind == NOTE);
+    Ok(all.filter_map(|note| note.meta["text"].as_str().map(str::to_owned)).collect())
 }
 
 /// Flag an order for review: nothing is handed over until a person clears it

@@ -114,7 +114,12 @@ testkit::on_both_engines! {
         let done = world.task("events.replay-matching", wanted).await.unwrap().answer;
         assert_eq!((done["replayed"].as_u64(), done["left"].as_u64()), (Some(1), Some(1)), "{done:#}");
         assert_eq!(done["ended"]["processed"], 1, "{done:#}");
-        assert_eq!((world.count(told).await, world.count(granted).await), (1, before));
+        let last = done["fix"].as_str().unwrap().split(' ').nth(4).unwrap().to_owned();
+        let on = serde_json::json!({ "type": "charge.succeeded", "after": last });
+        let rest = world.task("events.replay-matching", on).await.unwrap().answer;
+        assert_eq!((rest["replayed"].as_u64(), rest["left"].as_u64()), (Some(1), Some(0)), "{rest:#}");
+        assert!(rest.get("fix").is_none(), "{rest:#}");
+        assert_eq!((world.count(told).await, world.count(granted).await), (2, before));
         world.advance(Duration::from_secs(25 * 3600));
         let late = world.task("events.replay-matching", serde_json::json!({})).await.unwrap().answer;
         assert_eq!(late["replayed"], 0, "nothing came within the last day: {late:#}");

@@ -49,7 +49,9 @@ pub async fn migrate(call: &Call<'_>) -> Result<Exit, Failure> {
         );
     }
     let (db, place) = open(call).await?;
-    let steps = db.migrations(shop::MIGRATIONS).await?;
+    let config = config()?;
+    let steps = db.migrations(shop::MIGRATIONS).await;
+    let steps = opened(steps.map_err(|error| app::not_migrated(&config, error)))?;
     let missing: Vec<_> = steps.iter().filter(|step| step.applied_at.is_none()).map(row).collect();
     if missing.is_empty() || globals.dry_run {
         return told(call, &missing, if missing.is_empty() { "nothing to run" } else { "would run" });
@@ -59,7 +61,8 @@ pub async fn migrate(call: &Call<'_>) -> Result<Exit, Failure> {
     if !globals.yes {
         go_ahead(terminal, "Run them?")?;
     }
-    let applied = db.migrate(shop::MIGRATIONS, SystemClock.now()).await?;
+    let applied = db.migrate(shop::MIGRATIONS, SystemClock.now()).await;
+    let applied = opened(applied.map_err(|error| app::not_migrated(&config, error)))?;
     let rows: Vec<_> =
         applied.iter().map(|step| json!({ "version": step.version, "name": step.name })).collect();
     told(call, &rows, "ran")

@@ -108,7 +108,7 @@ pub struct FaultArguments {
     #[arg(long)]
     pub count: Option<u32>,
     /// How likely it strikes when it matches, from 0 to 1
-    #[arg(long)]
+    #[arg(long, value_parser = probability)]
     pub probability: Option<f64>,
     /// Take all faults away
     #[arg(long, conflicts_with = "kind")]
@@ -133,6 +133,11 @@ pub struct EventArguments {
 pub struct StateArguments {
     #[command(flatten)]
     place: Place,
+}
+
+fn probability(text: &str) -> Result<f64, String> {
+    let number = text.parse::<f64>().ok().filter(|number| (0.0..=1.0).contains(number));
+    number.ok_or_else(|| format!("`{text}` is not a number from 0 to 1"))
 }
 
 pub async fn clock(call: &Call<'_>, arguments: ClockArguments) -> Result<Exit, Failure> {
