@@ -153,16 +153,15 @@ impl Operation for Ship {
         let order = found(tx, self.order)?;
         let status = order.state.status();
         let followed = order.shipped.as_ref().and_then(|(_, tracking)| tracking.as_deref());
-        let asked = self.tracking.as_deref();
-        Ok(vec![
+        let mut proofs = vec![
             Proof::new("the order is completed", status == "completed", status),
             Proof::new("it is marked as shipped", order.shipped.is_some(), status),
-            Proof::new(
-                "the parcel is followed as asked",
-                asked.is_none() || followed == asked,
-                followed.unwrap_or("no number"),
-            ),
-        ])
+        ];
+        proofs.extend(self.tracking.as_deref().map(|asked| {
+            let seen = followed.unwrap_or("by nothing");
+            Proof::new("the parcel is followed by its number", followed == Some(asked), seen)
+        }));
+        Ok(proofs)
     }
 
     fn subject(&self) -> (&'static str, String) {
