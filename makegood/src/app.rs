@@ -194,18 +194,22 @@ pub async fn open_database(config: &Config) -> Result<Db, OpenError> {
 }
 
 fn not_opened(config: &Config, source: Error) -> OpenError {
-    let seen = match &source {
-        Error::Bug(source) => source.downcast_ref::<DbFailure>(),
-        _ => None,
-    };
-    match seen {
-        Some(failure @ DbFailure::Misconfigured(part, _)) => {
-            // What was asked of it is nobody's matter here.
-            let seen = failure.to_string();
-            unfit(config, *part, seen.split(" in: ").next().unwrap_or(&seen))
-        }
-        _ => OpenError::Database { variable: naming(config, None), source },
-    }
+    misfit(config, &source).unwrap_or_else(|| OpenError::Database { variable: naming(config, None), source })
+}
+
+/// Why the tables cannot be made, or cannot be read.
+pub fn not_migrated(config: &Config, error: Error) -> OpenError {
+    misfit(config, &error).unwrap_or(OpenError::Migration(error))
+}
+
+/// What the configuration has to say otherwise, where it is that.
+fn misfit(config: &Config, error: &Error) -> Option<OpenError> {
+    let Error::Bug(source) = error else { return None };
+    let failure = source.downcast_ref::<DbFailure>()?;
+    let DbFailure::Misconfigured(part, _) = failure else { return None };
+    // What was asked of it is nobody's matter here.
+    let seen = failure.to_string();
+    Some(unfit(config, *part, seen.split(" in: ").next().unwrap_or(&seen)))
 }
 
 fn unfit(config: &Config, part: Part, seen: &str) -> OpenError {
@@ -269,14 +273,6 @@ pub(crate) fn plainly(error: &Error) -> String {
         Error::Busy(what) => what.clone(),
         Error::Bug(source) => source.to_string(),
         other => other.to_string(),
-    }
-}
-
-/// Why the tables cannot be made, or cannot be read.
-pub fn not_migrated(config: &Config, error: Error) -> OpenError {
-    match not_opened(config, error) {
-        OpenError::Database { source, .. } => OpenError::Migration(source),
-        unfit => unfit,
     }
 }
 

@@ -43,6 +43,11 @@ impl EventStatus {
             .find(|status| status.as_str() == text)
             .ok_or_else(|| Error::bug(format!("an event is `{text}`")))
     }
+    /// The status that somebody has typed.
+    pub(super) fn named(text: &str) -> Result<Self> {
+        EventStatus::parse(text)
+            .map_err(|_| Error::invalid("status", format!("`{text}` is no status of an event")))
+    }
 }
 
 /// How an event came here.

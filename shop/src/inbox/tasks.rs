@@ -131,15 +131,11 @@ fn a_hundred() -> u64 {
 
 impl ReplayMatching {
     fn matching(&self, seam: &Seam) -> Result<store::Matching> {
-        let known = |status: &String| {
-            EventStatus::parse(status)
-                .map_err(|_| Error::invalid("status", format!("`{status}` is no status of an event")))
-        };
         if !(1..=MOST).contains(&self.most) {
             return Err(Error::invalid("most", format!("{}; expected 1 to {MOST}", self.most)));
         }
         Ok(store::Matching {
-            status: self.status.as_ref().map(known).transpose()?,
+            status: self.status.as_deref().map(EventStatus::named).transpose()?,
             kind: self.kind.clone(),
             since: since(seam, &self.since)?,
             after: self.after.clone(),

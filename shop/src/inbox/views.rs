@@ -41,8 +41,7 @@ impl View for List {
         let mut equal: Vec<(&'static str, Value)> = Vec::new();
         let mut open = false;
         if let Some(status) = &self.status {
-            let known = EventStatus::parse(status)
-                .map_err(|_| Error::invalid("status", format!("`{status}` is no status of an event")))?;
+            let known = EventStatus::named(status)?;
             open = !matches!(known, EventStatus::Processed | EventStatus::Ignored);
             equal.push(("status", known.as_str().into()));
         }

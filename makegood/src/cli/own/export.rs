@@ -1,16 +1,13 @@
 //! `makegood audit export`
 
 use kernel::Timestamp;
-use ops::ViewDef;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::Call;
+use super::listing::{self, Listing};
 use crate::cli::backend::Backend;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
-
-/// The longest page.
-const PAGE: usize = 100;
 
 /// Print the audit log as JSON, one entry a line, the newest first
 #[derive(Debug, clap::Args)]
@@ -34,34 +31,23 @@ pub async fn run(call: &Call<'_>, arguments: Arguments) -> Result<Exit, Failure>
         .map(|text| kernel::moment_before(backend.now(), &text))
         .transpose()
         .map_err(|why| Failure::usage(format!("--since: {why}")))?;
-    let given = [("type", kind), ("order", order)];
-    let mut question: Map<String, Value> =
-        given.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?.into()))).collect();
-    question.insert("limit".into(), PAGE.into());
-    let view = list()?;
-    let mut printed = 0_u64;
+    let list = Listing::of("audit-logs.list", [("type", kind), ("order", order)])?;
+    let (mut printed, mut after) = (0_u64, None);
     loop {
-        let answer = backend.ask(view, question.clone().into()).await?;
-        let rows = answer["data"].as_array().map(Vec::as_slice).unwrap_or_default();
-        for row in rows.iter().take_while(|row| since.is_none_or(|since| at(row) >= Some(since))) {
+        let (rows, has_more) = list.page(&backend, after.take()).await?;
+        let wanted = rows.iter().take_while(|row| since.is_none_or(|since| at(row) >= Some(since)));
+        for row in wanted.clone() {
             call.terminal.print(&row.to_string())?;
-            printed += 1;
         }
-        let reached = rows.last().zip(since).is_some_and(|(row, since)| at(row) < Some(since));
-        match rows.last().map(|row| row["id"].clone()) {
-            Some(last) if answer["has_more"] == true && !reached => {
-                question.insert("starting_after".into(), last);
-            }
-            _ => break,
+        let wanted = wanted.count();
+        printed += wanted as u64;
+        after = listing::last(&rows);
+        if !has_more || wanted < rows.len() || after.is_none() {
+            break;
         }
     }
     call.terminal.say(&format!("{printed} {}", if printed == 1 { "entry" } else { "entries" }));
     Ok(Exit::Ok)
-}
-
-fn list() -> Result<&'static ViewDef, Failure> {
-    let found = shop::VIEWS.iter().find(|view| view.name == "audit-logs.list");
-    found.ok_or_else(|| Failure::new("internal_error", "there is no list of the audit log"))
 }
 
 fn at(row: &Value) -> Option<Timestamp> {

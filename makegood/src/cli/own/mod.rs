@@ -11,6 +11,7 @@ mod drill;
 mod explain;
 mod export;
 mod health;
+mod listing;
 mod man;
 mod media;
 mod sandbox;

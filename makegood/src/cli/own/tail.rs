@@ -5,10 +5,10 @@ use std::pin::pin;
 use std::time::Duration;
 
 use kernel::Timestamp;
-use ops::ViewDef;
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
 use super::Call;
+use super::listing::{self, Listing};
 use crate::cli::backend::Backend;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
@@ -17,8 +17,6 @@ use crate::serve::asked_to_stop;
 
 /// How often it is looked whether there is something new.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
-/// The longest page.
-const PAGE: usize = 100;
 /// So many events are remembered at most; of what is older nothing is told any more.
 const REMEMBERED: usize = 10_000;
 
@@ -42,7 +40,9 @@ pub struct Arguments {
 pub async fn run(call: &Call<'_>, arguments: Arguments) -> Result<Exit, Failure> {
     let backend = Backend::open(call.globals, call.terminal).await?;
     let last = usize::from(arguments.last);
-    let mut tail = Tail { view: list()?, filter: filter(arguments), floor: None, seen: BTreeMap::new() };
+    let Arguments { last: _, status, kind, order } = arguments;
+    let list = Listing::of("events.list", [("status", status), ("type", kind), ("order", order)])?;
+    let mut tail = Tail { list, floor: None, seen: BTreeMap::new() };
     let mut stop = pin!(asked_to_stop());
     let begun = tokio::select! {
         begun = tail.begin(&backend) => begun?,
@@ -72,22 +72,10 @@ pub async fn run(call: &Call<'_>, arguments: Arguments) -> Result<Exit, Failure>
     }
 }
 
-fn list() -> Result<&'static ViewDef, Failure> {
-    let found = shop::VIEWS.iter().find(|view| view.name == "events.list");
-    found.ok_or_else(|| Failure::new("internal_error", "there is no list of events"))
-}
-
-fn filter(arguments: Arguments) -> Map<String, Value> {
-    let Arguments { last: _, status, kind, order } = arguments;
-    let given = [("status", status), ("type", kind), ("order", order)];
-    given.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?.into()))).collect()
-}
-
 /// What has been shown. The list stands still in no other way: an event may be committed behind one that came later, so
 /// the newest pages are read until one holds nothing new.
 struct Tail {
-    view: &'static ViewDef,
-    filter: Map<String, Value>,
+    list: Listing,
     /// When the oldest event came that was looked at in the beginning; what is older is no news.
     floor: Option<Timestamp>,
     /// When each came that was shown, and with which status.
@@ -97,7 +85,7 @@ struct Tail {
 impl Tail {
     /// What is there already, the newest last.
     async fn begin(&mut self, backend: &Backend) -> Result<Vec<Value>, Failure> {
-        let (mut rows, has_more) = self.page(backend, None).await?;
+        let (mut rows, has_more) = self.list.page(backend, None).await?;
         self.floor = rows.last().filter(|_| has_more).and_then(received);
         rows.retain(|row| self.is_new(row));
         rows.reverse();
@@ -108,8 +96,8 @@ impl Tail {
     async fn fresh(&mut self, backend: &Backend) -> Result<Vec<Value>, Failure> {
         let (mut pages, mut after) = (Vec::new(), None);
         loop {
-            let (rows, has_more) = self.page(backend, after.take()).await?;
-            after = rows.last().and_then(|row| row["id"].as_str()).map(str::to_owned);
+            let (rows, has_more) = self.list.page(backend, after.take()).await?;
+            after = listing::last(&rows);
             let before = pages.len();
             pages.extend(rows.into_iter().filter(|row| !self.is_old(row) && self.is_new(row)));
             if pages.len() == before || !has_more || after.is_none() {
@@ -119,15 +107,6 @@ impl Tail {
         self.forget();
         pages.reverse();
         Ok(pages)
-    }
-
-    async fn page(&self, backend: &Backend, after: Option<String>) -> Result<(Vec<Value>, bool), Failure> {
-        let mut question = self.filter.clone();
-        question.insert("limit".into(), PAGE.into());
-        question.extend(after.map(|id| ("starting_after".to_owned(), id.into())));
-        let mut answer = backend.ask(self.view, question.into()).await?;
-        let rows = answer["data"].as_array_mut().map(std::mem::take).unwrap_or_default();
-        Ok((rows, answer["has_more"] == json!(true)))
     }
 
     fn is_old(&self, row: &Value) -> bool {
